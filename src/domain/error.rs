@@ -1,0 +1,165 @@
+//! What can go wrong, in the product's own words and free of HTTP.
+//!
+//! An [`Error`] carries a stable [`Code`] for machines, a detail for people, and
+//! what happened inside, which is logged and never shown.
+
+use std::fmt;
+
+/// Why an operation was refused. `api::problem` maps each to a status and a title.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Code {
+    // What was asked
+    InvalidRequest,
+    MalformedJson,
+    ValidationFailed,
+    WeakPassword,
+    InvalidToken,
+    InvalidCursor,
+    NotFound,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    // Who asks
+    Unauthenticated,
+    InvalidCredentials,
+    TokenReused,
+    EmailUnverified,
+    AccountDeactivated,
+    Forbidden,
+    RateLimited,
+    // What stands in the way
+    EmailTaken,
+    PlanNameTaken,
+    PlanUnavailable,
+    TrialUsed,
+    TrialUnavailable,
+    SetupDone,
+    SubscriptionState,
+    LicenseState,
+    LicenseNotFound,
+    LicenseInactive,
+    LicenseSuspended,
+    LicenseExpired,
+    LicenseRevoked,
+    ActivationLimitReached,
+    NoSeatsAvailable,
+    SessionNotFound,
+    BillingNotConfigured,
+    // What the server cannot do just now
+    StorageUnavailable,
+    Overloaded,
+    ShuttingDown,
+    Internal,
+}
+
+/// A field of a request that breaks a rule.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldError {
+    /// The field's name on the wire.
+    pub field: String,
+    /// What it must be.
+    pub message: String,
+}
+
+/// How full a licence is; told with a refusal for want of a seat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeatCount {
+    /// Seats the licence has.
+    pub max: u32,
+    /// Seats held now. More than `max` after a resize below what was in use.
+    pub used: u32,
+}
+
+impl SeatCount {
+    /// Seats that could be taken now.
+    pub fn available(self) -> u32 {
+        self.max.saturating_sub(self.used)
+    }
+}
+
+/// A refusal or a failure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Error {
+    /// Stable, for machines.
+    pub code: Code,
+    /// What happened, why, and what to do; for people, and safe to show.
+    pub detail: String,
+    /// Which fields break which rule.
+    pub fields: Vec<FieldError>,
+    /// When trying again makes sense, in seconds.
+    pub retry_after_s: Option<u32>,
+    /// For [`Code::NoSeatsAvailable`].
+    pub seats: Option<SeatCount>,
+    /// For the log alone.
+    pub internal: Option<String>,
+}
+
+/// The result of an operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A refusal with its reason.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            fields: Vec::new(),
+            retry_after_s: None,
+            seats: None,
+            internal: None,
+        }
+    }
+
+    /// A request whose `field` breaks a rule.
+    pub fn invalid(field: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let mut error = Self::new(Code::ValidationFailed, format!("{field}: {message}"));
+        error.fields.push(FieldError { field: field.to_owned(), message });
+        error
+    }
+
+    /// No such record, or another tenant's.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("There is no such {what}."))
+    }
+
+    /// A fault of the server; `cause` goes to the log only.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        let mut error = Self::new(
+            Code::Internal,
+            "The server met a fault of its own. The request id leads its operator to the cause in the log.",
+        );
+        error.internal = Some(cause.to_string());
+        error
+    }
+
+    /// Writes cannot be made durable just now; `cause` goes to the log only.
+    pub fn storage(cause: impl fmt::Display) -> Self {
+        let mut error = Self::new(
+            Code::StorageUnavailable,
+            "Storage refuses writes just now, so nothing was changed. Try again shortly; /health/ready says why.",
+        )
+        .retry_after(5);
+        error.internal = Some(cause.to_string());
+        error
+    }
+
+    /// The same error, worth another try after so many seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)?;
+        if let Some(internal) = &self.internal {
+            write!(f, " ({internal})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

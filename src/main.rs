@@ -1,0 +1,3 @@
+//! The `coditect` program: parse, call the library, exit.
+
+fn main() {}
