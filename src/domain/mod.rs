@@ -1,9 +1,13 @@
 //! The words of the product and its rules. Pure: no I/O, no clock, no formats.
 
+pub mod audit;
 pub mod error;
 pub mod ids;
+pub mod job;
 pub mod license;
+pub mod mail;
 pub mod organisation;
+pub mod payment;
 pub mod plan;
 pub mod subscription;
 pub mod time;

@@ -1,1 +1,234 @@
-//! subscription
+//! The subscription state machine.
+//!
+//! | from | event | to |
+//! | --- | --- | --- |
+//! | trialing | trial over | past_due, grace begins |
+//! | active | period over | past_due, grace begins |
+//! | past_due | grace over | unpaid |
+//! | trialing, active, past_due, unpaid | paid | active |
+//! | trialing, active | over, and cancellation was asked for | canceled |
+//! | any live one | canceled at once | canceled |
+//!
+//! Time only ever moves it through [`Subscription::tick`], which names each step
+//! it took, so that a server that slept through several ends in the same state and
+//! sends the same messages as one that was awake.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{Code, Error, Result};
+use super::ids::{OrgId, PlanId, SubscriptionId, UserId};
+use super::time::Timestamp;
+
+/// The words of Stripe's API for the state of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionStatus {
+    /// On trial until `trial_end`.
+    Trialing,
+    /// Paid until `current_period_end`.
+    Active,
+    /// Not paid; works until `grace_ends_at`.
+    PastDue,
+    /// Over; a new subscription is needed.
+    Canceled,
+    /// Not paid when the grace period ended; paying lifts it.
+    Unpaid,
+    /// Waits for its first payment.
+    Incomplete,
+}
+
+impl SubscriptionStatus {
+    /// Every status, for counting.
+    pub const ALL: [Self; 6] =
+        [Self::Trialing, Self::Active, Self::PastDue, Self::Canceled, Self::Unpaid, Self::Incomplete];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trialing => "trialing",
+            Self::Active => "active",
+            Self::PastDue => "past_due",
+            Self::Canceled => "canceled",
+            Self::Unpaid => "unpaid",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// How often it is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    /// Every month.
+    Month,
+    /// Every year.
+    Year,
+}
+
+impl Interval {
+    fn months(self) -> u32 {
+        match self {
+            Self::Month => 1,
+            Self::Year => 12,
+        }
+    }
+}
+
+/// An organisation's subscription to a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Identifies the subscription.
+    pub subscription_id: SubscriptionId,
+    /// Whose it is.
+    pub org_id: OrgId,
+    /// Who made it; receives its mail.
+    pub user_id: UserId,
+    /// To what.
+    pub plan_id: PlanId,
+    /// The plan's name when it was made.
+    pub plan_name: String,
+    /// How often it is paid.
+    pub interval: Interval,
+    /// Where it stands. Moved by this module alone.
+    pub status: SubscriptionStatus,
+    /// When the trial ends or ended.
+    pub trial_end: Option<Timestamp>,
+    /// Start of the paid or trial period.
+    pub current_period_start: Timestamp,
+    /// End of the paid or trial period.
+    pub current_period_end: Timestamp,
+    /// End of grace, while past_due or once unpaid. Counted from the first failure.
+    pub grace_ends_at: Option<Timestamp>,
+    /// Whether it ends with the current period.
+    pub cancel_at_period_end: bool,
+    /// When it ended.
+    pub canceled_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The provider's id, where a provider bills it.
+    #[serde(default)]
+    pub stripe_subscription_id: Option<String>,
+    /// The provider's customer.
+    #[serde(default)]
+    pub stripe_customer_id: Option<String>,
+}
+
+/// A step that time made a subscription take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The trial ended unpaid and grace began.
+    TrialEnded,
+    /// The paid period ended unpaid and grace began.
+    PeriodEnded,
+    /// Grace ended unpaid.
+    GraceEnded,
+    /// It ended as was asked.
+    Canceled,
+}
+
+impl Subscription {
+    /// When [`Subscription::tick`] next has something to do.
+    pub fn next_step_at(&self) -> Option<Timestamp> {
+        match self.status {
+            SubscriptionStatus::Trialing | SubscriptionStatus::Active => Some(self.current_period_end),
+            SubscriptionStatus::PastDue => self.grace_ends_at,
+            SubscriptionStatus::Canceled | SubscriptionStatus::Unpaid | SubscriptionStatus::Incomplete => None,
+        }
+    }
+
+    /// Takes the one step that is due at `now`, if any. Call until it answers `None`.
+    pub fn tick(&mut self, now: Timestamp, grace_days: u32) -> Option<Step> {
+        let due = self.next_step_at().filter(|due| *due <= now)?;
+        let step = match self.status {
+            SubscriptionStatus::PastDue => {
+                self.status = SubscriptionStatus::Unpaid;
+                return Some(Step::GraceEnded);
+            }
+            SubscriptionStatus::Trialing => Step::TrialEnded,
+            _ => Step::PeriodEnded,
+        };
+        if self.cancel_at_period_end {
+            self.status = SubscriptionStatus::Canceled;
+            self.canceled_at = Some(due);
+            return Some(Step::Canceled);
+        }
+        self.status = SubscriptionStatus::PastDue;
+        self.grace_ends_at = Some(due.plus_days(grace_days));
+        Some(step)
+    }
+
+    /// Books a payment for so many periods.
+    ///
+    /// A payment while trialing or active extends what is there, one during grace continues from
+    /// the end of the period that was not paid, and one after suspension starts afresh at `now`.
+    ///
+    /// # Errors
+    /// `SubscriptionState` when the subscription has ended.
+    pub fn pay(&mut self, now: Timestamp, periods: u32) -> Result<()> {
+        let start = match self.status {
+            SubscriptionStatus::Trialing | SubscriptionStatus::Active | SubscriptionStatus::PastDue => {
+                self.current_period_end
+            }
+            SubscriptionStatus::Unpaid | SubscriptionStatus::Incomplete => now,
+            SubscriptionStatus::Canceled => {
+                return Err(Error::new(
+                    Code::SubscriptionState,
+                    "This subscription has ended; record the payment for the organisation and a plan to start a new one.",
+                ));
+            }
+        };
+        let end = start.plus_months(self.interval.months().saturating_mul(periods));
+        // Grace may have been longer than a period: what is paid now must not be over already.
+        let (start, end) =
+            if end <= now { (now, now.plus_months(self.interval.months() * periods)) } else { (start, end) };
+        // A customer who pays early keeps the period that runs; its end moves.
+        if !matches!(self.status, SubscriptionStatus::Active | SubscriptionStatus::Trialing) {
+            self.current_period_start = start;
+        }
+        self.current_period_end = end;
+        self.status = SubscriptionStatus::Active;
+        self.grace_ends_at = None;
+        self.cancel_at_period_end = false;
+        Ok(())
+    }
+
+    /// Asks for the end: with the current period, or at once.
+    ///
+    /// # Errors
+    /// `SubscriptionState` when it has ended already.
+    pub fn cancel(&mut self, now: Timestamp, at_period_end: bool) -> Result<()> {
+        match self.status {
+            SubscriptionStatus::Canceled => {
+                Err(Error::new(Code::SubscriptionState, "This subscription has ended already."))
+            }
+            SubscriptionStatus::Trialing | SubscriptionStatus::Active if at_period_end => {
+                self.cancel_at_period_end = true;
+                Ok(())
+            }
+            _ => {
+                self.status = SubscriptionStatus::Canceled;
+                self.canceled_at = Some(now);
+                self.grace_ends_at = None;
+                self.current_period_end = self.current_period_end.min(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes an asked-for end back while the period still runs.
+    ///
+    /// # Errors
+    /// `SubscriptionState` when no end was asked for, or it has come.
+    pub fn resume(&mut self) -> Result<()> {
+        if self.cancel_at_period_end && self.status != SubscriptionStatus::Canceled {
+            self.cancel_at_period_end = false;
+            return Ok(());
+        }
+        Err(Error::new(Code::SubscriptionState, "There is no pending cancellation to take back."))
+    }
+
+    /// Whether it still gives, or by paying could give, the right to use the product.
+    pub fn is_live(&self) -> bool {
+        self.status != SubscriptionStatus::Canceled
+    }
+}

@@ -1,0 +1,74 @@
+//! What must happen later, as durable rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{JobId, LicenseId, MailId, OrgId, SubscriptionId};
+use super::time::Timestamp;
+
+/// A piece of work with its due time. Done at least once: handlers are idempotent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Identifies the job.
+    pub job_id: JobId,
+    /// What to do.
+    pub work: Work,
+    /// When, at the earliest.
+    pub due: Timestamp,
+    /// Failed attempts so far.
+    pub attempts: u32,
+    /// What the last attempt met.
+    pub last_error: Option<String>,
+    /// When it was queued.
+    pub created_at: Timestamp,
+}
+
+/// The kinds of work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Work {
+    /// Hand a message to the transport.
+    SendMail {
+        /// The message.
+        mail_id: MailId,
+    },
+    /// Find out whether the address has an account and mail it a link. Queued for known and
+    /// unknown addresses alike, so that the answer to the asker is the same and as quick.
+    MailLink {
+        /// The address that was given.
+        email: String,
+        /// Which link.
+        purpose: super::user::LinkPurpose,
+    },
+    /// A trial, a paid period or a grace period may have ended.
+    SubscriptionDue {
+        /// The tenant.
+        org_id: OrgId,
+        /// Which subscription.
+        subscription_id: SubscriptionId,
+    },
+    /// A licence without a subscription may have expired.
+    LicenseDue {
+        /// The tenant.
+        org_id: OrgId,
+        /// Which licence.
+        license_id: LicenseId,
+    },
+    /// Look whether signing keys are due for rotation; repeats.
+    RotateKeys,
+    /// Remove what has outlived its use: links, sign-ins, sent mails; repeats.
+    Housekeeping,
+}
+
+impl Work {
+    /// The kind's stable name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SendMail { .. } => "send_mail",
+            Self::MailLink { .. } => "mail_link",
+            Self::SubscriptionDue { .. } => "subscription_due",
+            Self::LicenseDue { .. } => "license_due",
+            Self::RotateKeys => "rotate_keys",
+            Self::Housekeeping => "housekeeping",
+        }
+    }
+}

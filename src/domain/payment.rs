@@ -1,0 +1,29 @@
+//! Money that was received.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{OrgId, PaymentId, SubscriptionId, UserId};
+use super::time::Timestamp;
+
+/// A payment, recorded by an operator or told by a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Identifies the payment.
+    pub payment_id: PaymentId,
+    /// Who paid.
+    pub org_id: OrgId,
+    /// What for.
+    pub subscription_id: SubscriptionId,
+    /// Minor units of `currency`.
+    pub amount_cents: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Billing periods it pays for.
+    pub periods: u32,
+    /// A purchase order, a bank reference: what finds it in other books.
+    pub reference: String,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// The operator who recorded it.
+    pub recorded_by: Option<UserId>,
+}
