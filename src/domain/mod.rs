@@ -7,6 +7,7 @@ pub mod job;
 pub mod license;
 pub mod mail;
 pub mod organisation;
+pub mod page;
 pub mod payment;
 pub mod plan;
 pub mod subscription;

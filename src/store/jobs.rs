@@ -1,0 +1,61 @@
+//! The durable queue.
+
+use super::tables::{JOBS, JOBS_PARKED};
+use super::{Read, Scan, WriteTx, page};
+use crate::domain::error::{Error, Result};
+use crate::domain::ids::JobId;
+use crate::domain::job::Job;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::time::Timestamp;
+
+/// Queues a job.
+pub fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
+    super::counts::add(tx, "jobs.waiting", 1)?;
+    tx.put(&JOBS, &(job.due, job.job_id), job)
+}
+
+/// Whether the job still waits as it was read; a handler checks before it acts.
+pub fn is_waiting(tx: &impl Read, job: &Job) -> Result<bool> {
+    Ok(tx.get(&JOBS, &(job.due, job.job_id))?.is_some())
+}
+
+/// Removes a job that is done.
+pub fn remove(tx: &mut WriteTx, job: &Job) -> Result<bool> {
+    let was_waiting = tx.remove(&JOBS, &(job.due, job.job_id))?;
+    if was_waiting {
+        super::counts::add(tx, "jobs.waiting", -1)?;
+    }
+    Ok(was_waiting)
+}
+
+/// Jobs that are due, oldest first, and the time of the first one that is not.
+pub fn due(tx: &impl Read, now: Timestamp, limit: usize) -> Result<(Vec<Job>, Option<Timestamp>)> {
+    let rows = tx.scan(&JOBS, &Scan::all().limit(limit + 1))?;
+    let next = rows.iter().map(|((due, _), _)| *due).find(|due| *due > now);
+    let jobs = rows.into_iter().filter(|((due, _), _)| *due <= now).map(|(_, job)| job).take(limit).collect();
+    Ok((jobs, next))
+}
+
+/// Puts a job aside for an operator.
+pub fn park(tx: &mut WriteTx, job: &Job) -> Result<()> {
+    super::counts::add(tx, "jobs.parked", 1)?;
+    tx.put(&JOBS_PARKED, &job.job_id, job)
+}
+
+/// Takes a job back from the parked ones.
+pub fn unpark(tx: &mut WriteTx, job_id: JobId) -> Result<Job> {
+    let job = tx.get(&JOBS_PARKED, &job_id)?.ok_or_else(|| Error::not_found("parked job"))?;
+    tx.remove(&JOBS_PARKED, &job_id)?;
+    super::counts::add(tx, "jobs.parked", -1)?;
+    Ok(job)
+}
+
+/// Waiting jobs, the next one first.
+pub fn list_waiting(tx: &impl Read, request: &PageRequest) -> Result<Page<Job>> {
+    page(tx, &JOBS, Scan::all(), request)
+}
+
+/// Parked jobs, oldest first.
+pub fn list_parked(tx: &impl Read, request: &PageRequest) -> Result<Page<Job>> {
+    page(tx, &JOBS_PARKED, Scan::all(), request)
+}

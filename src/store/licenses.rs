@@ -1,0 +1,109 @@
+//! Licences and activations.
+
+use super::tables::{
+    ACTIVATIONS, ACTIVATIONS_BY_ID, LICENSE_ORGS, LICENSES, LICENSES_BY_KEY, LICENSES_BY_SUBSCRIPTION,
+};
+use super::{Org, Read, Scan, WriteTx, page};
+use crate::domain::error::{Error, Result};
+use crate::domain::ids::{ActivationId, LicenseId, OrgId, SubscriptionId};
+use crate::domain::license::{Activation, License};
+use crate::domain::page::{Page, PageRequest};
+
+impl<T: Read> Org<'_, T> {
+    /// A licence that must exist.
+    pub fn license(&self, id: LicenseId) -> Result<License> {
+        self.tx.get(&LICENSES, &(self.id, id))?.ok_or_else(|| Error::not_found("license"))
+    }
+
+    /// The tenant's licences, newest first.
+    pub fn licenses(&self, request: &PageRequest) -> Result<Page<License>> {
+        page(self.tx, &LICENSES, Scan::prefix(&self.id).reverse(), request)
+    }
+
+    /// The licence that a subscription of the tenant pays for.
+    pub fn license_of_subscription(&self, id: SubscriptionId) -> Result<Option<License>> {
+        match self.tx.get(&LICENSES_BY_SUBSCRIPTION, &id)? {
+            Some(license_id) => self.tx.get(&LICENSES, &(self.id, license_id)),
+            None => Ok(None),
+        }
+    }
+
+    /// The machine bound to a licence under this hardware id.
+    pub fn activation(&self, id: LicenseId, hardware_id: &str) -> Result<Option<Activation>> {
+        self.tx.get(&ACTIVATIONS, &(self.id, id, hardware_id.to_owned()))
+    }
+
+    /// The machine of an activation of this licence.
+    pub fn activation_by_id(&self, license: LicenseId, id: ActivationId) -> Result<Activation> {
+        let found = match self.tx.get(&ACTIVATIONS_BY_ID, &(self.id, id))? {
+            Some((license_id, hardware_id)) if license_id == license => self.activation(license, &hardware_id)?,
+            _ => None,
+        };
+        found.ok_or_else(|| Error::not_found("activation"))
+    }
+
+    /// The machines bound to a licence, by hardware id.
+    pub fn activations(&self, id: LicenseId, request: &PageRequest) -> Result<Page<Activation>> {
+        page(self.tx, &ACTIVATIONS, Scan::prefix(&(self.id, id)), request)
+    }
+}
+
+/// The licence that a key opens, wherever it belongs: the key is the credential.
+pub fn by_key(tx: &impl Read, license_key: &str) -> Result<Option<License>> {
+    match tx.get(&LICENSES_BY_KEY, &license_key.to_owned())? {
+        Some(key) => tx.get(&LICENSES, &key),
+        None => Ok(None),
+    }
+}
+
+/// Whose licence it is, for operators and for the seat engine.
+pub fn org_of(tx: &impl Read, id: LicenseId) -> Result<OrgId> {
+    tx.get(&LICENSE_ORGS, &id)?.ok_or_else(|| Error::not_found("license"))
+}
+
+/// All licences, newest first, for operators.
+pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<License>> {
+    super::through_index(tx, &LICENSE_ORGS, request, |id, org_id| tx.get(&LICENSES, &(org_id, id)))
+}
+
+/// Adds or writes a licence.
+pub fn put(tx: &mut WriteTx, license: &License) -> Result<()> {
+    let key = (license.org_id, license.license_id);
+    if let Some(old) = tx.get(&LICENSES, &key)? {
+        super::counts::add(tx, &format!("licenses.{}", old.noted_status.as_str()), -1)?;
+    } else {
+        tx.put(&LICENSE_ORGS, &license.license_id, &license.org_id)?;
+        tx.put(&LICENSES_BY_KEY, &license.license_key, &key)?;
+        if let Some(subscription_id) = license.subscription_id {
+            tx.put(&LICENSES_BY_SUBSCRIPTION, &subscription_id, &license.license_id)?;
+        }
+    }
+    super::counts::add(tx, &format!("licenses.{}", license.noted_status.as_str()), 1)?;
+    tx.put(&LICENSES, &key, license)
+}
+
+/// How many machines are bound to a licence.
+pub fn count_activations(tx: &impl Read, license: &License) -> Result<u64> {
+    super::counts::get(tx, &format!("activations.{}", license.license_id))
+}
+
+/// Adds or writes a machine.
+pub fn put_activation(tx: &mut WriteTx, activation: &Activation) -> Result<()> {
+    let key = (activation.org_id, activation.license_id, activation.hardware_id.clone());
+    if tx.get(&ACTIVATIONS, &key)?.is_none() {
+        super::counts::add(tx, &format!("activations.{}", activation.license_id), 1)?;
+    }
+    let by_id = (activation.org_id, activation.activation_id);
+    tx.put(&ACTIVATIONS_BY_ID, &by_id, &(activation.license_id, activation.hardware_id.clone()))?;
+    tx.put(&ACTIVATIONS, &key, activation)
+}
+
+/// Removes a machine.
+pub fn remove_activation(tx: &mut WriteTx, activation: &Activation) -> Result<()> {
+    let key = (activation.org_id, activation.license_id, activation.hardware_id.clone());
+    if tx.remove(&ACTIVATIONS, &key)? {
+        super::counts::add(tx, &format!("activations.{}", activation.license_id), -1)?;
+    }
+    tx.remove(&ACTIVATIONS_BY_ID, &(activation.org_id, activation.activation_id))?;
+    Ok(())
+}

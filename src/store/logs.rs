@@ -1,0 +1,91 @@
+//! The audit log, the e-mail log and the signing keys.
+
+use super::tables::{AUDIT, KEYS, MAILS, META};
+use super::{Read, Scan, WriteTx, page};
+use crate::domain::audit::AuditEntry;
+use crate::domain::error::{Error, Result};
+use crate::domain::ids::MailId;
+use crate::domain::mail::{MailRecord, MailStatus};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::time::Timestamp;
+
+/// Adds an entry to the audit log.
+pub fn insert_audit(tx: &mut WriteTx, entry: &AuditEntry) -> Result<()> {
+    tx.put(&AUDIT, &entry.audit_id, entry)
+}
+
+/// The audit log, newest first.
+pub fn list_audit(tx: &impl Read, request: &PageRequest) -> Result<Page<AuditEntry>> {
+    page(tx, &AUDIT, Scan::all().reverse(), request)
+}
+
+/// A message of the e-mail log.
+pub fn mail(tx: &impl Read, mail_id: MailId) -> Result<MailRecord> {
+    tx.get(&MAILS, &mail_id)?.ok_or_else(|| Error::not_found("message"))
+}
+
+/// Adds or writes a message.
+pub fn put_mail(tx: &mut WriteTx, mail: &MailRecord) -> Result<()> {
+    if let Some(old) = tx.get(&MAILS, &mail.mail_id)? {
+        super::counts::add(tx, mail_count(old.status), -1)?;
+    }
+    super::counts::add(tx, mail_count(mail.status), 1)?;
+    tx.put(&MAILS, &mail.mail_id, mail)
+}
+
+/// The e-mail log, newest first.
+pub fn list_mails(tx: &impl Read, request: &PageRequest) -> Result<Page<MailRecord>> {
+    page(tx, &MAILS, Scan::all().reverse(), request)
+}
+
+/// The name under which messages of a status are counted.
+pub fn mail_count(status: MailStatus) -> &'static str {
+    match status {
+        MailStatus::Waiting => "mails.waiting",
+        MailStatus::Sent => "mails.sent",
+        MailStatus::Parked => "mails.parked",
+    }
+}
+
+/// Removes at most `limit` of the oldest sent messages and audit entries from before the
+/// given times; how many. Stops at the first that must stay.
+pub fn remove_old(tx: &mut WriteTx, mails: Timestamp, audit: Timestamp, limit: usize) -> Result<usize> {
+    let mut removed = 0;
+    for (mail_id, mail) in tx.scan(&MAILS, &Scan::all().limit(limit))? {
+        if mail.created_at >= mails {
+            break;
+        }
+        if mail.status == MailStatus::Sent {
+            tx.remove(&MAILS, &mail_id)?;
+            removed += 1;
+        }
+    }
+    for (audit_id, entry) in tx.scan(&AUDIT, &Scan::all().limit(limit))? {
+        if entry.at >= audit {
+            break;
+        }
+        tx.remove(&AUDIT, &audit_id)?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+/// Every signing key, as `signing` encodes it.
+pub fn keys(tx: &impl Read) -> Result<Vec<serde_json::Value>> {
+    Ok(tx.scan(&KEYS, &Scan::all())?.into_iter().map(|(_, key)| key).collect())
+}
+
+/// Adds or writes a signing key.
+pub fn put_key(tx: &mut WriteTx, kid: &str, key: &serde_json::Value) -> Result<()> {
+    tx.put(&KEYS, &kid.to_owned(), key)
+}
+
+/// A single named value.
+pub fn meta(tx: &impl Read, name: &str) -> Result<Option<String>> {
+    tx.get(&META, &name.to_owned())
+}
+
+/// Writes a single named value.
+pub fn put_meta(tx: &mut WriteTx, name: &str, value: &str) -> Result<()> {
+    tx.put(&META, &name.to_owned(), &value.to_owned())
+}

@@ -1,0 +1,38 @@
+//! Tenants and who belongs to them.
+
+use super::tables::{MEMBERSHIPS, ORGS};
+use super::{Org, Read, Scan, WriteTx, page};
+use crate::domain::error::{Error, Result};
+use crate::domain::ids::UserId;
+use crate::domain::organisation::{Membership, Organisation};
+use crate::domain::page::{Page, PageRequest};
+
+impl<T: Read> Org<'_, T> {
+    /// The organisation itself.
+    pub fn organisation(&self) -> Result<Organisation> {
+        self.tx.get(&ORGS, &self.id)?.ok_or_else(|| Error::not_found("organisation"))
+    }
+
+    /// A person's place in it.
+    pub fn membership(&self, user_id: UserId) -> Result<Option<Membership>> {
+        self.tx.get(&MEMBERSHIPS, &(self.id, user_id))
+    }
+}
+
+/// Adds or writes a tenant.
+pub fn put(tx: &mut WriteTx, organisation: &Organisation) -> Result<()> {
+    if tx.get(&ORGS, &organisation.org_id)?.is_none() {
+        super::counts::add(tx, "orgs", 1)?;
+    }
+    tx.put(&ORGS, &organisation.org_id, organisation)
+}
+
+/// Adds or writes a person's place in a tenant.
+pub fn put_membership(tx: &mut WriteTx, membership: &Membership) -> Result<()> {
+    tx.put(&MEMBERSHIPS, &(membership.org_id, membership.user_id), membership)
+}
+
+/// All tenants, newest first.
+pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<Organisation>> {
+    page(tx, &ORGS, Scan::all().reverse(), request)
+}

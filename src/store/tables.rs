@@ -1,0 +1,98 @@
+//! Every table there is. A row is a record of `domain`, encoded as JSON so that it
+//! describes itself: a field added later with a default reads an old row.
+//!
+//! Tenant data is keyed by organisation first; such tables are read through
+//! [`super::scope::Org`] alone, so that a query without a tenant cannot be written.
+
+use super::table::{Bytes, Table};
+use crate::domain::audit::AuditEntry;
+use crate::domain::ids::{
+    ActivationId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId, SubscriptionId, UserId,
+};
+use crate::domain::job::Job;
+use crate::domain::license::{Activation, License};
+use crate::domain::mail::MailRecord;
+use crate::domain::organisation::{Membership, Organisation};
+use crate::domain::payment::Payment;
+use crate::domain::plan::Plan;
+use crate::domain::subscription::Subscription;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Link, Login, User};
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+macro_rules! tables {
+    ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal: $key:ty => $row:ty;)+) => {
+        $($(#[doc = $doc])+ pub(super) const $constant: Table<$key, $row> = Table::new($name);)+
+        /// The names of every table, for backup and integrity checks.
+        pub const NAMES: &[&str] = &[$($name),+];
+    };
+}
+
+tables! {
+    /// Single values: schema version, instance id.
+    META = "meta": String => String;
+    /// People.
+    USERS = "users": UserId => User;
+    /// The account of an address.
+    USERS_BY_EMAIL = "users_by_email": String => UserId;
+    /// Those of them who run the appliance.
+    OPERATORS = "operators": UserId => bool;
+    /// Tenants.
+    ORGS = "orgs": OrgId => Organisation;
+    /// Who belongs to a tenant.
+    MEMBERSHIPS = "memberships": (OrgId, UserId) => Membership;
+    /// Sign-ins of a person.
+    LOGINS = "logins": (UserId, LoginId) => Login;
+    /// Every refresh token ever given by a sign-in that has not ended, spent ones included.
+    REFRESH_TOKENS = "refresh_tokens": Digest => (UserId, LoginId);
+    /// The refresh tokens of one sign-in, so that they go with it.
+    REFRESH_BY_LOGIN = "refresh_by_login": (LoginId, Digest) => bool;
+    /// Sign-ins in order of their end.
+    LOGINS_BY_END = "logins_by_end": (Timestamp, LoginId) => UserId;
+    /// One-time links under the hash of their token.
+    LINKS = "links": Digest => Link;
+    /// Links in order of their end.
+    LINKS_BY_END = "links_by_end": (Timestamp, Digest) => bool;
+    /// The catalogue.
+    PLANS = "plans": PlanId => Plan;
+    /// Plans under their lower-cased name.
+    PLANS_BY_NAME = "plans_by_name": String => PlanId;
+    /// Subscriptions of a tenant.
+    SUBSCRIPTIONS = "subscriptions": (OrgId, SubscriptionId) => Subscription;
+    /// Whose subscription it is.
+    SUBSCRIPTION_ORGS = "subscription_orgs": SubscriptionId => OrgId;
+    /// Plans whose trial a tenant has had.
+    TRIALS = "trials": (OrgId, PlanId) => SubscriptionId;
+    /// Licences of a tenant.
+    LICENSES = "licenses": (OrgId, LicenseId) => License;
+    /// Whose licence it is.
+    LICENSE_ORGS = "license_orgs": LicenseId => OrgId;
+    /// The licence of a key.
+    LICENSES_BY_KEY = "licenses_by_key": String => (OrgId, LicenseId);
+    /// The licence a subscription pays for.
+    LICENSES_BY_SUBSCRIPTION = "licenses_by_subscription": SubscriptionId => LicenseId;
+    /// Machines bound to a licence, under their hardware id.
+    ACTIVATIONS = "activations": (OrgId, LicenseId, String) => Activation;
+    /// The machine of an activation.
+    ACTIVATIONS_BY_ID = "activations_by_id": (OrgId, ActivationId) => (LicenseId, String);
+    /// Payments of a tenant.
+    PAYMENTS = "payments": (OrgId, PaymentId) => Payment;
+    /// Whose payment it is.
+    PAYMENT_ORGS = "payment_orgs": PaymentId => OrgId;
+    /// Work to do, in order of its time.
+    JOBS = "jobs": (Timestamp, JobId) => Job;
+    /// Work that failed too often.
+    JOBS_PARKED = "jobs_parked": JobId => Job;
+    /// The e-mail log.
+    MAILS = "mails": MailId => MailRecord;
+    /// The audit log.
+    AUDIT = "audit": AuditId => AuditEntry;
+    /// The signing keys, private parts sealed.
+    KEYS = "keys": String => serde_json::Value;
+    /// What happened to seats, one record a group of commits.
+    SEAT_LOG = "seat_log": u64 => Bytes;
+    /// How many records of a kind there are in a state.
+    COUNTS = "counts": String => u64;
+}

@@ -1,0 +1,160 @@
+//! People, their sign-ins and one-time links.
+
+use super::tables::{
+    Digest, LINKS, LINKS_BY_END, LOGINS, LOGINS_BY_END, OPERATORS, REFRESH_BY_LOGIN, REFRESH_TOKENS, USERS,
+    USERS_BY_EMAIL,
+};
+use super::{Read, Scan, WriteTx, page};
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{LoginId, UserId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Email, Link, Login, User};
+
+/// An account.
+pub fn find(tx: &impl Read, user_id: UserId) -> Result<Option<User>> {
+    tx.get(&USERS, &user_id)
+}
+
+/// An account that must exist.
+pub fn get(tx: &impl Read, user_id: UserId) -> Result<User> {
+    find(tx, user_id)?.ok_or_else(|| Error::not_found("user"))
+}
+
+/// The account of an address.
+pub fn by_email(tx: &impl Read, email: &Email) -> Result<Option<User>> {
+    match tx.get(&USERS_BY_EMAIL, &email.as_str().to_owned())? {
+        Some(user_id) => find(tx, user_id),
+        None => Ok(None),
+    }
+}
+
+/// Adds an account; `EmailTaken` when the address has one.
+pub fn insert(tx: &mut WriteTx, user: &User) -> Result<()> {
+    let address = user.email.as_str().to_owned();
+    if tx.get(&USERS_BY_EMAIL, &address)?.is_some() {
+        return Err(Error::new(
+            Code::EmailTaken,
+            "There is an account with this e-mail address already. Sign in, or reset the password.",
+        ));
+    }
+    tx.put(&USERS_BY_EMAIL, &address, &user.user_id)?;
+    super::counts::add(tx, "users", 1)?;
+    update(tx, user)
+}
+
+/// Writes an account that exists. Its address must not have changed.
+pub fn update(tx: &mut WriteTx, user: &User) -> Result<()> {
+    let runs_the_appliance = user.operator && user.deactivated_at.is_none();
+    if runs_the_appliance {
+        tx.put(&OPERATORS, &user.user_id, &true)?;
+    } else {
+        tx.remove(&OPERATORS, &user.user_id)?;
+    }
+    tx.put(&USERS, &user.user_id, user)
+}
+
+/// Whether anybody runs this appliance yet.
+pub fn any_operator(tx: &impl Read) -> Result<bool> {
+    Ok(!tx.scan(&OPERATORS, &Scan::all().limit(1))?.is_empty())
+}
+
+/// All accounts, newest first.
+pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<User>> {
+    page(tx, &USERS, Scan::all().reverse(), request)
+}
+
+/// A sign-in.
+pub fn login(tx: &impl Read, user_id: UserId, login_id: LoginId) -> Result<Option<Login>> {
+    tx.get(&LOGINS, &(user_id, login_id))
+}
+
+/// A person's sign-ins, oldest first, at most `limit`.
+pub fn logins(tx: &impl Read, user_id: UserId, limit: usize) -> Result<Vec<Login>> {
+    let rows = tx.scan(&LOGINS, &Scan::prefix(&user_id).limit(limit))?;
+    Ok(rows.into_iter().map(|(_, login)| login).collect())
+}
+
+/// Adds a sign-in, or writes it with the refresh token that is good now.
+pub fn put_login(tx: &mut WriteTx, login: &Login) -> Result<()> {
+    if let Some(old) = tx.get(&LOGINS, &(login.user_id, login.login_id))? {
+        tx.remove(&LOGINS_BY_END, &(old.expires_at, login.login_id))?;
+    }
+    tx.put(&LOGINS_BY_END, &(login.expires_at, login.login_id), &login.user_id)?;
+    tx.put(&REFRESH_TOKENS, &login.refresh_hash, &(login.user_id, login.login_id))?;
+    tx.put(&REFRESH_BY_LOGIN, &(login.login_id, login.refresh_hash), &true)?;
+    tx.put(&LOGINS, &(login.user_id, login.login_id), login)
+}
+
+/// The sign-in that a refresh token, spent or good, was given by.
+pub fn login_of_refresh(tx: &impl Read, hash: &Digest) -> Result<Option<Login>> {
+    match tx.get(&REFRESH_TOKENS, hash)? {
+        Some((user_id, login_id)) => login(tx, user_id, login_id),
+        None => Ok(None),
+    }
+}
+
+/// Ends a sign-in with all its tokens; whether there was one.
+pub fn end_login(tx: &mut WriteTx, user_id: UserId, login_id: LoginId) -> Result<bool> {
+    let Some(login) = login(tx, user_id, login_id)? else {
+        return Ok(false);
+    };
+    for ((_, hash), _) in tx.scan(&REFRESH_BY_LOGIN, &Scan::prefix(&login_id))? {
+        tx.remove(&REFRESH_TOKENS, &hash)?;
+        tx.remove(&REFRESH_BY_LOGIN, &(login_id, hash))?;
+    }
+    tx.remove(&LOGINS_BY_END, &(login.expires_at, login_id))?;
+    tx.remove(&LOGINS, &(user_id, login_id))?;
+    Ok(true)
+}
+
+/// Ends every sign-in of a person but `keep`.
+pub fn end_logins(tx: &mut WriteTx, user_id: UserId, keep: Option<LoginId>) -> Result<()> {
+    for ((_, login_id), _) in tx.scan(&LOGINS, &Scan::prefix(&user_id))? {
+        if Some(login_id) != keep {
+            end_login(tx, user_id, login_id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps a link under the hash of its token.
+pub fn put_link(tx: &mut WriteTx, hash: &Digest, link: &Link) -> Result<()> {
+    tx.put(&LINKS_BY_END, &(link.expires_at, *hash), &true)?;
+    tx.put(&LINKS, hash, link)
+}
+
+/// A link that has not been used.
+pub fn link(tx: &impl Read, hash: &Digest) -> Result<Option<Link>> {
+    tx.get(&LINKS, hash)
+}
+
+/// Takes a link: it works once.
+pub fn take_link(tx: &mut WriteTx, hash: &Digest) -> Result<Option<Link>> {
+    let link = tx.get(&LINKS, hash)?;
+    if let Some(link) = &link {
+        tx.remove(&LINKS, hash)?;
+        tx.remove(&LINKS_BY_END, &(link.expires_at, *hash))?;
+    }
+    Ok(link)
+}
+
+/// Removes at most `limit` links and sign-ins that ended before `now`; how many.
+pub fn remove_ended(tx: &mut WriteTx, now: Timestamp, limit: usize) -> Result<usize> {
+    let mut removed = 0;
+    for ((end, hash), _) in tx.scan(&LINKS_BY_END, &Scan::all().limit(limit))? {
+        if end > now {
+            break;
+        }
+        take_link(tx, &hash)?;
+        removed += 1;
+    }
+    for ((end, login_id), user_id) in tx.scan(&LOGINS_BY_END, &Scan::all().limit(limit))? {
+        if end > now {
+            break;
+        }
+        end_login(tx, user_id, login_id)?;
+        removed += 1;
+    }
+    Ok(removed)
+}
