@@ -1,1 +1,150 @@
-//! The services room.
+//! What the product does: one file per noun. Each operation decides whether the actor
+//! may, opens the transaction, and leaves an audit entry and the jobs that follow in it.
+//! The API, the jobs and the command line all call the same operations.
+
+pub mod accounts;
+mod ctx;
+pub mod documents;
+mod housekeeping;
+mod keys;
+mod letters;
+pub mod licenses;
+mod mails;
+pub mod overview;
+pub mod plans;
+mod queue;
+pub mod seats;
+pub mod sign_in;
+pub mod subscriptions;
+mod throttles;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use tokio::sync::Notify;
+
+pub use self::ctx::Ctx;
+use self::seats::Desk;
+pub use self::throttles::Throttles;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::audit::By;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{LicenseId, LoginId, OrgId, UserId};
+use crate::domain::license::LicenseStatus;
+use crate::domain::time::Now;
+use crate::entropy::Entropy;
+use crate::identity::{AccessTokens, HashPool};
+use crate::mail::{Renderer, Transport};
+use crate::signing::{KeyRing, MasterKey};
+use crate::store::{Store, WriteTx};
+use crate::telemetry::Metrics;
+
+/// Which signed licence document it is: licence, revision, status, machine and key.
+type SignedAs = (LicenseId, u64, LicenseStatus, Option<String>, String);
+
+/// Everything the operations need; built once, in `app`.
+pub struct Services {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The only source of time.
+    pub clock: Clock,
+    /// The only source of randomness.
+    pub entropy: Entropy,
+    /// Everything durable.
+    pub store: Store,
+    /// The public keys, and the private ones ready to sign.
+    pub keys: KeyRing,
+    /// Counters and histograms.
+    pub metrics: Arc<Metrics>,
+    /// Wakes the worker: a transaction may have planned a job.
+    pub work: Notify,
+    pub(crate) desk: Desk,
+    pub(crate) master: Arc<MasterKey>,
+    pub(crate) hasher: HashPool,
+    pub(crate) tokens: AccessTokens,
+    pub(crate) throttles: Throttles,
+    pub(crate) transport: Transport,
+    pub(crate) templates: Arc<Renderer>,
+    pub(crate) signed: Cache<SignedAs, String>,
+    pub(crate) licenses_by_key: Cache<String, LicenseId>,
+    pub(crate) renewing: tokio::sync::Mutex<()>,
+    pub(crate) public_url: Arc<str>,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) started: Now,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The client's address, or the one a trusted proxy names.
+    pub address: IpAddr,
+    /// What the client calls itself, cut to a bound.
+    pub user_agent: String,
+    /// Leads from an answer to the log.
+    pub request_id: String,
+}
+
+/// A person who has signed in.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// Who.
+    pub user_id: UserId,
+    /// By which sign-in.
+    pub login_id: LoginId,
+    /// For which tenant.
+    pub org_id: OrgId,
+    /// Whether the person runs this appliance.
+    pub operator: bool,
+    /// Where the request comes from.
+    pub caller: Caller,
+}
+
+impl Actor {
+    /// Refuses everybody but operators.
+    pub fn require_operator(&self) -> Result<()> {
+        if self.operator {
+            return Ok(());
+        }
+        Err(Error::new(Code::Forbidden, "Only an operator of this appliance may do that."))
+    }
+}
+
+impl Services {
+    /// The address that people use, without a slash at the end.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// The issuer that signed documents name.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The context of an operation that happens now.
+    pub(crate) fn ctx(&self, by: By) -> Ctx {
+        Ctx {
+            now: self.clock.now().wall,
+            by,
+            request_id: None,
+            entropy: self.entropy.clone(),
+            config: Arc::clone(&self.config),
+            public_url: Arc::clone(&self.public_url),
+        }
+    }
+
+    fn ctx_of(&self, actor: &Actor) -> Ctx {
+        self.ctx(By::System).of(By::User(actor.user_id), &actor.caller)
+    }
+
+    /// Runs a transaction and wakes the worker when it is on disk.
+    pub(crate) async fn commit<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let answer = self.store.write(change).await?;
+        self.work.notify_one();
+        Ok(answer)
+    }
+}

@@ -1,0 +1,388 @@
+//! Accounts: registration, links, profile, deactivation, and the first operator.
+
+use super::sign_in::{Grant, SignedIn};
+use super::{Actor, Caller, Ctx, Services, letters};
+use crate::domain::audit::By;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{OrgId, UserId};
+use crate::domain::job::{Job, Work};
+use crate::domain::organisation::{Membership, Organisation, Role};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::plan::check_text;
+use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
+use crate::domain::user::{Email, Link, LinkPurpose, User};
+use crate::identity::{passwords, tokens};
+use crate::store::{Read, WriteTx, jobs, orgs, users};
+
+/// Who registers.
+pub struct RegisterInput {
+    /// Unique among all accounts.
+    pub email: String,
+    /// 8 to 256 characters that cannot be guessed.
+    pub password: String,
+    /// 1 to 200 characters.
+    pub full_name: String,
+    /// At most 200 characters.
+    pub company_name: Option<String>,
+}
+
+/// What a person changes of the profile.
+pub struct ProfileInput {
+    /// A new name.
+    pub full_name: Option<String>,
+    /// A new company; empty removes it.
+    pub company_name: Option<String>,
+}
+
+impl Services {
+    /// Makes an account with its personal organisation and mails the verification link.
+    pub async fn register(&self, caller: &Caller, input: RegisterInput) -> Result<User> {
+        self.throttles.check_address(caller.address)?;
+        if !self.config.auth.open_registration {
+            return Err(Error::new(Code::Forbidden, "Registration is closed here; ask the vendor for an account."));
+        }
+        let person = self.person(input).await?;
+        let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
+        self.commit(move |tx| {
+            let user = add_account(&ctx, tx, person, false)?;
+            mail_link(&ctx, tx, &user, LinkPurpose::VerifyEmail)?;
+            Ok(user)
+        })
+        .await
+    }
+
+    /// Marks the address as read by the account's owner.
+    pub async fn verify_email(&self, caller: &Caller, token: &str) -> Result<User> {
+        self.throttles.check_address(caller.address)?;
+        let hash = tokens::digest(token);
+        let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
+        self.commit(move |tx| {
+            let mut user = take_user_link(&ctx, tx, &hash, LinkPurpose::VerifyEmail)?;
+            user.email_verified = true;
+            users::update(tx, &user)?;
+            ctx.audit(tx, Some(user.personal_org), "user.email_verified", user.user_id, [])?;
+            Ok(user)
+        })
+        .await
+    }
+
+    /// Plans to mail a link, if the address has an account that can use it. Whether it has
+    /// cannot be told from the answer or its time: the same job is queued either way.
+    pub async fn request_link(&self, caller: &Caller, email: &str, purpose: LinkPurpose) -> Result<()> {
+        self.throttles.check_address(caller.address)?;
+        let email = Email::parse(email)?;
+        self.throttles.check_account(email.as_str())?;
+        let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
+        let work = Work::MailLink { email: email.as_str().to_owned(), purpose };
+        self.commit(move |tx| ctx.plan_job(tx, ctx.now, work)).await
+    }
+
+    /// Mails the link that was asked for, where there is an account, and removes the job.
+    pub async fn mail_link_due(&self, job: &Job, email: &str, purpose: LinkPurpose) -> Result<()> {
+        let ctx = self.ctx(By::System);
+        let (job, email) = (job.clone(), Email::parse(email)?);
+        self.commit(move |tx| {
+            if !jobs::remove(tx, &job)? {
+                return Ok(());
+            }
+            let Some(user) = users::by_email(tx, &email)? else {
+                return Ok(());
+            };
+            let of_use = match purpose {
+                LinkPurpose::VerifyEmail => !user.email_verified,
+                LinkPurpose::ResetPassword => true,
+                LinkPurpose::Setup => false,
+            };
+            if of_use && user.deactivated_at.is_none() { mail_link(&ctx, tx, &user, purpose) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Sets a new password from a mailed link and ends every sign-in.
+    pub async fn reset_password(&self, caller: &Caller, token: &str, password: String) -> Result<()> {
+        self.throttles.check_address(caller.address)?;
+        let hash = tokens::digest(token);
+        let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
+        // The link is looked at first, so that hashing is not to be had for nothing, and taken
+        // in the transaction, so that it works once.
+        let user = self.store.read(|tx| {
+            let link = users::link(tx, &hash)?.filter(|link| is_good(link, ctx.now, LinkPurpose::ResetPassword));
+            users::get(tx, link.and_then(|link| link.user_id).ok_or_else(invalid_link)?)
+        })?;
+        passwords::check(&password, &[user.email.as_str(), &user.full_name])?;
+        let password_hash = self.hasher.hash(password).await?;
+        self.commit(move |tx| {
+            let mut user = take_user_link(&ctx, tx, &hash, LinkPurpose::ResetPassword)?;
+            user.password_hash = password_hash;
+            user.password_changed_at = ctx.now;
+            // Whoever followed the link reads the address.
+            user.email_verified = true;
+            users::update(tx, &user)?;
+            users::end_logins(tx, user.user_id, None)?;
+            ctx.audit(tx, Some(user.personal_org), "user.password_reset", user.user_id, [])?;
+            let told = letters::password_changed(&user, ctx.now);
+            ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), "user.password_reset", &told)
+        })
+        .await
+    }
+
+    /// Sets a new password for one who knows the old one; ends every other sign-in.
+    pub async fn change_password(&self, actor: &Actor, current: String, new: String) -> Result<()> {
+        self.throttles.check_account(&actor.user_id.to_string())?;
+        let user = self.store.read(|tx| users::get(tx, actor.user_id))?;
+        if !self.hasher.verify(current, Some(user.password_hash.clone())).await? {
+            return Err(Error::new(Code::InvalidCredentials, "The current password is not right."));
+        }
+        passwords::check(&new, &[user.email.as_str(), &user.full_name])?;
+        let password_hash = self.hasher.hash(new).await?;
+        let ctx = self.ctx_of(actor);
+        let (user_id, login_id) = (actor.user_id, actor.login_id);
+        self.commit(move |tx| {
+            let mut user = users::get(tx, user_id)?;
+            user.password_hash = password_hash;
+            user.password_changed_at = ctx.now;
+            users::update(tx, &user)?;
+            users::end_logins(tx, user_id, Some(login_id))?;
+            ctx.audit(tx, Some(user.personal_org), "user.password_changed", user_id, [])?;
+            let told = letters::password_changed(&user, ctx.now);
+            ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), "user.password_changed", &told)
+        })
+        .await
+    }
+
+    /// The actor's own account.
+    pub fn me(&self, actor: &Actor) -> Result<User> {
+        self.store.read(|tx| users::get(tx, actor.user_id))
+    }
+
+    /// Changes the actor's own profile.
+    pub async fn update_profile(&self, actor: &Actor, input: ProfileInput) -> Result<User> {
+        let full_name = input.full_name.map(|name| checked_name(&name)).transpose()?;
+        let company_name = input.company_name.map(|name| checked_company(Some(name))).transpose()?;
+        let ctx = self.ctx_of(actor);
+        let user_id = actor.user_id;
+        self.commit(move |tx| {
+            let mut user = users::get(tx, user_id)?;
+            user.full_name = full_name.unwrap_or(user.full_name);
+            user.company_name = company_name.unwrap_or(user.company_name);
+            users::update(tx, &user)?;
+            ctx.audit(tx, Some(user.personal_org), "user.updated", user_id, [])?;
+            Ok(user)
+        })
+        .await
+    }
+
+    /// Closes the actor's own account: no sign-in works any more. Licences live on with their organisation.
+    pub async fn deactivate_account(&self, actor: &Actor, password: String) -> Result<()> {
+        self.throttles.check_account(&actor.user_id.to_string())?;
+        let user = self.store.read(|tx| users::get(tx, actor.user_id))?;
+        if !self.hasher.verify(password, Some(user.password_hash.clone())).await? {
+            return Err(Error::new(Code::InvalidCredentials, "The password is not right."));
+        }
+        let ctx = self.ctx_of(actor);
+        let user_id = actor.user_id;
+        self.commit(move |tx| {
+            let mut user = users::get(tx, user_id)?;
+            user.deactivated_at = Some(ctx.now);
+            users::update(tx, &user)?;
+            if user.operator && !users::any_operator(tx)? {
+                return Err(Error::new(
+                    Code::Forbidden,
+                    "You are the only operator of this appliance; make another before you leave.",
+                ));
+            }
+            users::end_logins(tx, user_id, None)?;
+            ctx.audit(tx, Some(user.personal_org), "user.deactivated", user_id, [])
+        })
+        .await
+    }
+
+    /// All accounts, for operators.
+    pub fn users(&self, actor: &Actor, request: &PageRequest) -> Result<Page<User>> {
+        actor.require_operator()?;
+        self.store.read(|tx| users::list(tx, request))
+    }
+
+    /// All organisations, for operators.
+    pub fn organisations(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Organisation>> {
+        actor.require_operator()?;
+        self.store.read(|tx| orgs::list(tx, request))
+    }
+
+    /// Whether this appliance has no operator yet.
+    pub fn needs_setup(&self) -> Result<bool> {
+        self.store.read(|tx| Ok(!users::any_operator(tx)?))
+    }
+
+    /// A fresh one-time set-up link.
+    ///
+    /// # Errors
+    /// `SetupDone` when there is an operator already.
+    pub async fn setup_link(&self) -> Result<String> {
+        let ctx = self.ctx(By::System);
+        let token = tokens::secret(&ctx.entropy, "");
+        let hash = tokens::digest(&token);
+        self.commit(move |tx| {
+            if users::any_operator(tx)? {
+                return Err(setup_done());
+            }
+            let expires_at = ctx.now + i64::from(ctx.config.auth.setup_hours) * HOUR_MS;
+            users::put_link(tx, &hash, &Link { purpose: LinkPurpose::Setup, user_id: None, expires_at })
+        })
+        .await?;
+        Ok(format!("{}/admin#setup={token}", self.public_url()))
+    }
+
+    /// Makes the first operator from the set-up link, signed in.
+    pub async fn claim_setup(&self, caller: &Caller, token: &str, input: RegisterInput) -> Result<SignedIn> {
+        self.throttles.check_address(caller.address)?;
+        let hash = tokens::digest(token);
+        let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
+        self.store.read(|tx| {
+            if users::any_operator(tx)? {
+                return Err(setup_done());
+            }
+            users::link(tx, &hash)?
+                .filter(|link| is_good(link, ctx.now, LinkPurpose::Setup))
+                .map(|_| ())
+                .ok_or_else(invalid_link)
+        })?;
+        let person = self.person(input).await?;
+        let grant = Grant::new(&ctx, caller);
+        let (user, login) = self
+            .commit(move |tx| {
+                if users::any_operator(tx)? {
+                    return Err(setup_done());
+                }
+                take_link(&ctx, tx, &hash, LinkPurpose::Setup)?;
+                let user = add_account(&ctx, tx, person, true)?;
+                let login = grant.begin(&ctx, tx, &user)?;
+                Ok((user, login))
+            })
+            .await?;
+        self.signed_in(user, login)
+    }
+
+    /// Makes the first operator from the configuration; does nothing once there is one.
+    pub async fn setup_from_config(&self) -> Result<bool> {
+        let admin = &self.config.admin;
+        let (Some(email), Some(password)) = (&admin.email, &admin.password) else {
+            return Ok(false);
+        };
+        if !self.needs_setup()? {
+            return Ok(false);
+        }
+        let input = RegisterInput {
+            email: email.clone(),
+            password: password.expose().trim_end_matches(['\r', '\n']).to_owned(),
+            full_name: "Administrator".to_owned(),
+            company_name: None,
+        };
+        let person = self.person(input).await?;
+        let ctx = self.ctx(By::System);
+        self.commit(move |tx| add_account(&ctx, tx, person, true).map(|_| true)).await
+    }
+
+    /// Checks who registers and hashes the password.
+    async fn person(&self, input: RegisterInput) -> Result<Person> {
+        let email = Email::parse(&input.email)?;
+        let full_name = checked_name(&input.full_name)?;
+        let company_name = checked_company(input.company_name)?;
+        passwords::check(&input.password, &[email.as_str(), &full_name])?;
+        let password_hash = self.hasher.hash(input.password).await?;
+        Ok(Person { email, full_name, company_name, password_hash })
+    }
+}
+
+/// Somebody who is to get an account.
+struct Person {
+    email: Email,
+    full_name: String,
+    company_name: Option<String>,
+    password_hash: String,
+}
+
+fn checked_name(name: &str) -> Result<String> {
+    check_text("full_name", name, 1, 200)?;
+    Ok(name.trim().to_owned())
+}
+
+fn checked_company(name: Option<String>) -> Result<Option<String>> {
+    let Some(name) = name else {
+        return Ok(None);
+    };
+    check_text("company_name", &name, 0, 200)?;
+    let name = name.trim();
+    Ok((!name.is_empty()).then(|| name.to_owned()))
+}
+
+/// Stores the account and its personal organisation. An operator's address counts as
+/// verified: whoever could read the server's log or files is trusted with more already.
+fn add_account(ctx: &Ctx, tx: &mut WriteTx, person: Person, operator: bool) -> Result<User> {
+    let org_id = OrgId(ctx.record_id());
+    let name = person.company_name.clone().unwrap_or_else(|| person.full_name.clone());
+    let user = User {
+        user_id: UserId(ctx.record_id()),
+        email: person.email,
+        password_hash: person.password_hash,
+        full_name: person.full_name,
+        company_name: person.company_name,
+        email_verified: operator,
+        operator,
+        personal_org: org_id,
+        created_at: ctx.now,
+        password_changed_at: ctx.now,
+        last_login_at: None,
+        deactivated_at: None,
+    };
+    users::insert(tx, &user)?;
+    orgs::put(tx, &Organisation { org_id, name, personal: true, created_at: ctx.now })?;
+    let membership = Membership { org_id, user_id: user.user_id, role: Role::Owner, joined_at: ctx.now };
+    orgs::put_membership(tx, &membership)?;
+    let action = if operator { "operator.created" } else { "user.registered" };
+    ctx.audit(tx, Some(org_id), action, user.user_id, [])?;
+    Ok(user)
+}
+
+/// Makes a one-time link and queues the message that carries it.
+fn mail_link(ctx: &Ctx, tx: &mut WriteTx, user: &User, purpose: LinkPurpose) -> Result<()> {
+    let token = tokens::secret(&ctx.entropy, "");
+    let auth = &ctx.config.auth;
+    let (expires_at, page, cause) = match purpose {
+        LinkPurpose::VerifyEmail => {
+            (ctx.now + i64::from(auth.verification_hours) * HOUR_MS, "verify-email", "user.verification_asked")
+        }
+        LinkPurpose::ResetPassword | LinkPurpose::Setup => {
+            (ctx.now + i64::from(auth.reset_minutes) * MINUTE_MS, "reset-password", "user.reset_asked")
+        }
+    };
+    users::put_link(tx, &tokens::digest(&token), &Link { purpose, user_id: Some(user.user_id), expires_at })?;
+    let url = format!("{}/{page}?token={token}", ctx.public_url());
+    let message = match purpose {
+        LinkPurpose::VerifyEmail => letters::verify_email(url, expires_at),
+        LinkPurpose::ResetPassword | LinkPurpose::Setup => letters::password_reset(url, expires_at),
+    };
+    ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), cause, &message)
+}
+
+fn is_good(link: &Link, now: Timestamp, purpose: LinkPurpose) -> bool {
+    link.purpose == purpose && link.expires_at > now
+}
+
+fn take_link(ctx: &Ctx, tx: &mut WriteTx, hash: &[u8; 32], purpose: LinkPurpose) -> Result<Link> {
+    users::take_link(tx, hash)?.filter(|link| is_good(link, ctx.now, purpose)).ok_or_else(invalid_link)
+}
+
+fn take_user_link(ctx: &Ctx, tx: &mut WriteTx, hash: &[u8; 32], purpose: LinkPurpose) -> Result<User> {
+    let link = take_link(ctx, tx, hash, purpose)?;
+    let user = users::get(tx, link.user_id.ok_or_else(invalid_link)?)?;
+    if user.deactivated_at.is_some() { Err(invalid_link()) } else { Ok(user) }
+}
+
+fn invalid_link() -> Error {
+    Error::new(Code::InvalidToken, "This link is not good: it was used, has expired, or was never given. Ask for a new one.")
+}
+
+fn setup_done() -> Error {
+    Error::new(Code::SetupDone, "This appliance has an operator already; sign in instead.")
+}

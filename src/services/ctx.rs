@@ -1,0 +1,120 @@
+//! What an operation knows of the world inside its transaction: the time it
+//! happens at, who does it, and how to leave a trace or plan what follows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Caller;
+use crate::config::Config;
+use crate::domain::audit::{AuditEntry, By};
+use crate::domain::error::Result;
+use crate::domain::ids::{AuditId, JobId, MailId, OrgId};
+use crate::domain::job::{Job, Work};
+use crate::domain::mail::{MailRecord, MailStatus};
+use crate::domain::time::Timestamp;
+use crate::entropy::Entropy;
+use crate::mail::Message;
+use crate::store::{WriteTx, jobs, logs};
+
+/// One operation's context; moved into its transaction.
+#[derive(Clone)]
+pub struct Ctx {
+    /// The operation happens at this instant, all of it.
+    pub now: Timestamp,
+    /// Who does it.
+    pub by: By,
+    /// The request that asked for it.
+    pub request_id: Option<String>,
+    /// Randomness for ids and secrets.
+    pub entropy: Entropy,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The address that people use.
+    pub public_url: Arc<str>,
+}
+
+impl Ctx {
+    /// The same operation as seen from a request.
+    #[must_use]
+    pub fn of(mut self, by: By, caller: &Caller) -> Self {
+        self.by = by;
+        self.request_id = Some(caller.request_id.clone());
+        self
+    }
+
+    /// The address that links in mails begin with.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// A fresh record id, ordered by time.
+    pub fn record_id(&self) -> Uuid {
+        self.entropy.record_id(self.now)
+    }
+
+    /// Leaves an audit entry.
+    pub fn audit<const N: usize>(
+        &self,
+        tx: &mut WriteTx,
+        org_id: Option<OrgId>,
+        action: &str,
+        subject: impl ToString,
+        details: [(&str, String); N],
+    ) -> Result<()> {
+        let details: BTreeMap<String, String> =
+            details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let entry = AuditEntry {
+            audit_id: AuditId(self.record_id()),
+            at: self.now,
+            by: self.by.clone(),
+            org_id,
+            action: action.to_owned(),
+            subject: subject.to_string(),
+            details,
+            request_id: self.request_id.clone(),
+        };
+        logs::insert_audit(tx, &entry)
+    }
+
+    /// Plans work for `due` in the transaction of its cause.
+    pub fn plan_job(&self, tx: &mut WriteTx, due: Timestamp, work: Work) -> Result<()> {
+        let job = Job {
+            job_id: JobId(self.record_id()),
+            work,
+            due,
+            attempts: 0,
+            last_error: None,
+            created_at: self.now,
+        };
+        jobs::put(tx, &job)
+    }
+
+    /// Writes a message to the e-mail log and plans its sending.
+    pub fn queue_mail(
+        &self,
+        tx: &mut WriteTx,
+        org_id: Option<OrgId>,
+        to: &str,
+        cause: &str,
+        message: &Message,
+    ) -> Result<()> {
+        let mail_id = MailId(self.record_id());
+        let record = MailRecord {
+            mail_id,
+            org_id,
+            to: to.to_owned(),
+            message: message.name().to_owned(),
+            payload: message.payload(),
+            status: MailStatus::Waiting,
+            cause: cause.to_owned(),
+            attempts: 0,
+            last_error: None,
+            created_at: self.now,
+            sent_at: None,
+        };
+        logs::put_mail(tx, &record)?;
+        self.plan_job(tx, self.now, Work::SendMail { mail_id })
+    }
+}

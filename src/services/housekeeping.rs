@@ -1,0 +1,52 @@
+//! Removing what has outlived its use, in small bites.
+
+use super::Services;
+use crate::domain::audit::By;
+use crate::domain::error::Result;
+use crate::domain::job::{Job, Work};
+use crate::domain::time::{DAY_MS, HOUR_MS};
+use crate::store::{jobs, logs, users};
+
+/// The most records removed in one transaction, so that no other write waits long.
+const BITE: usize = 500;
+
+impl Services {
+    /// Removes ended links, sign-ins and old log entries, and looks again in an hour.
+    pub async fn housekeeping_due(&self, job: &Job) -> Result<()> {
+        loop {
+            let ctx = self.ctx(By::System);
+            let mails = ctx.now + -i64::from(ctx.config.retention.mail_days) * DAY_MS;
+            let audit = ctx.now + -i64::from(ctx.config.retention.audit_days) * DAY_MS;
+            let removed = self
+                .commit(move |tx| {
+                    let ended = users::remove_ended(tx, ctx.now, BITE)?;
+                    Ok(ended + logs::remove_old(tx, mails, audit, BITE)?)
+                })
+                .await?;
+            if removed < BITE {
+                break;
+            }
+        }
+        let ctx = self.ctx(By::System);
+        let job = job.clone();
+        self.commit(move |tx| {
+            jobs::remove(tx, &job)?;
+            ctx.plan_job(tx, ctx.now + HOUR_MS, Work::Housekeeping)
+        })
+        .await
+    }
+
+    /// Plans the repeating jobs once, when the database is new.
+    pub async fn plan_repeating_jobs(&self) -> Result<()> {
+        let ctx = self.ctx(By::System);
+        self.commit(move |tx| {
+            if logs::meta(tx, "repeating_jobs")?.is_some() {
+                return Ok(());
+            }
+            logs::put_meta(tx, "repeating_jobs", "planned")?;
+            ctx.plan_job(tx, ctx.now + HOUR_MS, Work::RotateKeys)?;
+            ctx.plan_job(tx, ctx.now + HOUR_MS, Work::Housekeeping)
+        })
+        .await
+    }
+}

@@ -1,0 +1,108 @@
+//! What is told by mail of what happened.
+
+use crate::domain::license::{License, LicenseStatus};
+use crate::domain::payment::Payment;
+use crate::domain::subscription::{Step, Subscription};
+use crate::domain::time::Timestamp;
+use crate::domain::user::User;
+use crate::mail::messages::{
+    GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked, LicenseSuspended,
+    PasswordChanged, PasswordReset, PaymentRecorded, SubscriptionEnded, TrialStarted, VerifyEmail, shorten_key,
+};
+use crate::mail::Message;
+
+pub(super) fn verify_email(link: String, expires_at: Timestamp) -> Message {
+    VerifyEmail { link, expires_at }.into()
+}
+
+pub(super) fn password_reset(link: String, expires_at: Timestamp) -> Message {
+    PasswordReset { link, expires_at }.into()
+}
+
+pub(super) fn password_changed(user: &User, changed_at: Timestamp) -> Message {
+    PasswordChanged { full_name: user.full_name.clone(), changed_at }.into()
+}
+
+/// Without the signed file: it is made when the message is sent, since it may have to wait
+/// for the signing key.
+pub(super) fn license_delivered(user: &User, license: &License) -> Message {
+    LicenseDelivered {
+        full_name: user.full_name.clone(),
+        plan_name: license.plan_name.clone(),
+        license_key: license.license_key.clone(),
+        max_concurrent_seats: license.max_concurrent_seats,
+        expiry_date: license.expiry_date,
+        signed_license: String::new(),
+    }
+    .into()
+}
+
+pub(super) fn trial_started(user: &User, subscription: &Subscription) -> Message {
+    TrialStarted {
+        full_name: user.full_name.clone(),
+        plan_name: subscription.plan_name.clone(),
+        trial_end: subscription.current_period_end,
+    }
+    .into()
+}
+
+pub(super) fn payment_recorded(user: &User, payment: &Payment, subscription: &Subscription) -> Message {
+    PaymentRecorded {
+        full_name: user.full_name.clone(),
+        plan_name: subscription.plan_name.clone(),
+        amount_cents: payment.amount_cents,
+        currency: payment.currency.clone(),
+        reference: payment.reference.clone(),
+        current_period_end: subscription.current_period_end,
+    }
+    .into()
+}
+
+/// What a step of time is called in the audit log, and what is told of it. The end of grace is
+/// told by the licence that it suspends.
+pub(super) fn step_taken(step: Step, user: &User, subscription: &Subscription) -> (&'static str, Option<Message>) {
+    let (full_name, plan_name) = (user.full_name.clone(), subscription.plan_name.clone());
+    let grace = |after_trial| {
+        let grace_period_ends_at = subscription.grace_ends_at.unwrap_or(subscription.current_period_end);
+        let message = GraceStarted { full_name: full_name.clone(), plan_name: plan_name.clone(), after_trial, grace_period_ends_at };
+        Some(message.into())
+    };
+    match step {
+        Step::TrialEnded => ("subscription.trial_ended", grace(true)),
+        Step::PeriodEnded => ("subscription.period_ended", grace(false)),
+        Step::GraceEnded => ("subscription.grace_ended", None),
+        Step::Canceled => {
+            let ended_at = subscription.canceled_at.unwrap_or(subscription.current_period_end);
+            ("subscription.ended", Some(SubscriptionEnded { full_name, plan_name, ended_at }.into()))
+        }
+    }
+}
+
+/// What is told of a licence's new status. Grace, and the end of a subscription, are told by the
+/// subscription's step.
+pub(super) fn status_changed(
+    user: &User,
+    license: &License,
+    before: LicenseStatus,
+    now: Timestamp,
+) -> Option<Message> {
+    let full_name = user.full_name.clone();
+    let plan_name = license.plan_name.clone();
+    let license_key_hint = shorten_key(&license.license_key);
+    match license.status_at(now) {
+        LicenseStatus::Active if before == LicenseStatus::Inactive => None,
+        LicenseStatus::Active => Some(
+            LicenseReinstated { full_name, plan_name, license_key_hint, expiry_date: license.expiry_date }.into(),
+        ),
+        LicenseStatus::Suspended => {
+            let reason = license.suspended.as_ref().map(|suspension| suspension.reason.clone());
+            Some(LicenseSuspended { full_name, plan_name, license_key_hint, reason }.into())
+        }
+        LicenseStatus::Revoked => Some(LicenseRevoked { full_name, plan_name, license_key_hint }.into()),
+        LicenseStatus::Expired if license.subscription_id.is_none() => {
+            let expiry_date = license.expiry_date.unwrap_or(now);
+            Some(LicenseExpired { full_name, plan_name, license_key_hint, expiry_date }.into())
+        }
+        LicenseStatus::Expired | LicenseStatus::Grace | LicenseStatus::Inactive => None,
+    }
+}

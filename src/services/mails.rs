@@ -1,0 +1,82 @@
+//! Sending what is queued, and the e-mail log.
+
+use super::{Actor, Services};
+use crate::domain::audit::By;
+use crate::domain::error::{Error, Result};
+use crate::domain::ids::MailId;
+use crate::domain::job::Job;
+use crate::domain::mail::{MailRecord, MailStatus};
+use crate::domain::page::{Page, PageRequest};
+use crate::mail::Message;
+use crate::store::{jobs, logs};
+
+impl Services {
+    /// Hands a message to the transport, then notes that in the transaction that removes the job.
+    /// Between the two a crash sends again; the transport knows the id and makes no second file.
+    pub async fn send_mail_due(&self, job: &Job, mail_id: MailId) -> Result<()> {
+        let record = self.store.read(|tx| logs::mail(tx, mail_id))?;
+        let message = Message::decode(&record.message, &record.payload).map_err(Error::internal)?;
+        let message = self.completed(message).await?;
+        let redacted = message.clone().redacted().payload();
+        if record.status != MailStatus::Sent {
+            self.hand_over(&record, message).await?;
+        }
+        let (job, now) = (job.clone(), self.clock.now().wall);
+        self.commit(move |tx| {
+            jobs::remove(tx, &job)?;
+            let mut record = logs::mail(tx, mail_id)?;
+            record.status = MailStatus::Sent;
+            record.attempts += 1;
+            record.last_error = None;
+            record.sent_at = Some(now);
+            record.payload = redacted;
+            logs::put_mail(tx, &record)
+        })
+        .await?;
+        self.metrics.mail_sent();
+        Ok(())
+    }
+
+    /// Notes in the e-mail log what an attempt met; called by the queue when a job failed.
+    pub async fn note_mail_failure(&self, mail_id: MailId, error: String, parked: bool) -> Result<()> {
+        self.metrics.mail_failed();
+        self.commit(move |tx| {
+            let mut record = logs::mail(tx, mail_id)?;
+            record.attempts += 1;
+            record.last_error = Some(error);
+            record.status = if parked { MailStatus::Parked } else { MailStatus::Waiting };
+            logs::put_mail(tx, &record)
+        })
+        .await
+    }
+
+    /// The e-mail log, for operators.
+    pub fn mails(&self, actor: &Actor, request: &PageRequest) -> Result<Page<MailRecord>> {
+        actor.require_operator()?;
+        self.store.read(|tx| logs::list_mails(tx, request))
+    }
+
+    /// Adds what a message needs when it goes out: the signed file of a licence.
+    async fn completed(&self, message: Message) -> Result<Message> {
+        let Message::LicenseDelivered(mut delivery) = message else {
+            return Ok(message);
+        };
+        // A message that was sent before has its key shortened; it is not sent again.
+        if let Ok(license) = self.license_by_key(&delivery.license_key) {
+            delivery.signed_license = self.signed_license(&license, None).await?;
+        }
+        Ok(delivery.into())
+    }
+
+    async fn hand_over(&self, record: &MailRecord, message: Message) -> Result<()> {
+        let transport = self.transport.clone();
+        let templates = self.templates.clone();
+        let (mail_id, to, now) = (record.mail_id, record.to.clone(), self.ctx(By::System).now);
+        tokio::task::spawn_blocking(move || {
+            let rendered = templates.render(&message).map_err(Error::internal)?;
+            transport.send(mail_id, &to, &rendered, &message.attachments(), now).map_err(Error::internal)
+        })
+        .await
+        .map_err(Error::internal)?
+    }
+}

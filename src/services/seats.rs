@@ -1,0 +1,582 @@
+//! Seats: the engine behind one lock, made durable through the store's seat log.
+//!
+//! A command changes the engine and enqueues its events under the same lock, so the
+//! log has the engine's order; the caller is answered when its record is on disk.
+//! Heartbeats touch memory alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::licenses::{check_hardware_id, check_metadata, unknown_key, visible};
+use super::{Actor, Services};
+use crate::domain::error::{Code, Error, Result, SeatCount};
+use crate::domain::ids::{LicenseId, SessionId};
+use crate::domain::license::{License, LicenseStatus};
+use crate::domain::time::{Now, Timestamp};
+use crate::seats::{self, Acquire, Acquisition, Cursor, Engine, Event, Gate, Grant, Heartbeat, Release, SessionView, Totals};
+use crate::store::{self, Read, Store, Ticket, WriteTx, licenses};
+
+/// The most requests that wait in line for a seat, over all licences.
+const WAITING_MAX: usize = 10_000;
+/// The log is cleaned once it holds this many events more than twice the live seats.
+const LOG_SLACK_EVENTS: u64 = 20_000;
+/// Old records cleaned in one transaction.
+const CLEANED_AT_ONCE: usize = 64;
+/// Seats a sweep looks at while it holds the lock.
+const SWEPT_AT_ONCE: usize = 2_000;
+
+/// The engine and what stands between it and the log.
+pub struct Desk {
+    inner: Mutex<Inner>,
+    /// Who waits for a seat of which licence; the first in line is woken first.
+    lines: Mutex<Lines>,
+}
+
+struct Inner {
+    engine: Engine,
+    /// Releases whose record failed to reach the disk, or whose asker went away. They stand first
+    /// in the next record: what is free in memory may be granted again, and the log must not know
+    /// two holders of one seat.
+    carried: Vec<Event>,
+    /// Events in the log, for deciding when to clean it.
+    logged: u64,
+}
+
+#[derive(Default)]
+struct Lines {
+    waiting: usize,
+    by_license: HashMap<LicenseId, (usize, Arc<Notify>)>,
+}
+
+/// An application asks for a seat.
+pub struct AcquireInput {
+    /// The credential.
+    pub license_key: String,
+    /// What the application knows the machine by; 1 to 256 bytes.
+    pub hardware_id: String,
+    /// The application's own notes.
+    pub metadata: BTreeMap<String, String>,
+    /// How long to wait in line when every seat is held, in seconds.
+    pub wait_seconds: u32,
+}
+
+/// A seat, as its holder is told.
+#[derive(Debug)]
+pub struct Seat {
+    /// The bearer secret for heartbeat and release.
+    pub session_id: SessionId,
+    /// Whose seat.
+    pub license_id: LicenseId,
+    /// The machine that holds it.
+    pub hardware_id: String,
+    /// When it was granted.
+    pub started_at: Timestamp,
+    /// When it lapses unless the holder is heard from.
+    pub expires_at: Timestamp,
+    /// The same in milliseconds from now.
+    pub remaining_ms: u64,
+    /// How full the licence is.
+    pub seats: SeatCount,
+    /// Active or grace.
+    pub status: LicenseStatus,
+    /// Whether it was granted just now, rather than held already.
+    pub fresh: bool,
+}
+
+/// What a heartbeat answers.
+pub struct Beat {
+    /// When the seat lapses unless the holder is heard from again.
+    pub expires_at: Timestamp,
+    /// The same in milliseconds from now.
+    pub remaining_ms: u64,
+    /// Active or grace.
+    pub status: LicenseStatus,
+}
+
+/// A page of sessions and the time they were read at.
+pub struct Sessions {
+    /// The sessions.
+    pub items: Vec<SessionView>,
+    /// Where the next page starts.
+    pub next: Option<Cursor>,
+    /// The calendar time of the reading.
+    pub now: Timestamp,
+}
+
+impl Desk {
+    /// Replays the log: every session gets one full time to live to be heard from.
+    pub fn restore(store: &Store, now: Now) -> Result<Self> {
+        let mut engine = Engine::new(seats::SEAT_TTL_MS);
+        let (mut from, mut logged) = (0, 0);
+        loop {
+            let records = store.read_log(from, 256)?;
+            let Some((last, _)) = records.last() else { break };
+            from = last + 1;
+            for (seq, bytes) in records {
+                let events = seats::decode_all(&bytes)
+                    .map_err(|error| Error::internal(format!("seat log record {seq} is damaged: {error}")))?;
+                logged += events.len() as u64;
+                engine.restore(now, seq, events);
+            }
+        }
+        let inner = Inner { engine, carried: Vec::new(), logged };
+        Ok(Self { inner: Mutex::new(inner), lines: Mutex::default() })
+    }
+
+    /// Counts over all licences.
+    pub fn totals(&self) -> Totals {
+        self.inner.lock().engine.totals()
+    }
+
+    /// Requests that wait in line now.
+    pub fn waiting(&self) -> usize {
+        self.lines.lock().waiting
+    }
+
+    /// Seats of a licence in use.
+    pub fn used(&self, now: Now, id: LicenseId) -> u32 {
+        self.inner.lock().engine.used(now, id)
+    }
+
+    /// Wakes the first who waits for a seat of the licence.
+    fn call_next(&self, id: LicenseId) {
+        if let Some((_, line)) = self.lines.lock().by_license.get(&id) {
+            line.notify_one();
+        }
+    }
+
+    fn join_line(&self, id: LicenseId) -> Result<InLine<'_>> {
+        let mut lines = self.lines.lock();
+        if lines.waiting >= WAITING_MAX {
+            return Err(Error::new(Code::Overloaded, "Too many requests wait for a seat already.").retry_after(5));
+        }
+        lines.waiting += 1;
+        let (people, line) = lines.by_license.entry(id).or_default();
+        *people += 1;
+        Ok(InLine { desk: self, id, line: Arc::clone(line) })
+    }
+}
+
+/// A place in line; leaving it is dropping it.
+struct InLine<'d> {
+    desk: &'d Desk,
+    id: LicenseId,
+    line: Arc<Notify>,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        let mut lines = self.desk.lines.lock();
+        lines.waiting -= 1;
+        if let Some((people, _)) = lines.by_license.get_mut(&self.id) {
+            *people -= 1;
+            if *people == 0 {
+                lines.by_license.remove(&self.id);
+            }
+        }
+    }
+}
+
+/// Events on their way to disk. Dropped before they arrived - the commit failed, or the asker
+/// went away - a grant among them is taken back, and the releases are carried to the next record.
+struct OnTheWay<'d> {
+    desk: &'d Desk,
+    events: Vec<Event>,
+    ticket: Option<Ticket>,
+}
+
+impl OnTheWay<'_> {
+    async fn arrive(mut self) -> Result<()> {
+        let Some(ticket) = self.ticket.take() else { return Ok(()) };
+        let seq = ticket.wait().await?;
+        let events = std::mem::take(&mut self.events);
+        let mut inner = self.desk.inner.lock();
+        for event in &events {
+            if let Event::Acquired { session_id, .. } = event {
+                inner.engine.set_log_seq(*session_id, seq);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for OnTheWay<'_> {
+    fn drop(&mut self) {
+        if self.events.is_empty() {
+            return;
+        }
+        let events = std::mem::take(&mut self.events);
+        let mut inner = self.desk.inner.lock();
+        let inner = &mut *inner;
+        inner.take_back(events);
+    }
+}
+
+impl Inner {
+    fn take_back(&mut self, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Acquired { session_id, .. } => {
+                    self.engine.undo_acquire(session_id, &mut self.carried);
+                }
+                Event::Released { .. } => self.carried.push(event),
+            }
+        }
+    }
+
+    /// Enqueues a command's events, those carried over first. Call it under the lock that the
+    /// command was made under.
+    fn enqueue(&mut self, store: &Store, events: Vec<Event>) -> Result<(Vec<Event>, Option<Ticket>)> {
+        if events.is_empty() {
+            return Ok((events, None));
+        }
+        let mut batch = std::mem::take(&mut self.carried);
+        batch.extend(events);
+        let mut bytes = Vec::with_capacity(batch.len() * 96);
+        batch.iter().for_each(|event| event.encode(&mut bytes));
+        match store.append_log(bytes) {
+            Ok(ticket) => {
+                self.logged += batch.len() as u64;
+                for event in &batch {
+                    if let Event::Acquired { session_id, .. } = event {
+                        self.engine.set_ticket(*session_id, ticket.number);
+                    }
+                }
+                Ok((batch, Some(ticket)))
+            }
+            Err(error) => {
+                // Nothing was queued, so the log need not hear of the grants that are undone.
+                for event in batch {
+                    match event {
+                        Event::Acquired { session_id, .. } => {
+                            self.engine.undo_acquire(session_id, &mut Vec::new());
+                        }
+                        Event::Released { .. } => self.carried.push(event),
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What one attempt at a seat came to.
+enum Attempt {
+    Seat(Seat),
+    Full { seats: SeatCount, retry_in_ms: Option<u64> },
+}
+
+impl Services {
+    /// Takes a seat, or answers with the one this machine holds already.
+    ///
+    /// # Errors
+    /// `NoSeatsAvailable` with the time until the first seat can lapse; `LicenseNotFound`,
+    /// `LicenseSuspended` and the like; `StorageUnavailable` when the grant could not be made durable.
+    pub async fn acquire(&self, input: AcquireInput) -> Result<Seat> {
+        check_hardware_id(&input.hardware_id)?;
+        check_metadata(&input.metadata)?;
+        let longest = self.config.seats.max_wait_s;
+        if input.wait_seconds > longest {
+            return Err(Error::invalid("wait_seconds", format!("must be at most {longest}")));
+        }
+        let license_id = self.license_id_of(&input.license_key)?;
+        let (seats, retry_in_ms) = match self.try_acquire(license_id, &input).await? {
+            Attempt::Seat(seat) => return Ok(seat),
+            Attempt::Full { seats, retry_in_ms } => (seats, retry_in_ms),
+        };
+        if input.wait_seconds == 0 {
+            return Err(no_seats(seats, retry_in_ms));
+        }
+        self.acquire_in_line(license_id, &input).await
+    }
+
+    /// Waits for a seat: whenever one is freed the first in line tries again, and everybody does
+    /// when the first seat can lapse.
+    async fn acquire_in_line(&self, license_id: LicenseId, input: &AcquireInput) -> Result<Seat> {
+        let place = self.desk.join_line(license_id)?;
+        let until = tokio::time::Instant::now() + Duration::from_secs(input.wait_seconds.into());
+        loop {
+            let called = place.line.notified();
+            let (seats, retry_in_ms) = match self.try_acquire(license_id, input).await? {
+                Attempt::Seat(seat) => return Ok(seat),
+                Attempt::Full { seats, retry_in_ms } => (seats, retry_in_ms),
+            };
+            let now = tokio::time::Instant::now();
+            if now >= until {
+                return Err(no_seats(seats, retry_in_ms));
+            }
+            let lapse = now + Duration::from_millis(retry_in_ms.unwrap_or(60_000).max(1));
+            // Either way it is time to look again.
+            let _ = tokio::time::timeout_at(until.min(lapse), called).await;
+        }
+    }
+
+    async fn try_acquire(&self, license_id: LicenseId, input: &AcquireInput) -> Result<Attempt> {
+        let metadata = match input.metadata.is_empty() {
+            true => None,
+            false => Some(serde_json::to_string(&input.metadata).map_err(Error::internal)?),
+        };
+        let session_id = SessionId(self.entropy.secret_id());
+        let mut gate = None;
+        loop {
+            let (now, outcome, on_the_way) = {
+                let mut inner = self.desk.inner.lock();
+                let now = self.clock.now();
+                let ask = Acquire {
+                    license_id,
+                    gate,
+                    hardware_id: &input.hardware_id,
+                    session_id,
+                    metadata: metadata.as_deref(),
+                };
+                let mut events = Vec::new();
+                let outcome = inner.engine.acquire(now, &ask, &mut events);
+                let (events, ticket) = inner.enqueue(&self.store, events)?;
+                (now, outcome, OnTheWay { desk: &self.desk, events, ticket })
+            };
+            let (grant, fresh) = match outcome {
+                Acquisition::NeedsGate => {
+                    gate = Some(Gate::from(&self.load_license(license_id)?));
+                    continue;
+                }
+                Acquisition::Granted(grant) => (grant, true),
+                Acquisition::AlreadyHeld(grant) => (grant, false),
+                Acquisition::Full { seats, retry_in_ms } => {
+                    on_the_way.arrive().await?;
+                    return Ok(Attempt::Full { seats, retry_in_ms });
+                }
+                Acquisition::Refused { status } => {
+                    on_the_way.arrive().await?;
+                    status.require_usable()?;
+                    return Err(Error::internal("the engine refused a usable licence"));
+                }
+            };
+            on_the_way.arrive().await?;
+            if let Some(ticket) = grant.awaiting {
+                self.store.wait_durable(ticket).await?;
+            }
+            return Ok(Attempt::Seat(seat(license_id, &input.hardware_id, now.wall, &grant, fresh)));
+        }
+    }
+
+    /// The holder was heard from: its seat lives another full time to live.
+    pub fn heartbeat(&self, session_id: SessionId) -> Result<Beat> {
+        loop {
+            let (now, outcome) = {
+                let mut inner = self.desk.inner.lock();
+                let now = self.clock.now();
+                let mut events = Vec::new();
+                let outcome = inner.engine.heartbeat(now, session_id, &mut events);
+                // A lapse that is noticed here need not be durable before it is told: a restart
+                // may only give the seat a little longer. It goes with the next record.
+                inner.carried.extend(events);
+                (now, outcome)
+            };
+            match outcome {
+                Heartbeat::Alive { remaining_ms, status, .. } => {
+                    let expires_at = now.wall + remaining_ms as i64;
+                    return Ok(Beat { expires_at, remaining_ms, status });
+                }
+                Heartbeat::Refused { status, .. } => {
+                    status.require_usable()?;
+                    return Err(Error::internal("the engine refused a usable licence"));
+                }
+                Heartbeat::NotFound => return Err(no_session()),
+                Heartbeat::NeedsGate(license_id) => self.configure_gate(&self.load_license(license_id)?),
+            }
+        }
+    }
+
+    /// The holder gives its seat back.
+    pub async fn release(&self, session_id: SessionId) -> Result<()> {
+        self.free(|engine, now, events| engine.release(now, session_id, events)).await
+    }
+
+    /// Takes a seat back from its holder, who hears of it at its next heartbeat.
+    pub async fn evict(&self, actor: &Actor, license_id: LicenseId, session_id: SessionId) -> Result<()> {
+        let license = self.store.read(|tx| visible(tx, actor, license_id))?;
+        self.free(|engine, now, events| engine.evict(now, license_id, session_id, events)).await?;
+        let ctx = self.ctx_of(actor);
+        let org_id = Some(license.org_id);
+        self.commit(move |tx| ctx.audit(tx, org_id, "seat.evicted", license_id, [])).await
+    }
+
+    /// Frees the seat a machine holds, if any.
+    pub(super) async fn evict_machine(&self, license_id: LicenseId, hardware_id: &str) -> Result<()> {
+        let held = {
+            let inner = self.desk.inner.lock();
+            inner.engine.session_of(self.clock.now(), license_id, hardware_id)
+        };
+        let Some(session_id) = held else { return Ok(()) };
+        match self.free(|engine, now, events| engine.evict(now, license_id, session_id, events)).await {
+            Err(error) if error.code == Code::SessionNotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn free(&self, command: impl FnOnce(&mut Engine, Now, &mut Vec<Event>) -> Release) -> Result<()> {
+        let (outcome, on_the_way) = {
+            let mut inner = self.desk.inner.lock();
+            let mut events = Vec::new();
+            let outcome = command(&mut inner.engine, self.clock.now(), &mut events);
+            let (events, ticket) = inner.enqueue(&self.store, events)?;
+            (outcome, OnTheWay { desk: &self.desk, events, ticket })
+        };
+        on_the_way.arrive().await?;
+        match outcome {
+            Release::Released { license_id } => {
+                self.desk.call_next(license_id);
+                Ok(())
+            }
+            Release::NotFound => Err(no_session()),
+        }
+    }
+
+    /// Who holds the seats of a licence.
+    pub fn sessions(&self, actor: &Actor, id: LicenseId, after: Option<Cursor>, limit: usize) -> Result<Sessions> {
+        self.store.read(|tx| visible(tx, actor, id))?;
+        let now = self.clock.now();
+        let page = self.desk.inner.lock().engine.sessions(now, id, after, limit);
+        Ok(Sessions { items: page.items, next: page.next, now: now.wall })
+    }
+
+    /// Who holds seats, over all licences, for operators.
+    pub fn all_sessions(&self, actor: &Actor, after: Option<Cursor>, limit: usize) -> Result<Sessions> {
+        actor.require_operator()?;
+        let now = self.clock.now();
+        let page = self.desk.inner.lock().engine.all_sessions(now, after, limit);
+        Ok(Sessions { items: page.items, next: page.next, now: now.wall })
+    }
+
+    /// Tells the engine of a changed licence; a resize upwards admits those who wait.
+    pub(super) fn license_changed(&self, license: &License) {
+        self.configure_gate(license);
+        let room = license.max_concurrent_seats.min(WAITING_MAX as u32);
+        if let Some((people, line)) = self.desk.lines.lock().by_license.get(&license.license_id) {
+            (0..room.min(*people as u32)).for_each(|_| line.notify_one());
+        }
+    }
+
+    fn configure_gate(&self, license: &License) {
+        let mut inner = self.desk.inner.lock();
+        inner.engine.configure(self.clock.now(), license.license_id, Gate::from(license));
+    }
+
+    /// Frees what has lapsed, so that counts and the log are tidy and those who wait are called.
+    pub fn sweep(&self) {
+        loop {
+            let (more, freed) = {
+                let mut inner = self.desk.inner.lock();
+                let mut events = Vec::new();
+                let more = inner.engine.sweep(self.clock.now(), SWEPT_AT_ONCE, &mut events);
+                let freed: Vec<LicenseId> = events.iter().map(Event::license_id).collect();
+                if !events.is_empty() || !inner.carried.is_empty() {
+                    let carried = std::mem::take(&mut inner.carried);
+                    let events = carried.into_iter().chain(events).collect();
+                    // What cannot be logged now is carried: `enqueue` has seen to that.
+                    let _ = inner.enqueue(&self.store, events);
+                }
+                (more, freed)
+            };
+            freed.into_iter().for_each(|id| self.desk.call_next(id));
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// Shortens the log: what still lives in its oldest records is written anew, and they go.
+    /// The cost follows the number of events, never the number of seats.
+    pub async fn clean_log(self: &Arc<Self>) -> Result<()> {
+        loop {
+            let (logged, live) = {
+                let inner = self.desk.inner.lock();
+                (inner.logged, inner.engine.totals().seats as u64)
+            };
+            if logged <= 2 * live + LOG_SLACK_EVENTS {
+                return Ok(());
+            }
+            let services = Arc::clone(self);
+            let (removed, relogged, seq) =
+                self.store.write(move |tx| clean_some(&services.desk, tx)).await?;
+            if removed == 0 {
+                return Ok(());
+            }
+            let mut inner = self.desk.inner.lock();
+            inner.logged = (inner.logged + relogged.len() as u64).saturating_sub(removed);
+            if let Some(seq) = seq {
+                relogged.iter().for_each(|session_id| inner.engine.set_log_seq(*session_id, seq));
+            }
+        }
+    }
+
+    fn license_id_of(&self, text: &str) -> Result<LicenseId> {
+        let key = self.recognise_key(text)?;
+        // What a key opens never changes, so this look-up cannot be stale.
+        if let Some(license_id) = self.licenses_by_key.get(&key) {
+            return Ok(license_id);
+        }
+        let license = self.store.read(|tx| licenses::by_key(tx, &key))?.ok_or_else(unknown_key)?;
+        self.licenses_by_key.insert(key, license.license_id);
+        Ok(license.license_id)
+    }
+
+    fn load_license(&self, id: LicenseId) -> Result<License> {
+        self.store.read(|tx| {
+            let org_id = licenses::org_of(tx, id)?;
+            store::org(tx, org_id).license(id)
+        })
+    }
+}
+
+/// Cleans some of the oldest records: how many events went, which sessions were written anew, and where.
+fn clean_some(desk: &Desk, tx: &mut WriteTx) -> Result<(u64, Vec<SessionId>, Option<u64>)> {
+    let (mut removed, mut bytes, mut relogged) = (0, Vec::new(), Vec::new());
+    for _ in 0..CLEANED_AT_ONCE {
+        let Some((seq, record)) = tx.log_oldest()? else { break };
+        let events = seats::decode_all(&record).map_err(Error::internal)?;
+        removed += events.len() as u64;
+        for event in desk.inner.lock().engine.relog(seq, &events) {
+            event.encode(&mut bytes);
+            relogged.push(event.session_id());
+        }
+        tx.log_remove(seq)?;
+    }
+    let seq = if bytes.is_empty() { None } else { Some(tx.log_append(&bytes)?) };
+    Ok((removed, relogged, seq))
+}
+
+fn seat(license_id: LicenseId, hardware_id: &str, wall: Timestamp, grant: &Grant, fresh: bool) -> Seat {
+    Seat {
+        session_id: grant.session_id,
+        license_id,
+        hardware_id: hardware_id.to_owned(),
+        started_at: grant.started_at,
+        expires_at: wall + grant.remaining_ms as i64,
+        remaining_ms: grant.remaining_ms,
+        seats: grant.seats,
+        status: grant.status,
+        fresh,
+    }
+}
+
+fn no_seats(seats: SeatCount, retry_in_ms: Option<u64>) -> Error {
+    let mut error = Error::new(
+        Code::NoSeatsAvailable,
+        format!("All {} seats of this licence are in use. Wait for one to be released or to lapse.", seats.max),
+    );
+    error.seats = Some(seats);
+    error.retry_after_s = retry_in_ms.map(|ms| ms.div_ceil(1_000).max(1) as u32);
+    error
+}
+
+fn no_session() -> Error {
+    Error::new(
+        Code::SessionNotFound,
+        "There is no such session: it was released, taken back, or lapsed. Acquire a seat again.",
+    )
+}

@@ -1,0 +1,235 @@
+//! Sign-in: passwords for tokens, refresh tokens for fresh ones.
+
+use super::{Actor, Caller, Ctx, Services};
+use crate::domain::audit::By;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{LoginId, UserId};
+use crate::domain::time::DAY_MS;
+use crate::domain::user::{Email, Login, User};
+use crate::identity::tokens::{self, AccessClaims};
+use crate::store::{Read, WriteTx, users};
+
+/// The most sign-ins an account has at once; the oldest makes room.
+const LOGINS_MAX: usize = 50;
+
+/// What a sign-in answers.
+pub struct SignedIn {
+    /// A short-lived JWT.
+    pub access_token: String,
+    /// Seconds it is good for.
+    pub expires_in: u32,
+    /// Good once, for the next pair.
+    pub refresh_token: String,
+    /// Who signed in.
+    pub user: User,
+}
+
+/// A sign-in that is about to be stored: the secret goes to the person, its hash to disk.
+pub(super) struct Grant {
+    refresh_token: String,
+    address: String,
+    user_agent: String,
+}
+
+/// What was stored, and the refresh token that belongs to it.
+pub(super) struct Granted {
+    pub login_id: LoginId,
+    pub refresh_token: String,
+}
+
+impl Grant {
+    pub(super) fn new(ctx: &Ctx, caller: &Caller) -> Self {
+        Self {
+            refresh_token: tokens::secret(&ctx.entropy, tokens::REFRESH_PREFIX),
+            address: caller.address.to_string(),
+            user_agent: caller.user_agent.clone(),
+        }
+    }
+
+    /// Stores a new sign-in of the user.
+    pub(super) fn begin(self, ctx: &Ctx, tx: &mut WriteTx, user: &User) -> Result<Granted> {
+        let running = users::logins(tx, user.user_id, LOGINS_MAX)?;
+        if running.len() >= LOGINS_MAX
+            && let Some(oldest) = running.iter().min_by_key(|login| login.last_used_at)
+        {
+            users::end_login(tx, user.user_id, oldest.login_id)?;
+        }
+        let login = Login {
+            login_id: LoginId(ctx.record_id()),
+            user_id: user.user_id,
+            refresh_hash: tokens::digest(&self.refresh_token),
+            created_at: ctx.now,
+            last_used_at: ctx.now,
+            // An absolute end, not a sliding one: it also bounds the spent tokens a family keeps.
+            expires_at: ctx.now + i64::from(ctx.config.auth.refresh_token_days) * DAY_MS,
+            address: self.address,
+            user_agent: self.user_agent,
+        };
+        users::put_login(tx, &login)?;
+        ctx.audit(tx, Some(user.personal_org), "user.signed_in", user.user_id, [("address", login.address.clone())])?;
+        Ok(Granted { login_id: login.login_id, refresh_token: self.refresh_token })
+    }
+}
+
+impl Services {
+    /// Signs in with e-mail and password.
+    ///
+    /// # Errors
+    /// `InvalidCredentials` for a wrong password and an unknown address alike, in the same time.
+    pub async fn login(&self, caller: &Caller, email: &str, password: String) -> Result<SignedIn> {
+        self.throttles.check_address(caller.address)?;
+        // An ill-formed address is treated as an unknown one: the same answer in the same time.
+        let email = Email::parse(email).ok();
+        let account = email.as_ref().map_or("", Email::as_str);
+        self.throttles.check_account(account)?;
+        let user = match &email {
+            Some(email) => self.store.read(|tx| users::by_email(tx, email))?,
+            None => None,
+        };
+        let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let right = self.hasher.verify(password, hash).await?;
+        let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
+        let Some(user) = user.filter(|user| right && user.deactivated_at.is_none()) else {
+            self.metrics.sign_in_failed();
+            return Err(Error::new(Code::InvalidCredentials, "The e-mail address or the password is not right."));
+        };
+        if !user.email_verified {
+            return Err(Error::new(
+                Code::EmailUnverified,
+                "Follow the link in the verification mail first, or ask for a new one at /api/v1/auth/resend-verification.",
+            ));
+        }
+        let mut ctx = ctx;
+        ctx.by = By::User(user.user_id);
+        let grant = Grant::new(&ctx, caller);
+        let password_hash = user.password_hash;
+        let user_id = user.user_id;
+        let (user, granted) = self
+            .commit(move |tx| {
+                let mut user = users::get(tx, user_id)?;
+                // The password may have been changed, or the account closed, while it was verified.
+                if user.password_hash != password_hash || user.deactivated_at.is_some() {
+                    return Err(Error::new(Code::InvalidCredentials, "The e-mail address or the password is not right."));
+                }
+                user.last_login_at = Some(ctx.now);
+                users::update(tx, &user)?;
+                let granted = grant.begin(&ctx, tx, &user)?;
+                Ok((user, granted))
+            })
+            .await?;
+        self.signed_in(user, granted)
+    }
+
+    /// Spends a refresh token for a fresh pair. One that was spent already was stolen, by
+    /// whoever uses it now or before: its whole family ends (RFC 9700, section 4.14.2).
+    pub async fn refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn> {
+        self.throttles.check_address(caller.address)?;
+        let hash = tokens::digest(refresh_token);
+        let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
+        let fresh = tokens::secret(&ctx.entropy, tokens::REFRESH_PREFIX);
+        let fresh_hash = tokens::digest(&fresh);
+        // The end of a family must be kept although the caller is refused: the refusal is the
+        // closure's answer, not its error.
+        let answer = self
+            .commit(move |tx| {
+                let Some(mut login) = users::login_of_refresh(tx, &hash)? else {
+                    return Ok(Err(invalid_refresh()));
+                };
+                let user = users::get(tx, login.user_id)?;
+                if login.refresh_hash != hash {
+                    users::end_login(tx, login.user_id, login.login_id)?;
+                    ctx.audit(tx, Some(user.personal_org), "user.token_reused", user.user_id, [])?;
+                    return Ok(Err(Error::new(
+                        Code::TokenReused,
+                        "This refresh token was spent before, so the sign-in it belongs to has been ended. Sign in again.",
+                    )));
+                }
+                if login.expires_at <= ctx.now || user.deactivated_at.is_some() {
+                    users::end_login(tx, login.user_id, login.login_id)?;
+                    return Ok(Err(invalid_refresh()));
+                }
+                login.refresh_hash = fresh_hash;
+                login.last_used_at = ctx.now;
+                users::put_login(tx, &login)?;
+                Ok(Ok((user, login.login_id)))
+            })
+            .await?;
+        let (user, login_id) = answer?;
+        self.signed_in(user, Granted { login_id, refresh_token: fresh })
+    }
+
+    /// Ends one sign-in of the actor.
+    pub async fn end_login(&self, actor: &Actor, login_id: LoginId) -> Result<()> {
+        let ctx = self.ctx_of(actor);
+        let (user_id, org_id) = (actor.user_id, actor.org_id);
+        self.commit(move |tx| {
+            if !users::end_login(tx, user_id, login_id)? {
+                return Err(Error::not_found("session"));
+            }
+            ctx.audit(tx, Some(org_id), "user.signed_out", user_id, [])
+        })
+        .await
+    }
+
+    /// Ends every sign-in of the actor.
+    pub async fn end_all_logins(&self, actor: &Actor) -> Result<()> {
+        let ctx = self.ctx_of(actor);
+        let (user_id, org_id) = (actor.user_id, actor.org_id);
+        self.commit(move |tx| {
+            users::end_logins(tx, user_id, None)?;
+            ctx.audit(tx, Some(org_id), "user.signed_out_everywhere", user_id, [])
+        })
+        .await
+    }
+
+    /// The actor's running sign-ins, oldest first.
+    pub fn logins(&self, actor: &Actor) -> Result<Vec<Login>> {
+        let now = self.clock.now().wall;
+        let mut logins = self.store.read(|tx| users::logins(tx, actor.user_id, LOGINS_MAX))?;
+        logins.retain(|login| login.expires_at > now);
+        Ok(logins)
+    }
+
+    /// Who presents this access token.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when it is not good, has expired, or its sign-in has ended.
+    pub fn authenticate(&self, access_token: &str, caller: Caller) -> Result<Actor> {
+        let now = self.clock.now().wall;
+        let refused = || {
+            Error::new(
+                Code::Unauthenticated,
+                "The access token is not good or has expired. Refresh it at /api/v1/auth/refresh, or sign in.",
+            )
+        };
+        let claims = self.tokens.verify(access_token, now).map_err(|_| refused())?;
+        let (user_id, login_id) = (UserId(claims.sub), LoginId(claims.sid));
+        // Signing out, a new password and deactivation work at once: the sign-in must still be there.
+        let user = self.store.read(|tx| match users::login(tx, user_id, login_id)? {
+            Some(login) if login.expires_at > now => users::find(tx, user_id),
+            _ => Ok(None),
+        })?;
+        let user = user.filter(|user| user.deactivated_at.is_none()).ok_or_else(refused)?;
+        Ok(Actor { user_id, login_id, org_id: user.personal_org, operator: user.operator, caller })
+    }
+
+    pub(super) fn signed_in(&self, user: User, granted: Granted) -> Result<SignedIn> {
+        let now = self.clock.now().wall;
+        let expires_in = self.config.auth.access_token_s;
+        let claims = AccessClaims {
+            sub: user.user_id.0,
+            sid: granted.login_id.0,
+            org: user.personal_org.0,
+            operator: user.operator,
+            jti: self.entropy.secret_id(),
+            iat: now.unix_seconds(),
+            exp: now.unix_seconds() + i64::from(expires_in),
+        };
+        let access_token = self.tokens.issue(&claims)?;
+        Ok(SignedIn { access_token, expires_in, refresh_token: granted.refresh_token, user })
+    }
+}
+
+fn invalid_refresh() -> Error {
+    Error::new(Code::Unauthenticated, "This refresh token is not good; sign in again.")
+}

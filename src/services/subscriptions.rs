@@ -1,0 +1,334 @@
+//! Trials, payments, and what time does to a subscription.
+
+use super::licenses::{self, NewLicense};
+use super::{Actor, Ctx, Services, letters};
+use crate::domain::audit::By;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{OrgId, PaymentId, PlanId, SubscriptionId, UserId};
+use crate::domain::job::{Job, Work};
+use crate::domain::license::License;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::payment::Payment;
+use crate::domain::plan::{MONEY_MAX, Plan, check_currency, check_text};
+use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStatus};
+use crate::domain::user::User;
+use crate::store::{self, Read, WriteTx, jobs, plans, subscriptions, users};
+
+/// A payment as an operator records it.
+pub struct PaymentInput {
+    /// What it pays for: a subscription that exists ...
+    pub subscription_id: Option<SubscriptionId>,
+    /// ... or a new one, for this organisation ...
+    pub org_id: Option<OrgId>,
+    /// ... to this plan.
+    pub plan_id: Option<PlanId>,
+    /// How often the new one is paid.
+    pub interval: Interval,
+    /// Minor units; none: the plan's price for the periods.
+    pub amount_cents: Option<i64>,
+    /// ISO 4217; none: the plan's.
+    pub currency: Option<String>,
+    /// Billing periods it pays for, 1 to 36.
+    pub periods: u32,
+    /// What finds it in other books.
+    pub reference: String,
+}
+
+/// What recording a payment led to.
+#[derive(Debug)]
+pub struct PaymentOutcome {
+    /// The payment as recorded.
+    pub payment: Payment,
+    /// The subscription it paid for.
+    pub subscription: Subscription,
+    /// The licence it keeps alive.
+    pub license: License,
+}
+
+impl Services {
+    /// Starts the plan's trial for the actor's organisation: subscription, licence and mail at once.
+    pub async fn start_trial(&self, actor: &Actor, plan_id: PlanId) -> Result<(Subscription, License)> {
+        let ctx = self.ctx_of(actor);
+        let (org_id, user_id) = (actor.org_id, actor.user_id);
+        self.commit(move |tx| {
+            let plan = plan_on_sale(tx, plan_id)?;
+            if plan.trial_duration_days == 0 {
+                return Err(Error::new(Code::TrialUnavailable, "This plan has no trial."));
+            }
+            if store::org(tx, org_id).had_trial(plan_id)? {
+                return Err(Error::new(
+                    Code::TrialUsed,
+                    "Your organisation has had this plan's trial. Subscribe to go on, or choose another plan.",
+                ));
+            }
+            let end = ctx.now.plus_days(plan.trial_duration_days);
+            let mut subscription = new_subscription(&ctx, org_id, user_id, &plan, Interval::Month);
+            subscription.status = SubscriptionStatus::Trialing;
+            subscription.trial_end = Some(end);
+            subscription.current_period_end = end;
+            subscriptions::put_trial(tx, &subscription)?;
+            ctx.audit(
+                tx,
+                Some(org_id),
+                "subscription.trial_started",
+                subscription.subscription_id,
+                [("plan", plan.plan_name.clone()), ("trial_end", end.to_string())],
+            )?;
+            let user = users::get(tx, user_id)?;
+            let message = letters::trial_started(&user, &subscription);
+            ctx.queue_mail(tx, Some(org_id), user.email.as_str(), "subscription.trial_started", &message)?;
+            begin(&ctx, tx, &plan, subscription)
+        })
+        .await
+    }
+
+    /// The organisation's subscriptions.
+    pub fn subscriptions(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Subscription>> {
+        self.store.read(|tx| store::org(tx, actor.org_id).subscriptions(request))
+    }
+
+    /// All subscriptions, for operators.
+    pub fn all_subscriptions(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Subscription>> {
+        actor.require_operator()?;
+        self.store.read(|tx| subscriptions::list(tx, request))
+    }
+
+    /// The organisation's payments.
+    pub fn payments(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Payment>> {
+        self.store.read(|tx| store::org(tx, actor.org_id).payments(request))
+    }
+
+    /// All payments, for operators.
+    pub fn all_payments(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Payment>> {
+        actor.require_operator()?;
+        self.store.read(|tx| subscriptions::list_payments(tx, request))
+    }
+
+    /// Records a payment: it extends, revives or starts a subscription with its licence.
+    pub async fn record_payment(&self, actor: &Actor, input: PaymentInput) -> Result<PaymentOutcome> {
+        actor.require_operator()?;
+        input.check()?;
+        let ctx = self.ctx_of(actor);
+        let recorded_by = actor.user_id;
+        let outcome = self.commit(move |tx| book(&ctx, tx, recorded_by, input)).await?;
+        self.license_changed(&outcome.license);
+        Ok(outcome)
+    }
+
+    /// Asks for the end of a subscription: with its period, or at once.
+    pub async fn cancel_subscription(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+        at_period_end: bool,
+    ) -> Result<Subscription> {
+        self.change_subscription(actor, id, "subscription.canceled", move |subscription, now| {
+            subscription.cancel(now, at_period_end)
+        })
+        .await
+    }
+
+    /// Takes an asked-for end back.
+    pub async fn resume_subscription(&self, actor: &Actor, id: SubscriptionId) -> Result<Subscription> {
+        self.change_subscription(actor, id, "subscription.resumed", |subscription, _| subscription.resume()).await
+    }
+
+    async fn change_subscription(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+        action: &'static str,
+        change: impl FnOnce(&mut Subscription, crate::domain::time::Timestamp) -> Result<()> + Send + 'static,
+    ) -> Result<Subscription> {
+        let ctx = self.ctx_of(actor);
+        let org_id = actor.org_id;
+        let (subscription, license) = self
+            .commit(move |tx| {
+                let mut subscription = store::org(tx, org_id).subscription(id)?;
+                change(&mut subscription, ctx.now)?;
+                subscriptions::put(tx, &subscription)?;
+                ctx.audit(tx, Some(org_id), action, id, [("status", subscription.status.as_str().to_owned())])?;
+                let license = licenses::follow(&ctx, tx, &subscription)?;
+                Ok((subscription, license))
+            })
+            .await?;
+        if let Some(license) = &license {
+            self.license_changed(license);
+        }
+        Ok(subscription)
+    }
+
+    /// Does what time has made due for a subscription, and removes the job, in one transaction.
+    pub async fn subscription_due(&self, job: &Job, org_id: OrgId, id: SubscriptionId) -> Result<()> {
+        let ctx = self.ctx(By::System);
+        let job = job.clone();
+        let license = self
+            .commit(move |tx| {
+                if !jobs::remove(tx, &job)? {
+                    return Ok(None);
+                }
+                advance(&ctx, tx, org_id, id)
+            })
+            .await?;
+        if let Some(license) = &license {
+            self.license_changed(license);
+        }
+        Ok(())
+    }
+}
+
+impl PaymentInput {
+    fn check(&self) -> Result<()> {
+        check_text("reference", &self.reference, 0, 200)?;
+        if !(1..=36).contains(&self.periods) {
+            return Err(Error::invalid("periods", "must be between 1 and 36"));
+        }
+        if self.amount_cents.is_some_and(|amount| !(0..=MONEY_MAX).contains(&amount)) {
+            return Err(Error::invalid("amount_cents", "must be between 0 and 100000000000 minor units"));
+        }
+        if let Some(currency) = &self.currency {
+            check_currency(currency)?;
+        }
+        match (self.subscription_id, self.org_id, self.plan_id) {
+            (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
+            _ => Err(Error::invalid(
+                "subscription_id",
+                "give a subscription_id to pay for it, or org_id and plan_id together to start a new subscription",
+            )),
+        }
+    }
+}
+
+/// A plan that can be bought now.
+pub(super) fn plan_on_sale(tx: &impl Read, plan_id: PlanId) -> Result<Plan> {
+    let plan = plans::get(tx, plan_id)?;
+    if plan.archived_at.is_some() {
+        return Err(Error::new(Code::PlanUnavailable, "This plan is no longer on sale; choose another."));
+    }
+    Ok(plan)
+}
+
+fn new_subscription(ctx: &Ctx, org_id: OrgId, user_id: UserId, plan: &Plan, interval: Interval) -> Subscription {
+    Subscription {
+        subscription_id: SubscriptionId(ctx.record_id()),
+        org_id,
+        user_id,
+        plan_id: plan.plan_id,
+        plan_name: plan.plan_name.clone(),
+        interval,
+        status: SubscriptionStatus::Incomplete,
+        trial_end: None,
+        current_period_start: ctx.now,
+        current_period_end: ctx.now,
+        grace_ends_at: None,
+        cancel_at_period_end: false,
+        canceled_at: None,
+        created_at: ctx.now,
+        stripe_subscription_id: None,
+        stripe_customer_id: None,
+    }
+}
+
+/// Stores a new subscription with its licence and the job that looks at it next.
+fn begin(ctx: &Ctx, tx: &mut WriteTx, plan: &Plan, subscription: Subscription) -> Result<(Subscription, License)> {
+    subscriptions::put(tx, &subscription)?;
+    plan_next_step(ctx, tx, &subscription)?;
+    let mut new = NewLicense::of_plan(plan, subscription.org_id, subscription.user_id);
+    new.subscription = Some(subscription.clone());
+    let license = licenses::insert(ctx, tx, new)?;
+    Ok((subscription, license))
+}
+
+fn plan_next_step(ctx: &Ctx, tx: &mut WriteTx, subscription: &Subscription) -> Result<()> {
+    let Some(due) = subscription.next_step_at() else {
+        return Ok(());
+    };
+    let (org_id, subscription_id) = (subscription.org_id, subscription.subscription_id);
+    ctx.plan_job(tx, due, Work::SubscriptionDue { org_id, subscription_id })
+}
+
+fn book(ctx: &Ctx, tx: &mut WriteTx, recorded_by: UserId, input: PaymentInput) -> Result<PaymentOutcome> {
+    let (subscription, plan, new) = match (input.subscription_id, input.org_id, input.plan_id) {
+        (None, Some(org_id), Some(plan_id)) => {
+            let plan = plan_on_sale(tx, plan_id)?;
+            let user_id = store::org(tx, org_id).owner()?;
+            (new_subscription(ctx, org_id, user_id, &plan, input.interval), plan, true)
+        }
+        (Some(id), ..) => {
+            let org_id = subscriptions::org_of(tx, id)?;
+            let subscription = store::org(tx, org_id).subscription(id)?;
+            let plan = plans::get(tx, subscription.plan_id)?;
+            (subscription, plan, false)
+        }
+        _ => return Err(Error::not_found("subscription")),
+    };
+    let mut subscription = subscription;
+    let before = subscription.status;
+    subscription.pay(ctx.now, input.periods)?;
+    let org_id = subscription.org_id;
+    let payment = Payment {
+        payment_id: PaymentId(ctx.record_id()),
+        org_id,
+        subscription_id: subscription.subscription_id,
+        amount_cents: input.amount_cents.unwrap_or_else(|| price(&plan, subscription.interval, input.periods)),
+        currency: input.currency.unwrap_or_else(|| plan.currency.clone()),
+        periods: input.periods,
+        reference: input.reference,
+        recorded_at: ctx.now,
+        recorded_by: Some(recorded_by),
+    };
+    subscriptions::insert_payment(tx, &payment)?;
+    ctx.audit(
+        tx,
+        Some(org_id),
+        "payment.recorded",
+        payment.payment_id,
+        [
+            ("amount", format!("{} {}", payment.amount_cents, payment.currency)),
+            ("subscription", subscription.subscription_id.to_string()),
+            ("status_before", before.as_str().to_owned()),
+            ("period_end", subscription.current_period_end.to_string()),
+        ],
+    )?;
+    let user = users::get(tx, subscription.user_id)?;
+    ctx.queue_mail(tx, Some(org_id), user.email.as_str(), "payment.recorded", &letters::payment_recorded(&user, &payment, &subscription))?;
+    if new {
+        let (subscription, license) = begin(ctx, tx, &plan, subscription)?;
+        return Ok(PaymentOutcome { payment, subscription, license });
+    }
+    subscriptions::put(tx, &subscription)?;
+    plan_next_step(ctx, tx, &subscription)?;
+    let license = licenses::follow(ctx, tx, &subscription)?
+        .ok_or_else(|| Error::internal(format!("subscription {} has no licence", subscription.subscription_id)))?;
+    Ok(PaymentOutcome { payment, subscription, license })
+}
+
+fn price(plan: &Plan, interval: Interval, periods: u32) -> i64 {
+    let one = match interval {
+        Interval::Month => plan.monthly_price_cents,
+        Interval::Year => plan.yearly_price_cents.unwrap_or(plan.monthly_price_cents.saturating_mul(12)),
+    };
+    one.saturating_mul(i64::from(periods))
+}
+
+/// Takes every step that is due, each audited and mailed, and plans the next look.
+fn advance(ctx: &Ctx, tx: &mut WriteTx, org_id: OrgId, id: SubscriptionId) -> Result<Option<License>> {
+    let mut subscription = store::org(tx, org_id).subscription(id)?;
+    let user = users::get(tx, subscription.user_id)?;
+    let mut moved = false;
+    while let Some(step) = subscription.tick(ctx.now, ctx.config.license.grace_days) {
+        moved = true;
+        let (action, message) = letters::step_taken(step, &user, &subscription);
+        ctx.audit(tx, Some(org_id), action, id, [("status", subscription.status.as_str().to_owned())])?;
+        if let Some(message) = message {
+            ctx.queue_mail(tx, Some(org_id), user.email.as_str(), action, &message)?;
+        }
+    }
+    if !moved {
+        // Paid in the meantime: the payment planned its own look at the new period's end.
+        return Ok(None);
+    }
+    subscriptions::put(tx, &subscription)?;
+    plan_next_step(ctx, tx, &subscription)?;
+    licenses::follow(ctx, tx, &subscription)
+}
