@@ -19,14 +19,14 @@ use std::path::PathBuf;
 
 use lettre::message::Mailbox;
 
+use crate::domain::user::Email;
+
 pub use layers::{ConfigError, Flags, Loaded, Source, environment};
 pub use reference::SettingInfo;
 pub use secret::Secret;
 pub use settings::{Rule, Setting};
 use settings::{optional, settings, standard};
-pub use values::{
-    Email, HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport, Proxies,
-};
+pub use values::{HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport, Proxies};
 
 settings! {
     root {

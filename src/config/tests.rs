@@ -304,17 +304,13 @@ fn the_documented_file_loads_as_it_is_and_with_every_default_switched_on() {
     let file = Config::default_file();
     load(with_file(folder.path(), &file), &[]).unwrap();
 
-    let switched_on: String = file
-        .lines()
-        .map(|line| {
-            let shown = line.strip_prefix("# ").filter(|rest| {
-                let name = rest.split(" = ").next().unwrap_or_default();
-                rest.contains(" = ") && !name.contains(' ')
-            });
-            format!("{}\n", shown.unwrap_or(line))
-        })
-        .collect();
-    let switched_on = switched_on.replace("/run/secrets/", "");
+    let switch_on = |line: &'_ str| {
+        let setting = line
+            .strip_prefix("# ")
+            .filter(|rest| rest.split_once(" = ").is_some_and(|(name, _)| !name.contains(' ')));
+        setting.unwrap_or(line).replace("/run/secrets/", "")
+    };
+    let switched_on = file.lines().map(switch_on).collect::<Vec<_>>().join("\n");
     fs::write(folder.path().join("password"), "correct horse battery").unwrap();
     fs::write(folder.path().join("master"), "k".repeat(44)).unwrap();
     let loaded = load(with_file(folder.path(), &switched_on), &[]).unwrap();

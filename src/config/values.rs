@@ -4,13 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use email_address::EmailAddress;
 use figment::value::Value;
 use lettre::message::Mailbox;
 use tracing_subscriber::EnvFilter;
 
 use super::secret::Secret;
 use super::settings::{Rule, toml_text};
+use crate::domain::user::Email;
 
 /// A type that a setting may have.
 pub trait SettingValue: Sized {
@@ -163,6 +163,20 @@ impl SettingValue for PathBuf {
     }
 }
 
+impl SettingValue for Email {
+    fn read(value: &Value, _: &Rule) -> Option<Self> {
+        Self::parse(value.as_str()?).ok()
+    }
+
+    fn allowed(_: &Rule) -> String {
+        "an e-mail address, such as operator@example.com".to_owned()
+    }
+
+    fn toml(&self) -> Option<String> {
+        Some(toml_text(self.as_str()))
+    }
+}
+
 /// Types that are read from a text alone.
 macro_rules! from_text {
     ($($type:ty: $allowed:expr, $show:expr;)+) => {$(
@@ -186,7 +200,6 @@ macro_rules! from_text {
 from_text! {
     SocketAddr: "an address and a port, such as 127.0.0.1:8750 or [::1]:8750", ToString::to_string;
     HttpUrl: "http:// or https://, a host and perhaps a port, without a path, such as https://licensing.example.com", |url| url.0.clone();
-    Email: "an e-mail address, such as operator@example.com", |email| email.0.clone();
     Mailbox: "a mailbox, such as licensing@example.com or Example Licensing <licensing@example.com>", show_mailbox;
     LogFilter: "error, warn, info, debug, trace or off, or such levels by part, as in info,coditect::store=debug", |filter| filter.0.clone();
     LogFormat: "human, json or auto", |format| format.as_str().to_owned();
@@ -235,25 +248,6 @@ impl FromStr for HttpUrl {
             return Err(NotAllowed);
         }
         Ok(Self(text.to_owned()))
-    }
-}
-
-/// An e-mail address.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Email(String);
-
-impl Email {
-    /// The address as it was given.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Email {
-    type Err = NotAllowed;
-
-    fn from_str(text: &str) -> Result<Self, NotAllowed> {
-        if EmailAddress::is_valid(text) { Ok(Self(text.to_owned())) } else { Err(NotAllowed) }
     }
 }
 
