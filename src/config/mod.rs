@@ -1,0 +1,201 @@
+//! Settings: one table gives each its key, type, default, bounds, documentation
+//! and environment name. Everything else is read from that table: loading, the
+//! documented default file, the handbook's reference, the admin page.
+//!
+//! Layers, the later winning: defaults, the TOML file, the environment, flags.
+//! Every value remembers where it came from. A misspelt key in the file is
+//! refused with the nearest known name; a misspelt `CODITECT_...` variable is
+//! warned about, because container platforms invent such names of their own.
+
+mod layers;
+mod reference;
+mod secret;
+mod settings;
+mod suggest;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use lettre::message::Mailbox;
+
+use crate::domain::user::Email;
+
+pub use layers::{ConfigError, Flags, Loaded, Source, environment};
+pub use reference::SettingInfo;
+pub use secret::Secret;
+pub use settings::{Rule, Setting};
+use settings::{optional, settings, standard};
+pub use values::{HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport, Proxies};
+
+settings! {
+    root {
+        /// The folder that holds everything durable: the database, keys, mails and backups.
+        /// It is created on first start, readable by its owner alone. One process at a time uses it.
+        data: PathBuf = standard("./coditect-data");
+    }
+
+    /// How the server is reached and what it bears.
+    server: Server {
+        /// The address and port that the server listens on. The default is reachable from this
+        /// computer alone; `0.0.0.0:8750` listens on every network, and belongs behind TLS.
+        listen: SocketAddr = standard("127.0.0.1:8750").env("CODITECT_LISTEN");
+        /// The address that people and apps use, as seen from outside. Links in mails begin with
+        /// it, and signed documents name it as their issuer. Without it: `http://` and `server.listen`.
+        public_url: Option<HttpUrl> = optional("https://licensing.example.com");
+        /// The largest request body that is read, in bytes. A larger one answers 413.
+        body_limit_bytes: u32 = standard("65536").within(1_024, 16_777_216);
+        /// How long one request may take, in seconds, before it answers 503. The time that a client
+        /// asks to wait for a seat comes on top.
+        request_timeout_s: u32 = standard("30").within(1, 300);
+        /// How many connections are open at once. Further ones wait to be accepted.
+        max_connections: u32 = standard("10000").within(16, 1_000_000);
+        /// Addresses or networks (CIDR) of reverse proxies whose `X-Forwarded-For` is believed.
+        /// Empty: the header is ignored, so that nobody can hide from the rate limits behind it.
+        trusted_proxies: Proxies = standard("").example("10.0.0.0/8, 192.0.2.7");
+    }
+
+    /// What is logged, to standard error.
+    log: Log {
+        /// `human`: lines for people. `json`: one object a line, for machines. `auto`: `human` on a
+        /// terminal, otherwise `json`.
+        format: LogFormat = standard("auto");
+        /// How much is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`, for everything or
+        /// by part, as in `info,coditect::store=debug`.
+        level: LogFilter = standard("info");
+    }
+
+    /// The first operator. Both settings together create the account, verified and able to sign
+    /// in, when there is no operator yet. Without them `coditect admin link` prints a set-up link.
+    admin: Admin {
+        /// The first operator's e-mail address.
+        email: Option<Email> = optional("operator@example.com");
+        /// The first operator's password. Used once; change it in the admin page afterwards.
+        password: Option<Secret> = optional("a long passphrase");
+    }
+
+    /// The keys that licences are signed with.
+    keys: Keys {
+        /// The secret that encrypts private keys at rest: at least 32 characters, for example from
+        /// `openssl rand -base64 32`. Without it one is made on first start and kept in the data
+        /// folder beside what it protects. Keep a copy: without it a backup's keys cannot be opened.
+        master: Option<Secret> =
+            optional("from openssl rand -base64 32").env("CODITECT_MASTER_KEY").within(32, 4_096);
+        /// How long a signing key is used before a new one takes its place, in days. Old keys stay
+        /// published, so what they signed stays valid.
+        rotation_days: u32 = standard("90").within(1, 3_650);
+    }
+
+    /// How licences are made.
+    license: License {
+        /// What a licence key looks like, in groups joined by `-`: a group of `X` is random, `YYYY`
+        /// is the year, anything else stands as it is. At least eight `X`; twenty are recommended,
+        /// because the key is all that a licensed app needs to show.
+        key_template: KeyTemplate = standard("CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX");
+        /// How long a licence works after a failed payment before it is suspended, in days.
+        grace_days: u32 = standard("7").within(0, 90);
+        /// The issuer (`iss`) that signed licences name. Without it: `server.public_url`. Set it
+        /// when that address may change, because apps may check it for years.
+        issuer: Option<HttpUrl> = optional("https://licensing.example.com");
+    }
+
+    /// Concurrent seats.
+    seats: Seats {
+        /// The longest that an app may wait in line for a seat (`wait_seconds`), in seconds.
+        max_wait_s: u32 = standard("60").within(0, 300);
+    }
+
+    /// Signing in, and what slows down guessing.
+    auth: Auth {
+        /// How long an access token is good for, in seconds.
+        access_token_s: u32 = standard("900").within(60, 86_400);
+        /// How long a sign-in lasts without being used, in days.
+        refresh_token_days: u32 = standard("30").within(1, 365);
+        /// Attempts that one network address may make each minute at the endpoints that check
+        /// credentials, on average.
+        address_per_minute: u32 = standard("120").within(1, 1_000_000);
+        /// Attempts that one network address may make at once, before the average counts.
+        address_burst: u32 = standard("120").within(1, 1_000_000);
+        /// Attempts against one account each minute, on average, from all addresses together.
+        account_per_minute: u32 = standard("10").within(1, 1_000_000);
+        /// Attempts against one account at once, before the average counts.
+        account_burst: u32 = standard("20").within(1, 1_000_000);
+        /// How long the link that verifies an e-mail address works, in hours.
+        verification_hours: u32 = standard("48").within(1, 720);
+        /// How long a password reset link works, in minutes.
+        reset_minutes: u32 = standard("60").within(5, 1_440);
+        /// How long the operator's set-up link works, in hours.
+        setup_hours: u32 = standard("24").within(1, 168);
+        /// Whether anybody may register an account. When `false`, operators create accounts.
+        open_registration: bool = standard("true");
+    }
+
+    /// E-mail.
+    mail: Mail {
+        /// How mails leave. `folder`: each is written to the `mail` folder in the data folder as
+        /// one `.eml` file, for a relay to pick up or for people to open.
+        transport: MailTransport = standard("folder");
+        /// The sender of every mail.
+        from: Mailbox = standard("CODITECT <licensing@localhost>");
+        /// The name of what is licensed, as mails call it.
+        product_name: String = standard("CODITECT").within(1, 80);
+    }
+
+    /// Work done in the background.
+    jobs: Jobs {
+        /// How often a failing job is tried before it is parked, where the admin page shows it.
+        max_attempts: u32 = standard("10").within(1, 100);
+        /// The pause before the second attempt, in seconds. Each further pause is twice as long.
+        retry_base_s: u32 = standard("30").within(1, 3_600);
+    }
+
+    /// How long records are kept that nothing else needs.
+    retention: Retention {
+        /// How long the e-mail log is kept, in days.
+        mail_days: u32 = standard("90").within(1, 3_650);
+        /// How long the audit log is kept, in days.
+        audit_days: u32 = standard("400").within(1, 3_650);
+    }
+}
+
+impl Config {
+    /// The address that people use: `server.public_url`, or `http://` and the address listened on.
+    /// Never ends with `/`. `bound` is the address after binding, which may have picked the port.
+    pub fn public_url(&self, bound: SocketAddr) -> String {
+        match &self.server.public_url {
+            Some(url) => url.as_str().to_owned(),
+            None => format!("http://{bound}"),
+        }
+    }
+
+    /// The issuer that signed documents name: `license.issuer`, or [`Config::public_url`].
+    pub fn issuer(&self, bound: SocketAddr) -> String {
+        match &self.license.issuer {
+            Some(issuer) => issuer.as_str().to_owned(),
+            None => self.public_url(bound),
+        }
+    }
+
+    /// Whether an operator should be told of something that works but is hardly meant.
+    fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if self.server.public_url.is_none() && self.server.listen.ip().is_unspecified() {
+            doubts.push(format!(
+                "server.public_url is not set while the server listens on every address: links in \
+                 mails would lead to http://{}. Set it to the address that people use.",
+                self.server.listen
+            ));
+        }
+        if self.admin.email.is_some() != self.admin.password.is_some() {
+            doubts.push(
+                "admin.email and admin.password make the first operator together; one alone is \
+                 ignored. Set both, or use the link that `coditect admin link` prints."
+                    .to_owned(),
+            );
+        }
+        doubts
+    }
+}
+
+#[cfg(test)]
+mod tests;

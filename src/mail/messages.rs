@@ -1,0 +1,298 @@
+//! One struct for each message. Its fields are what the templates may name, and what is
+//! stored until the message is sent: give a new field `#[serde(default)]`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::time::Timestamp;
+
+use super::mime::Attachment;
+
+/// A stored message that cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableMessage {
+    /// No message has this name.
+    #[error("there is no message named {0:?}; was it stored by a newer version?")]
+    Unknown(String),
+    /// The fields do not fit the message.
+    #[error("the stored fields of the message {name} cannot be read: {source}")]
+    Fields {
+        /// The message's name.
+        name: &'static str,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+}
+
+/// Writes the structs, the enum of them all, and how each is stored.
+macro_rules! messages {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident = $wire:literal {
+            $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty,)+
+        }
+    )+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+            pub struct $name {
+                $($(#[doc = $field_doc])+ pub $field: $type,)+
+            }
+
+            impl From<$name> for Message {
+                fn from(message: $name) -> Self {
+                    Self::$name(message)
+                }
+            }
+        )+
+
+        /// Every message there is.
+        #[derive(Clone, PartialEq, Eq)]
+        pub enum Message {
+            $($(#[doc = $doc])+ $name($name),)+
+        }
+
+        impl Message {
+            /// The names of all messages, which are the folders of their templates as well.
+            pub const NAMES: &'static [&'static str] = &[$($wire),+];
+
+            /// The stable name.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $wire,)+ }
+            }
+
+            /// The fields, encoded for storage; [`Message::decode`] reads them.
+            pub fn payload(&self) -> String {
+                match self { $(Self::$name(fields) => encode(fields),)+ }
+            }
+
+            /// Reads what [`Message::name`] and [`Message::payload`] stored.
+            ///
+            /// # Errors
+            /// When the name is unknown or the fields do not fit.
+            pub fn decode(name: &str, payload: &str) -> Result<Self, UnreadableMessage> {
+                match name {
+                    $($wire => serde_json::from_str(payload)
+                        .map(Self::$name)
+                        .map_err(|source| UnreadableMessage::Fields { name: $wire, source }),)+
+                    _ => Err(UnreadableMessage::Unknown(name.to_owned())),
+                }
+            }
+
+            /// The fields as the templates see them.
+            pub(super) fn fields(&self) -> minijinja::Value {
+                match self { $(Self::$name(fields) => minijinja::Value::from_serialize(fields),)+ }
+            }
+        }
+    };
+}
+
+messages! {
+    /// Asks whether the address is read by who registered it. It names nobody: the name was given
+    /// by whoever registered, and must not be a way to put words into other people's mail.
+    VerifyEmail = "verify_email" {
+        /// The whole address of the page, with `token=`.
+        link: String,
+        /// When the link stops working.
+        expires_at: Timestamp,
+    }
+
+    /// Lets the reader choose a new password. Names nobody, as [`VerifyEmail`].
+    PasswordReset = "password_reset" {
+        /// The whole address of the page, with `token=`.
+        link: String,
+        /// When the link stops working.
+        expires_at: Timestamp,
+    }
+
+    /// Tells the owner of an account that its password is another one now.
+    PasswordChanged = "password_changed" {
+        /// The reader.
+        full_name: String,
+        /// When it was changed.
+        changed_at: Timestamp,
+    }
+
+    /// Hands over a licence: its key, and the signed licence file as `license.lic`.
+    LicenseDelivered = "license_delivered" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// The whole key.
+        license_key: String,
+        /// How many seats may be held at once.
+        max_concurrent_seats: u32,
+        /// Until when it works; none: without end.
+        expiry_date: Option<Timestamp>,
+        /// The signed licence file.
+        signed_license: String,
+    }
+
+    /// A trial has begun.
+    TrialStarted = "trial_started" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// When it ends.
+        trial_end: Timestamp,
+    }
+
+    /// A trial ends soon.
+    TrialEnding = "trial_ending" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// When it ends.
+        trial_end: Timestamp,
+    }
+
+    /// A trial or a paid period ended unpaid; everything works until the grace period ends.
+    GraceStarted = "grace_started" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// Whether a trial ended, and not a paid period.
+        after_trial: bool,
+        /// Until when everything works.
+        grace_period_ends_at: Timestamp,
+    }
+
+    /// A licence stopped working until it is paid or reinstated.
+    LicenseSuspended = "license_suspended" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// The key, shortened by [`shorten_key`].
+        license_key_hint: String,
+        /// An operator's reason; none: it was not paid.
+        reason: Option<String>,
+    }
+
+    /// A licence works again.
+    LicenseReinstated = "license_reinstated" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// The key, shortened by [`shorten_key`].
+        license_key_hint: String,
+        /// Until when it works; none: without end.
+        expiry_date: Option<Timestamp>,
+    }
+
+    /// A licence has run out.
+    LicenseExpired = "license_expired" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// The key, shortened by [`shorten_key`].
+        license_key_hint: String,
+        /// When it ran out.
+        expiry_date: Timestamp,
+    }
+
+    /// A licence was taken back for good.
+    LicenseRevoked = "license_revoked" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// The key, shortened by [`shorten_key`].
+        license_key_hint: String,
+    }
+
+    /// A plan was ordered and its first payment is awaited.
+    OrderReceived = "order_received" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// What is due, in minor units of `currency`.
+        amount_cents: i64,
+        /// ISO 4217.
+        currency: String,
+        /// What to name in the payment, so that it is found.
+        reference: String,
+    }
+
+    /// A payment was booked.
+    PaymentRecorded = "payment_recorded" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// What was paid, in minor units of `currency`.
+        amount_cents: i64,
+        /// ISO 4217.
+        currency: String,
+        /// A purchase order or bank reference; may be empty.
+        reference: String,
+        /// Until when that pays.
+        current_period_end: Timestamp,
+    }
+
+    /// A subscription ended as its owner had asked.
+    SubscriptionEnded = "subscription_ended" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// When it ended.
+        ended_at: Timestamp,
+    }
+}
+
+impl Message {
+    /// The files that go with it.
+    pub fn attachments(&self) -> Vec<Attachment> {
+        match self {
+            Self::LicenseDelivered(message) => vec![Attachment {
+                file_name: "license.lic",
+                content_type: "application/jose",
+                content: message.signed_license.clone().into_bytes(),
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same message without what opens something: for the log, once it was sent.
+    #[must_use]
+    pub fn redacted(mut self) -> Self {
+        match &mut self {
+            Self::VerifyEmail(VerifyEmail { link, .. })
+            | Self::PasswordReset(PasswordReset { link, .. }) => link.clear(),
+            Self::LicenseDelivered(message) => {
+                message.license_key = shorten_key(&message.license_key);
+                message.signed_license.clear();
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
+/// Names the message and shows no field: links and keys stay out of logs.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({})", self.name())
+    }
+}
+
+/// A licence key by which its owner knows it and nobody can use it: the last group alone.
+pub fn shorten_key(license_key: &str) -> String {
+    let last = license_key.rsplit('-').next().unwrap_or_default();
+    let shown: String = last.chars().rev().take(4).collect();
+    format!("...-{}", shown.chars().rev().collect::<String>())
+}
+
+fn encode(fields: &impl Serialize) -> String {
+    serde_json::to_string(fields)
+        .expect("a struct of texts, numbers and options is always JSON; no map keys are involved")
+}

@@ -1,0 +1,128 @@
+//! From a rendered message to bytes (RFC 5322, RFC 2045). The same message gives the same bytes:
+//! boundaries come from its id, the date from the caller.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use lettre::Address;
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{
+    Attachment as AttachmentPart, Body, Mailbox, Message as Mime, MultiPart, MultiPartKind,
+    SinglePart,
+};
+
+use crate::domain::ids::MailId;
+use crate::domain::time::Timestamp;
+
+use super::render::Rendered;
+use super::transport::SendError;
+
+/// The longest line of a message in octets, its end not counted (RFC 5322, section 2.1.1).
+const LINE_OCTETS_MAX: usize = 998;
+
+/// Who writes to whom, when, under which id.
+#[derive(Clone, Debug)]
+pub struct Envelope<'a> {
+    /// Identifies the mail for good.
+    pub mail_id: MailId,
+    /// The sender.
+    pub from: &'a Mailbox,
+    /// The recipient's address.
+    pub to: &'a str,
+    /// For the `Date` field.
+    pub date: Timestamp,
+}
+
+/// A file that goes with a message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// What it is saved as.
+    pub file_name: &'static str,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+impl Envelope<'_> {
+    /// The message as it goes over the wire.
+    ///
+    /// # Errors
+    /// [`SendError::Recipient`] when the address cannot be mailed to.
+    pub fn build(
+        &self,
+        rendered: &Rendered,
+        attachments: &[Attachment],
+    ) -> Result<Vec<u8>, SendError> {
+        let to: Address = self.to.parse().map_err(|why| SendError::Recipient(format!("{why}")))?;
+        let since_epoch = Duration::from_millis(self.date.0.max(0) as u64);
+        let message_id = format!("<{}@{}>", self.mail_id, self.from.email.domain());
+        // Automatic replies to an automatic mail help nobody (RFC 3834, section 5).
+        let automatic = HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        );
+        let parts = self.parts(rendered, attachments)?;
+        let mime = Mime::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .date(UNIX_EPOCH + since_epoch)
+            .message_id(Some(message_id))
+            .raw_header(automatic)
+            .subject(rendered.subject.clone())
+            .multipart(parts)
+            .map_err(|why| SendError::Build(why.to_string()))?;
+        Ok(mime.formatted())
+    }
+
+    fn parts(
+        &self,
+        rendered: &Rendered,
+        attachments: &[Attachment],
+    ) -> Result<MultiPart, SendError> {
+        let alternative = self
+            .multipart(MultiPartKind::Alternative, "alternative")
+            .singlepart(text_part(ContentType::TEXT_PLAIN, &rendered.text))
+            .singlepart(text_part(ContentType::TEXT_HTML, &rendered.html));
+        if attachments.is_empty() {
+            return Ok(alternative);
+        }
+        let mut mixed = self.multipart(MultiPartKind::Mixed, "mixed").multipart(alternative);
+        for attachment in attachments {
+            let content_type = ContentType::parse(attachment.content_type)
+                .map_err(|why| SendError::Build(why.to_string()))?;
+            // A file must arrive byte for byte; base64 is what no relay rewrites.
+            let base64 = ContentTransferEncoding::Base64;
+            let body = Body::new_with_encoding(attachment.content.clone(), base64)
+                .map_err(|_| SendError::Build("an attachment has no base64 form".to_owned()))?;
+            let part = AttachmentPart::new(attachment.file_name.to_owned());
+            mixed = mixed.singlepart(part.body(body, content_type));
+        }
+        Ok(mixed)
+    }
+
+    /// The boundary holds the mail's id, which nothing in its content repeats.
+    fn multipart(&self, kind: MultiPartKind, name: &str) -> MultiPart {
+        let boundary = format!("{name}-{}", self.mail_id);
+        MultiPart::builder().kind(kind).boundary(boundary).build()
+    }
+}
+
+/// A text part whose lines stay whole where the standard lets them, so that a link can be found
+/// and followed in the raw message. Only a line beyond the limit brings quoted-printable.
+fn text_part(content_type: ContentType, text: &str) -> SinglePart {
+    let lines: Vec<&str> = text.lines().collect();
+    let plain = !text.contains('\0') && lines.iter().all(|line| line.len() <= LINE_OCTETS_MAX);
+    let body = if plain {
+        let encoding = if text.is_ascii() {
+            ContentTransferEncoding::SevenBit
+        } else {
+            ContentTransferEncoding::EightBit
+        };
+        let mut octets = lines.join("\r\n").into_bytes();
+        octets.extend_from_slice(b"\r\n");
+        Body::dangerous_pre_encoded(octets, encoding)
+    } else {
+        Body::new(text.to_owned())
+    };
+    SinglePart::builder().content_type(content_type).body(body)
+}

@@ -1,0 +1,399 @@
+//! What a reader of our mails may rely on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::domain::ids::MailId;
+use crate::domain::time::Timestamp;
+use crate::entropy::Entropy;
+
+use super::messages::shorten_key;
+use super::render::{Templates, money, one_line};
+use super::*;
+
+const NOON: Timestamp = Timestamp(1_795_348_800_000);
+
+fn brand() -> Brand {
+    Brand {
+        product_name: "CODITECT".to_owned(),
+        public_url: "https://licensing.example.com".to_owned(),
+    }
+}
+
+/// As long as one is: a signature of 4096 bits makes 683 letters.
+fn signed_license() -> String {
+    format!("eyJhbGciOiJSUzI1NiJ9.{}.{}", "e30".repeat(150), "c2ln".repeat(171))
+}
+
+/// One of each, with the names of an awkward customer.
+fn samples() -> Vec<Message> {
+    let full_name = || "Zoë <b>O'Neil</b>".to_owned();
+    let plan_name = || "Team & Co".to_owned();
+    let license_key_hint = || shorten_key("CODITECT-7K2M-9QXT-4HVD-R3WN-8PZC");
+    let link = |page: &str| {
+        format!(
+            "https://licensing.example.com/{page}?token=b7c1d2e3f4a5968778695a4b3c2d1e0fb7c1d2e3f4a5968778695a4b3c2d1e0f"
+        )
+    };
+    vec![
+        VerifyEmail { link: link("verify-email"), expires_at: NOON.plus_days(2) }.into(),
+        PasswordReset { link: link("reset-password"), expires_at: NOON + 3_600_000 }.into(),
+        PasswordChanged { full_name: full_name(), changed_at: NOON }.into(),
+        LicenseDelivered {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            license_key: "CODITECT-7K2M-9QXT-4HVD-R3WN-8PZC".to_owned(),
+            max_concurrent_seats: 25,
+            expiry_date: Some(NOON.plus_months(12)),
+            signed_license: signed_license(),
+        }
+        .into(),
+        TrialStarted {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            trial_end: NOON.plus_days(14),
+        }
+        .into(),
+        TrialEnding {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            trial_end: NOON.plus_days(3),
+        }
+        .into(),
+        GraceStarted {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            after_trial: false,
+            grace_period_ends_at: NOON.plus_days(7),
+        }
+        .into(),
+        LicenseSuspended {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            license_key_hint: license_key_hint(),
+            reason: None,
+        }
+        .into(),
+        LicenseReinstated {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            license_key_hint: license_key_hint(),
+            expiry_date: Some(NOON.plus_months(1)),
+        }
+        .into(),
+        LicenseExpired {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            license_key_hint: license_key_hint(),
+            expiry_date: NOON,
+        }
+        .into(),
+        LicenseRevoked {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            license_key_hint: license_key_hint(),
+        }
+        .into(),
+        OrderReceived {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            amount_cents: 49_900,
+            currency: "EUR".to_owned(),
+            reference: "CDT-1042".to_owned(),
+        }
+        .into(),
+        PaymentRecorded {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            amount_cents: 49_900,
+            currency: "EUR".to_owned(),
+            reference: "PO 7".to_owned(),
+            current_period_end: NOON.plus_months(1),
+        }
+        .into(),
+        SubscriptionEnded { full_name: full_name(), plan_name: plan_name(), ended_at: NOON }.into(),
+    ]
+}
+
+/// The other branch of every template that has one.
+fn variants() -> Vec<Message> {
+    samples()
+        .into_iter()
+        .filter_map(|message| match message {
+            Message::LicenseDelivered(mut m) => {
+                m.expiry_date = None;
+                Some(m.into())
+            }
+            Message::GraceStarted(mut m) => {
+                m.after_trial = true;
+                Some(m.into())
+            }
+            Message::LicenseSuspended(mut m) => {
+                m.reason = Some("terms broken".to_owned());
+                Some(m.into())
+            }
+            Message::LicenseReinstated(mut m) => {
+                m.expiry_date = None;
+                Some(m.into())
+            }
+            Message::PaymentRecorded(mut m) => {
+                m.reference.clear();
+                Some(m.into())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn every_message_reads_as_agreed() {
+    for message in samples() {
+        let Rendered { subject, text, html } = message.render(&brand()).unwrap();
+        let all = format!("Subject: {subject}\n\n{text}\n======== html ========\n{html}");
+        insta::assert_snapshot!(message.name(), all);
+    }
+}
+
+#[test]
+fn every_branch_renders_whole_short_lined_and_escaped() {
+    for message in samples().into_iter().chain(variants()) {
+        let Rendered { subject, text, html } = message.render(&brand()).unwrap();
+        let name = message.name();
+        assert!(!subject.is_empty() && !subject.contains('\n'), "{name}: {subject:?}");
+        for part in [&subject, &text, &html] {
+            for leftover in ["{{", "}}", "{%", "None", "undefined", "\n\n\n"] {
+                assert!(!part.contains(leftover), "{name}: {leftover:?} in {part}");
+            }
+        }
+        assert!(!html.contains("<b>"), "{name}: a customer's markup must stay text\n{html}");
+        assert!(html.contains("Team &amp; Co") || !text.contains("Team & Co"), "{name}");
+        // A link stands alone on its line; everything else fits a terminal.
+        let long = text.lines().find(|line| line.chars().count() > 78 && !line.contains("://"));
+        assert_eq!(long, None, "{name}");
+        assert!(!html.contains("<script") && !html.contains("<img"), "{name}");
+    }
+}
+
+#[test]
+fn every_message_has_its_folder_and_every_folder_its_message() {
+    let folders: BTreeSet<String> = Templates::iter()
+        .filter_map(|path| path.split_once('/').map(|(folder, _)| folder.to_owned()))
+        .collect();
+    let names: BTreeSet<String> = Message::NAMES.iter().map(ToString::to_string).collect();
+    let sampled: BTreeSet<String> =
+        samples().iter().map(|message| message.name().to_owned()).collect();
+    assert_eq!(folders, names);
+    assert_eq!(sampled, names, "give the new message a sample");
+}
+
+#[test]
+fn a_message_is_stored_and_read_back() {
+    for message in samples() {
+        let read = Message::decode(message.name(), &message.payload()).unwrap();
+        assert_eq!(read, message);
+    }
+    let unknown = Message::decode("newsletter", "{}").unwrap_err();
+    assert!(unknown.to_string().contains("newsletter"), "{unknown}");
+    let broken = Message::decode("verify_email", "{}").unwrap_err();
+    assert!(broken.to_string().contains("link"), "{broken}");
+}
+
+#[test]
+fn what_opens_something_is_not_kept_once_sent_and_never_logged() {
+    for message in samples() {
+        let logged = format!("{message:?}");
+        let kept = message.clone().redacted().payload();
+        for secret in ["token=", "7K2M", "eyJ"] {
+            assert!(!logged.contains(secret) && !kept.contains(secret), "{logged} {kept}");
+        }
+        Message::decode(message.name(), &kept).unwrap();
+    }
+}
+
+#[test]
+fn money_is_written_with_the_digits_of_its_currency() {
+    for (minor, currency, written) in [
+        (4_900, "EUR", "EUR 49.00"),
+        (5, "USD", "USD 0.05"),
+        (-5, "USD", "USD -0.05"),
+        (4_900, "JPY", "JPY 4900"),
+        (0, "JPY", "JPY 0"),
+        (4_900, "KWD", "KWD 4.900"),
+    ] {
+        assert_eq!(money(minor, currency), written);
+    }
+}
+
+#[test]
+fn a_text_from_elsewhere_cannot_begin_a_line_of_its_own() {
+    assert_eq!(one_line("Zoë\r\nBcc: all@example.com\u{b}x", 200), "Zoë Bcc: all@example.com x");
+    assert_eq!(one_line("abcdef", 3), "abc");
+}
+
+struct Outbox {
+    folder: tempfile::TempDir,
+    mailer: Mailer,
+    entropy: Entropy,
+}
+
+impl Outbox {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mailer = Mailer {
+            from: "CODITECT <licensing@localhost>".parse().unwrap(),
+            brand: brand(),
+            transport: Transport::Folder(folder.path().join("mail")),
+        };
+        Self { folder, mailer, entropy: Entropy::seeded(1) }
+    }
+
+    fn id(&self) -> MailId {
+        MailId(self.entropy.record_id(NOON))
+    }
+
+    fn send(&self, id: MailId, to: &str, message: &Message) -> Result<(), SendError> {
+        self.mailer.send(id, to, message, NOON)
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("mail")
+    }
+
+    fn files(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path()) else {
+            return Vec::new();
+        };
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    fn only(&self) -> String {
+        let files = self.files();
+        assert_eq!(files.len(), 1, "{files:?}");
+        fs::read_to_string(self.path().join(&files[0])).unwrap()
+    }
+}
+
+#[test]
+fn a_mail_becomes_one_complete_file_that_says_when_and_which() {
+    let outbox = Outbox::new();
+    let id = outbox.id();
+    outbox.send(id, "zoe@example.com", &samples()[0]).unwrap();
+
+    assert_eq!(outbox.files(), [format!("20261122T120000.000Z-{id}.eml")]);
+    let mail = outbox.only();
+    for line in [
+        "From: CODITECT <licensing@localhost>",
+        "To: zoe@example.com",
+        "Date: Sun, 22 Nov 2026 12:00:00 +0000",
+        "Subject: Confirm your e-mail address for CODITECT",
+        "Auto-Submitted: auto-generated",
+        &format!("Message-ID: <{id}@localhost>"),
+    ] {
+        assert!(mail.lines().any(|have| have == line), "{line} in\n{mail}");
+    }
+}
+
+#[test]
+fn the_link_stays_whole_on_a_line_of_its_own() {
+    let outbox = Outbox::new();
+    let message = &samples()[0];
+    let Message::VerifyEmail(VerifyEmail { link, .. }) = message else {
+        panic!("the first sample")
+    };
+    outbox.send(outbox.id(), "zoe@example.com", message).unwrap();
+    assert!(link.len() > 76, "long enough to be folded by a careless encoder");
+    assert!(outbox.only().lines().any(|line| line == link));
+}
+
+#[test]
+fn text_beyond_ascii_keeps_its_lines_too() {
+    let outbox = Outbox::new();
+    outbox.send(outbox.id(), "zoe@example.com", &samples()[2]).unwrap();
+    let mail = outbox.only();
+    assert!(mail.contains("Content-Transfer-Encoding: 8bit"), "{mail}");
+    assert!(mail.contains("Hello Zoë <b>O'Neil</b>,"), "{mail}");
+}
+
+#[test]
+fn the_licence_file_is_attached() {
+    let outbox = Outbox::new();
+    outbox.send(outbox.id(), "zoe@example.com", &samples()[3]).unwrap();
+    let mail = outbox.only();
+    assert!(mail.contains("Content-Disposition: attachment; filename=\"license.lic\""), "{mail}");
+    let encoded = STANDARD.encode(signed_license());
+    assert!(mail.replace("\r\n", "").contains(&encoded), "{mail}");
+    assert!(mail.lines().all(|line| line.len() <= 998));
+}
+
+#[test]
+fn the_same_mail_sent_again_is_one_file_and_another_mail_another() {
+    let outbox = Outbox::new();
+    let id = outbox.id();
+    for _ in 0..3 {
+        outbox.send(id, "zoe@example.com", &samples()[0]).unwrap();
+    }
+    assert_eq!(outbox.files().len(), 1);
+    outbox.send(outbox.id(), "zoe@example.com", &samples()[0]).unwrap();
+    assert_eq!(outbox.files().len(), 2);
+}
+
+#[test]
+fn what_a_crash_left_unfinished_is_written_anew() {
+    let outbox = Outbox::new();
+    let id = outbox.id();
+    fs::create_dir_all(outbox.path()).unwrap();
+    fs::write(outbox.path().join(format!(".{id}.tmp")), "From: half a mes").unwrap();
+    outbox.send(id, "zoe@example.com", &samples()[0]).unwrap();
+    assert!(outbox.only().starts_with("From: CODITECT"));
+}
+
+#[test]
+fn an_address_cannot_carry_a_header() {
+    let outbox = Outbox::new();
+    for to in
+        ["zoe@example.com\r\nBcc: all@example.com", "zoe@example.com, all@example.com", "zoe", ""]
+    {
+        let error = outbox.send(outbox.id(), to, &samples()[0]).unwrap_err();
+        assert!(matches!(error, SendError::Recipient(_)) && error.is_permanent(), "{to:?}");
+    }
+    assert!(outbox.files().is_empty());
+}
+
+#[test]
+fn a_plan_name_cannot_carry_a_header() {
+    let outbox = Outbox::new();
+    let Message::OrderReceived(mut order) = samples().remove(11) else { panic!("the order") };
+    order.plan_name = "Team\r\nBcc: all@example.com\r\n\r\n<p>".to_owned();
+    outbox.send(outbox.id(), "zoe@example.com", &order.into()).unwrap();
+    let mail = outbox.only();
+    let (headers, _) = mail.split_once("\r\n\r\n").unwrap();
+    assert!(!headers.lines().any(|line| line.starts_with("Bcc")), "{mail}");
+    assert!(headers.contains("Subject: Your order of CODITECT: Team Bcc: all@example.com"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_worth_another_attempt() {
+    let mut outbox = Outbox::new();
+    let file = outbox.folder.path().join("file");
+    fs::write(&file, "not a folder").unwrap();
+    outbox.mailer.transport = Transport::Folder(file.join("mail"));
+    let error = outbox.send(outbox.id(), "zoe@example.com", &samples()[0]).unwrap_err();
+    assert!(!error.is_permanent(), "{error}");
+    assert!(outbox.mailer.transport.check().is_err());
+    assert!(Transport::Folder(Path::new(&outbox.path()).to_owned()).check().is_ok());
+}
+
+#[test]
+#[cfg(unix)]
+fn mails_are_readable_by_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let outbox = Outbox::new();
+    outbox.send(outbox.id(), "zoe@example.com", &samples()[0]).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&outbox.path()), 0o700);
+    assert_eq!(mode(&outbox.path().join(&outbox.files()[0])), 0o600);
+}

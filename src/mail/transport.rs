@@ -1,0 +1,147 @@
+//! How mails leave the appliance.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::domain::ids::MailId;
+
+use super::mime::{Attachment, Envelope};
+use super::render::Rendered;
+
+/// Why a mail did not leave.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The recipient's address is not one.
+    #[error("the recipient's address cannot be mailed to: {0}")]
+    Recipient(String),
+    /// A template is at fault.
+    #[error("the templates of the message {message} are at fault: {why}")]
+    Template {
+        /// The message's name.
+        message: &'static str,
+        /// What the template engine says.
+        why: String,
+    },
+    /// The message cannot be put together.
+    #[error("the message cannot be put together: {0}")]
+    Build(String),
+    /// The mail folder does not take it.
+    #[error("the mail folder {folder} does not take the message: {source}")]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+impl SendError {
+    /// Whether trying again cannot help.
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Folder { .. })
+    }
+}
+
+/// How mails leave.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// Each mail becomes a file `<time>-<mail id>.eml` in this folder, readable by its owner alone.
+    Folder(PathBuf),
+}
+
+impl Transport {
+    /// Sends a message, once for each mail id. When this returns, the message is safely out.
+    /// Works with files: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`SendError::is_permanent`] tells whether another attempt can help.
+    pub fn send(
+        &self,
+        envelope: &Envelope<'_>,
+        rendered: &Rendered,
+        attachments: &[Attachment],
+    ) -> Result<(), SendError> {
+        match self {
+            Self::Folder(folder) => {
+                let bytes = envelope.build(rendered, attachments)?;
+                write_once(folder, envelope.mail_id, &bytes)
+                    .map_err(|source| SendError::Folder { folder: folder.clone(), source })
+            }
+        }
+    }
+
+    /// Whether mails can leave just now, for the readiness check and `doctor`.
+    ///
+    /// # Errors
+    /// When the folder can neither be found nor made.
+    pub fn check(&self) -> Result<(), SendError> {
+        match self {
+            Self::Folder(folder) => make_folder(folder)
+                .map_err(|source| SendError::Folder { folder: folder.clone(), source }),
+        }
+    }
+}
+
+/// The name follows from the id alone, so that a second attempt finds what the first one wrote.
+/// The time in it is the one that a time-ordered id carries: files sort in order of creation.
+fn file_name(mail_id: MailId) -> String {
+    let ms = mail_id.0.get_timestamp().map(|time| {
+        let (seconds, nanoseconds) = time.to_unix();
+        seconds as i64 * 1_000 + i64::from(nanoseconds / 1_000_000)
+    });
+    match ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()) {
+        Some(time) => format!("{}-{mail_id}.eml", time.strftime("%Y%m%dT%H%M%S%.3fZ")),
+        None => format!("{mail_id}.eml"),
+    }
+}
+
+/// Who reads the folder sees whole messages only, and after a power cut the message is there.
+fn write_once(folder: &Path, mail_id: MailId, bytes: &[u8]) -> io::Result<()> {
+    let target = folder.join(file_name(mail_id));
+    if target.try_exists()? {
+        return Ok(());
+    }
+    make_folder(folder)?;
+    let unfinished = folder.join(format!(".{mail_id}.tmp"));
+    let mut file = create_private(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&unfinished, &target)?;
+    sync_folder(folder)
+}
+
+#[cfg(unix)]
+fn make_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+#[cfg(not(unix))]
+fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)
+}
+
+/// Mails carry links that open accounts: nobody but the owner reads them.
+#[cfg(unix)]
+fn create_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+#[cfg(not(unix))]
+fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).open(path)
+}
+
+/// A rename is durable once its folder is.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
