@@ -1,1 +1,110 @@
-//! The api room.
+//! HTTP, thin: wire types, documentation, one call of a service each.
+
+mod accounts;
+mod auth;
+mod document;
+mod health;
+mod json;
+mod keys;
+mod licenses;
+mod observe;
+mod operator;
+mod plans;
+pub mod problem;
+mod seats;
+mod subscriptions;
+mod wire;
+
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route};
+use poem_openapi::{OpenApi, OpenApiService, Tags};
+
+use self::observe::Observe;
+use self::problem::Problem;
+use crate::services::Services;
+
+/// What an operation answers: its own success, or a problem.
+type Answer<T> = Result<T, Problem>;
+
+/// How the document groups operations.
+#[derive(Tags)]
+enum Tag {
+    /// Registration, sign-in and one's own account.
+    Accounts,
+    /// The catalogue.
+    Plans,
+    /// Trials, subscriptions and payments.
+    Subscriptions,
+    /// Licences and who uses them.
+    Licenses,
+    /// What a licensed application calls; the licence key is the credential.
+    Seats,
+    /// What operators of the appliance do.
+    Operator,
+    /// Public keys for verifying what the appliance signs.
+    Keys,
+    /// What watches the server.
+    Health,
+}
+
+fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
+    let services = || Arc::clone(services);
+    (
+        accounts::Accounts { services: services() },
+        plans::Plans { services: services() },
+        subscriptions::Subscriptions { services: services() },
+        seats::SeatCalls { services: services() },
+        licenses::Licenses { services: services() },
+        operator::Operator { services: services() },
+        keys::Keys { services: services() },
+        health::Watch { services: services() },
+    )
+}
+
+type AllOperations = (
+    accounts::Accounts,
+    plans::Plans,
+    subscriptions::Subscriptions,
+    seats::SeatCalls,
+    licenses::Licenses,
+    operator::Operator,
+    keys::Keys,
+    health::Watch,
+);
+
+/// The operation ids of all calls, for metrics.
+pub fn operation_ids() -> Vec<&'static str> {
+    AllOperations::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| path.operations).filter_map(|operation| operation.operation_id).collect()
+}
+
+/// The whole server: API, document and pages, observed and secured.
+pub fn server(services: &Arc<Services>, pages: Route) -> impl Endpoint<Output = Response> + use<> {
+    let api = OpenApiService::new(operations(services), "CODITECT", env!("CARGO_PKG_VERSION"))
+        .description(document::DESCRIPTION)
+        .server("/");
+    let document = Arc::new(document::Document::new(&api.spec()));
+    let spec = Arc::clone(&document);
+    let routes = pages
+        .at("/openapi.json", poem::get(poem::endpoint::make_sync(move |_: Request| spec.answer())))
+        .nest_no_strip("/", api);
+    let limit = services.config.server.body_limit_bytes as usize;
+    Observe::new(
+        routes.catch_all_error(move |error: poem::Error| {
+            let document = Arc::clone(&document);
+            async move { observe::problem_of(error, &document) }
+        }),
+        services,
+        limit,
+    )
+    .data(Arc::clone(services))
+    .map_to_response()
+}
+
+/// The OpenAPI document as it is served.
+pub fn openapi_json(services: &Arc<Services>) -> String {
+    let api = OpenApiService::new(operations(services), "CODITECT", env!("CARGO_PKG_VERSION"))
+        .description(document::DESCRIPTION)
+        .server("/");
+    document::Document::new(&api.spec()).text().to_owned()
+}

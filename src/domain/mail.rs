@@ -43,3 +43,14 @@ pub enum MailStatus {
     /// Failed too often; waits for an operator.
     Parked,
 }
+
+impl MailStatus {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::Parked => "parked",
+        }
+    }
+}

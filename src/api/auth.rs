@@ -1,0 +1,71 @@
+//! Who asks: the caller of every request, and the person behind a bearer token.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use poem::http::header;
+use poem::{FromRequest, Request, RequestBody};
+use poem_openapi::SecurityScheme;
+use poem_openapi::auth::Bearer;
+
+use super::problem::Problem;
+use crate::domain::error::{Code, Error};
+use crate::services::{Actor, Caller, Services};
+
+/// The id of a request, in its answer and in every log line about it.
+#[derive(Clone)]
+pub struct RequestId(pub Arc<str>);
+
+/// Longer names of clients are cut.
+const USER_AGENT_MAX: usize = 200;
+
+/// A person who has signed in: `Authorization: Bearer <access token>`.
+#[derive(SecurityScheme)]
+#[oai(ty = "bearer", bearer_format = "JWT", key_name = "Authorization", checker = "authenticate")]
+pub struct Person(pub Actor);
+
+async fn authenticate(request: &Request, bearer: Bearer) -> poem::Result<Actor> {
+    let Some(services) = request.data::<Arc<Services>>() else {
+        return Err(Problem(Error::internal("no services behind the route")).into());
+    };
+    services.authenticate(&bearer.token, caller(request)).map_err(|error| Problem(error).into())
+}
+
+/// Where the request comes from.
+pub struct From(pub Caller);
+
+impl<'a> FromRequest<'a> for From {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(caller(request)))
+    }
+}
+
+fn caller(request: &Request) -> Caller {
+    let user_agent = request.header(header::USER_AGENT).unwrap_or_default();
+    let request_id = request.data::<RequestId>().map(|id| id.0.to_string()).unwrap_or_default();
+    Caller {
+        address: address(request),
+        user_agent: user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect(),
+        request_id,
+    }
+}
+
+/// The client's address. `X-Forwarded-For` is believed from a trusted proxy alone, and then
+/// read from its end: what stands further left was written by the client.
+fn address(request: &Request) -> IpAddr {
+    let peer = request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let Some(services) = request.data::<Arc<Services>>() else { return peer };
+    let proxies = &services.config.server.trusted_proxies;
+    if !proxies.contains(peer) {
+        return peer;
+    }
+    let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<IpAddr> =
+        forwarded.flat_map(|value| value.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+    hops.iter().rev().find(|hop| !proxies.contains(**hop)).copied().unwrap_or(peer)
+}
+
+/// An ill-formed id in a path is an unknown one.
+pub fn path_id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| Problem(Error::new(Code::NotFound, format!("There is no such {what}."))))
+}

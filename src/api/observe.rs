@@ -1,0 +1,171 @@
+//! Around every request: its id, its bounds, its metrics, its log line, safe headers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, Error, IntoResponse, Request, Response};
+use poem_openapi::OperationId;
+use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError};
+
+use super::auth::RequestId;
+use super::document::Document;
+use super::problem::{self, Problem};
+use crate::domain::error::{self, Code};
+use crate::services::Services;
+
+/// How long a client may take to send a body.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// Wraps the routes.
+pub struct Observe<E> {
+    inner: E,
+    services: Arc<Services>,
+    body_limit: usize,
+    /// Request ids are a random prefix for this start and a count: unique, and cheap to make.
+    prefix: String,
+    count: AtomicU64,
+}
+
+impl<E> Observe<E> {
+    /// Wraps `inner`; bodies longer than `body_limit` bytes are refused.
+    pub fn new(inner: E, services: &Arc<Services>, body_limit: usize) -> Self {
+        let prefix = services.entropy.secret_id().simple().to_string()[..12].to_owned();
+        Self { inner, services: Arc::clone(services), body_limit, prefix, count: AtomicU64::new(0) }
+    }
+
+    /// Reads the body within its bounds of size and time, so that nothing after this waits for the client.
+    async fn bounded(&self, request: &mut Request) -> Result<(), Problem> {
+        if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+            return Ok(());
+        }
+        let too_large = || {
+            let limit = self.body_limit;
+            Problem(error::Error::new(Code::PayloadTooLarge, format!("A body may have at most {limit} bytes.")))
+        };
+        let declared = request.header(header::CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
+        if declared.is_some_and(|length| length > self.body_limit) {
+            return Err(too_large());
+        }
+        let read = request.take_body().into_bytes_limit(self.body_limit);
+        match tokio::time::timeout(BODY_TIME, read).await {
+            Ok(Ok(bytes)) => {
+                request.set_body(bytes);
+                Ok(())
+            }
+            Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(too_large()),
+            Ok(Err(_)) => Err(Problem(error::Error::new(Code::InvalidRequest, "The body could not be read."))),
+            Err(_) => {
+                let text = "The body took longer than 10 seconds to arrive.";
+                Err(Problem(error::Error::new(Code::InvalidRequest, text)))
+            }
+        }
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
+        let id = format!("{}-{}", self.prefix, self.count.fetch_add(1, Ordering::Relaxed));
+        let id_header = HeaderValue::from_str(&id);
+        let id: Arc<str> = id.into();
+        request.set_data(RequestId(Arc::clone(&id)));
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let span = tracing::info_span!("request", request_id = &*id);
+        let answer = async {
+            match self.bounded(&mut request).await {
+                Ok(()) => self.inner.call(request).await.unwrap_or_else(IntoResponse::into_response),
+                Err(problem) => problem.into_response(),
+            }
+        };
+        let mut response = tracing::Instrument::instrument(answer, span).await;
+        let took = started.elapsed();
+        let status = response.status().as_u16();
+        let operation = response.data::<OperationId>().map_or("", |operation| operation.0);
+        self.services.metrics.operation(operation).record(status, took);
+        log(&id, &method, &path, operation, status, took);
+        let headers = response.headers_mut();
+        if let Ok(id) = id_header {
+            headers.insert("x-request-id", id);
+        }
+        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+            secure(headers);
+        }
+        Ok(response)
+    }
+}
+
+/// An answer of the API is for programs: it is not to be kept, guessed at, framed or run.
+fn secure(headers: &mut poem::http::HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// One line a request. Seat calls and reads come by the thousand: they are logged at `debug`.
+fn log(id: &str, method: &Method, path: &str, operation: &str, status: u16, took: Duration) {
+    let micros = took.as_micros() as u64;
+    let frequent = *method == Method::GET
+        || matches!(operation, "heartbeat" | "heartbeat_put" | "acquire" | "release" | "release_delete" | "validate");
+    match status {
+        500.. => tracing::warn!(request_id = id, %method, path, status, micros, "answered"),
+        _ if frequent => tracing::debug!(request_id = id, %method, path, status, micros, "answered"),
+        _ => tracing::info!(request_id = id, %method, path, status, micros, "answered"),
+    }
+}
+
+/// Whatever the framework refuses, in the product's own form.
+pub fn problem_of(error: Error, document: &Document) -> Response {
+    let operation = error.data::<OperationId>().copied();
+    let mut response = translate(error, document);
+    if let Some(operation) = operation {
+        response.set_data(operation);
+    }
+    response
+}
+
+fn translate(error: Error, _document: &Document) -> Response {
+    if error.is_from_response() {
+        return error.into_response();
+    }
+    let refuse = |code, text: String| Problem(error::Error::new(code, text)).into_response();
+    if error.is::<AuthorizationError>() {
+        return refuse(Code::Unauthenticated, "Send `Authorization: Bearer <access token>`.".to_owned());
+    }
+    if let Some(cause) = error.downcast_ref::<ParseParamError>() {
+        return Problem(error::Error::invalid(cause.name, plain(&cause.reason))).into_response();
+    }
+    if let Some(cause) = error.downcast_ref::<ParsePathError>() {
+        return refuse(Code::NotFound, format!("There is nothing with this {}.", cause.name));
+    }
+    if error.is::<ContentTypeError>() {
+        return refuse(Code::UnsupportedMediaType, "Send the body as `Content-Type: application/json`.".to_owned());
+    }
+    match error.status() {
+        StatusCode::NOT_FOUND => refuse(Code::NotFound, "There is nothing at this address; /docs lists what there is.".to_owned()),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            refuse(Code::MethodNotAllowed, "This address has other methods; see the Allow header.".to_owned())
+        }
+        status if status.is_client_error() => refuse(Code::InvalidRequest, format!("{error}.")),
+        _ => Problem(error::Error::internal(error)).into_response(),
+    }
+}
+
+/// The framework's words without its type names.
+fn plain(reason: &str) -> String {
+    match reason.split_once("\": ") {
+        Some((_, rest)) if reason.starts_with("failed to parse") => rest.to_owned(),
+        _ => reason.to_owned(),
+    }
+}
+
+#[allow(dead_code, reason = "the media type is part of the contract")]
+const PROBLEM: &str = problem::CONTENT_TYPE;

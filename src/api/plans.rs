@@ -1,0 +1,187 @@
+//! The catalogue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use poem_openapi::param::{Path, Query};
+use poem_openapi::types::Any;
+use poem_openapi::{Object, OpenApi};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::auth::{Person, path_id};
+use super::json::{Created, Json};
+use super::wire::{Time, list, page_request};
+use super::{Answer, Tag};
+use crate::domain::ids::PlanId;
+use crate::domain::plan::{self, Feature};
+use crate::services::Services;
+use crate::services::plans::PlanInput;
+
+/// The calls about plans.
+pub struct Plans {
+    /// The operations.
+    pub services: Arc<Services>,
+}
+
+/// Features on the wire: names with flags, whole numbers or texts.
+pub type Features = BTreeMap<String, Any<Feature>>;
+
+/// A plan.
+#[derive(Object, Serialize)]
+pub struct Plan {
+    /// Identifies the plan.
+    plan_id: Uuid,
+    /// Unique.
+    plan_name: String,
+    /// For the pricing page.
+    description: String,
+    /// Seats of its licences.
+    max_concurrent_seats: u32,
+    /// Machines that may be activated; null: no limit.
+    max_activations: Option<u32>,
+    /// Minor units of `currency`, per month.
+    monthly_price_cents: i64,
+    /// Minor units of `currency`, per year.
+    yearly_price_cents: Option<i64>,
+    /// ISO 4217.
+    currency: String,
+    /// Days of trial; 0: none.
+    trial_duration_days: u32,
+    /// What else it grants.
+    features: Features,
+    /// Whether the public list shows it.
+    public: bool,
+    /// When it was taken from sale.
+    archived_at: Option<Time>,
+    /// When it was made.
+    created_at: Time,
+}
+
+impl From<plan::Plan> for Plan {
+    fn from(plan: plan::Plan) -> Self {
+        Self {
+            plan_id: plan.plan_id.0,
+            plan_name: plan.plan_name,
+            description: plan.description,
+            max_concurrent_seats: plan.max_concurrent_seats,
+            max_activations: plan.max_activations,
+            monthly_price_cents: plan.monthly_price_cents,
+            yearly_price_cents: plan.yearly_price_cents,
+            currency: plan.currency,
+            trial_duration_days: plan.trial_duration_days,
+            features: features(plan.features),
+            public: plan.public,
+            archived_at: plan.archived_at.map(Time),
+            created_at: plan.created_at.into(),
+        }
+    }
+}
+
+/// Features for the wire.
+pub fn features(features: plan::Features) -> Features {
+    features.into_iter().map(|(name, value)| (name, Any(value))).collect()
+}
+
+/// Features from the wire.
+pub fn features_in(features: Features) -> plan::Features {
+    features.into_iter().map(|(name, value)| (name, value.0)).collect()
+}
+
+/// A new plan.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct NewPlan {
+    /// Unique, 1 to 100 characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    plan_name: String,
+    /// At most 2000 characters.
+    #[oai(validator(max_length = 2000))]
+    description: Option<String>,
+    /// 1 to 1000000.
+    #[oai(validator(minimum(value = "1"), maximum(value = "1000000")))]
+    max_concurrent_seats: u32,
+    /// At least 1; left out: no limit.
+    #[oai(validator(minimum(value = "1")))]
+    max_activations: Option<u32>,
+    /// Minor units, not negative.
+    #[oai(validator(minimum(value = "0"), maximum(value = "100000000000")))]
+    monthly_price_cents: i64,
+    /// Minor units, not negative.
+    #[oai(validator(minimum(value = "0"), maximum(value = "100000000000")))]
+    yearly_price_cents: Option<i64>,
+    /// ISO 4217, such as EUR.
+    #[oai(validator(pattern = "^[A-Z]{3}$"))]
+    currency: String,
+    /// 0 to 365; left out: 14.
+    #[oai(validator(minimum(value = "0"), maximum(value = "365")))]
+    trial_duration_days: Option<u32>,
+    /// What else it grants: flags, whole numbers or texts.
+    #[oai(validator(max_properties = 64))]
+    features: Option<Features>,
+    /// Whether the public list shows it; left out: yes.
+    public: Option<bool>,
+}
+
+/// Days of trial of a plan that says nothing of it.
+const TRIAL_DAYS: u32 = 14;
+
+impl From<NewPlan> for PlanInput {
+    fn from(body: NewPlan) -> Self {
+        Self {
+            plan_name: body.plan_name,
+            description: body.description.unwrap_or_default(),
+            max_concurrent_seats: body.max_concurrent_seats,
+            max_activations: body.max_activations,
+            monthly_price_cents: body.monthly_price_cents,
+            yearly_price_cents: body.yearly_price_cents,
+            currency: body.currency,
+            trial_duration_days: body.trial_duration_days.unwrap_or(TRIAL_DAYS),
+            features: body.features.map(features_in).unwrap_or_default(),
+            public: body.public.unwrap_or(true),
+        }
+    }
+}
+
+list! {
+    /// A page of plans.
+    PlanList of Plan;
+}
+
+#[OpenApi(prefix_path = "/api/v1")]
+impl Plans {
+    /// Plans on sale
+    #[oai(path = "/plans", method = "get", operation_id = "list_plans", tag = "Tag::Plans")]
+    async fn list_plans(&self, limit: Query<Option<u32>>, cursor: Query<Option<String>>) -> Answer<Json<PlanList>> {
+        let request = page_request(limit.0, cursor.0.as_deref())?;
+        Ok(Json(PlanList::of(self.services.public_plans(&request)?, Plan::from)))
+    }
+
+    /// All plans
+    #[oai(path = "/admin/plans", method = "get", operation_id = "admin_list_plans", tag = "Tag::Operator")]
+    async fn admin_list_plans(
+        &self,
+        person: Person,
+        limit: Query<Option<u32>>,
+        cursor: Query<Option<String>>,
+    ) -> Answer<Json<PlanList>> {
+        let request = page_request(limit.0, cursor.0.as_deref())?;
+        Ok(Json(PlanList::of(self.services.plans(&person.0, &request)?, Plan::from)))
+    }
+
+    /// Add a plan
+    #[oai(path = "/admin/plans", method = "post", operation_id = "create_plan", tag = "Tag::Operator")]
+    async fn create_plan(&self, person: Person, body: Json<NewPlan>) -> Answer<Created<Plan>> {
+        Ok(Created(self.services.create_plan(&person.0, body.0.into()).await?.into()))
+    }
+
+    /// Take a plan from sale
+    ///
+    /// Existing subscriptions keep it.
+    #[oai(path = "/admin/plans/:plan_id/archive", method = "post", operation_id = "archive_plan", tag = "Tag::Operator")]
+    async fn archive_plan(&self, person: Person, plan_id: Path<String>) -> Answer<Json<Plan>> {
+        let plan_id: PlanId = path_id(&plan_id.0, "plan")?;
+        Ok(Json(self.services.archive_plan(&person.0, plan_id).await?.into()))
+    }
+}

@@ -1,0 +1,170 @@
+//! Errors on the wire: `application/problem+json` (RFC 9457). One table maps each code
+//! to its status and title; everything else about an error comes from the error itself.
+
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
+use serde::Serialize;
+
+use crate::domain::error::{Code, Error};
+
+/// The media type of RFC 9457.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// Each code with its word on the wire, its status and its title.
+#[rustfmt::skip]
+pub fn table(code: Code) -> (&'static str, StatusCode, &'static str) {
+    match code {
+        Code::InvalidRequest         => ("invalid_request",          StatusCode::BAD_REQUEST,            "The request is not valid"),
+        Code::MalformedJson          => ("malformed_json",           StatusCode::BAD_REQUEST,            "The body is not well-formed JSON"),
+        Code::ValidationFailed       => ("validation_failed",        StatusCode::BAD_REQUEST,            "A field breaks a rule"),
+        Code::WeakPassword           => ("weak_password",            StatusCode::BAD_REQUEST,            "The password is too easy to guess"),
+        Code::InvalidToken           => ("invalid_token",            StatusCode::BAD_REQUEST,            "The link is not good"),
+        Code::InvalidCursor          => ("invalid_cursor",           StatusCode::BAD_REQUEST,            "The cursor is not good"),
+        Code::NotFound               => ("not_found",                StatusCode::NOT_FOUND,              "Not found"),
+        Code::MethodNotAllowed       => ("method_not_allowed",       StatusCode::METHOD_NOT_ALLOWED,     "The method is not allowed here"),
+        Code::PayloadTooLarge        => ("payload_too_large",        StatusCode::PAYLOAD_TOO_LARGE,      "The body is too large"),
+        Code::UnsupportedMediaType   => ("unsupported_media_type",   StatusCode::UNSUPPORTED_MEDIA_TYPE, "The media type is not supported"),
+        Code::Unauthenticated        => ("unauthenticated",          StatusCode::UNAUTHORIZED,           "No good credentials"),
+        Code::InvalidCredentials     => ("invalid_credentials",      StatusCode::UNAUTHORIZED,           "The credentials are not right"),
+        Code::TokenReused            => ("token_reused",             StatusCode::UNAUTHORIZED,           "The refresh token was spent before"),
+        Code::EmailUnverified        => ("email_unverified",         StatusCode::FORBIDDEN,              "The e-mail address is not verified"),
+        Code::AccountDeactivated     => ("account_deactivated",      StatusCode::FORBIDDEN,              "The account is closed"),
+        Code::Forbidden              => ("forbidden",                StatusCode::FORBIDDEN,              "Not allowed"),
+        Code::RateLimited            => ("rate_limited",             StatusCode::TOO_MANY_REQUESTS,      "Too many requests"),
+        Code::EmailTaken             => ("email_taken",              StatusCode::CONFLICT,               "The e-mail address has an account"),
+        Code::PlanNameTaken          => ("plan_name_taken",          StatusCode::CONFLICT,               "The plan name is taken"),
+        Code::PlanUnavailable        => ("plan_unavailable",         StatusCode::CONFLICT,               "The plan is not on sale"),
+        Code::TrialUsed              => ("trial_used",               StatusCode::CONFLICT,               "The trial was used"),
+        Code::TrialUnavailable       => ("trial_unavailable",        StatusCode::CONFLICT,               "The plan has no trial"),
+        Code::SetupDone              => ("setup_done",               StatusCode::CONFLICT,               "Set-up is done"),
+        Code::SubscriptionState      => ("subscription_state",       StatusCode::CONFLICT,               "The subscription does not allow that now"),
+        Code::LicenseState           => ("license_state",            StatusCode::CONFLICT,               "The licence does not allow that now"),
+        Code::LicenseNotFound        => ("license_not_found",        StatusCode::NOT_FOUND,              "No such licence"),
+        Code::LicenseInactive        => ("license_inactive",         StatusCode::FORBIDDEN,              "The licence is not active yet"),
+        Code::LicenseSuspended       => ("license_suspended",        StatusCode::FORBIDDEN,              "The licence is suspended"),
+        Code::LicenseExpired         => ("license_expired",          StatusCode::FORBIDDEN,              "The licence has expired"),
+        Code::LicenseRevoked         => ("license_revoked",          StatusCode::FORBIDDEN,              "The licence was revoked"),
+        Code::ActivationLimitReached => ("activation_limit_reached", StatusCode::CONFLICT,               "All machines are activated"),
+        Code::NoSeatsAvailable       => ("no_seats_available",       StatusCode::CONFLICT,               "All seats are in use"),
+        Code::SessionNotFound        => ("session_not_found",        StatusCode::NOT_FOUND,              "No such session"),
+        Code::BillingNotConfigured   => ("billing_not_configured",   StatusCode::CONFLICT,               "No payment provider is configured"),
+        Code::StorageUnavailable     => ("storage_unavailable",      StatusCode::SERVICE_UNAVAILABLE,    "Storage refuses writes"),
+        Code::Overloaded             => ("overloaded",               StatusCode::SERVICE_UNAVAILABLE,    "Too much to do just now"),
+        Code::ShuttingDown           => ("shutting_down",            StatusCode::SERVICE_UNAVAILABLE,    "Shutting down"),
+        Code::Internal               => ("internal",                 StatusCode::INTERNAL_SERVER_ERROR,  "A fault of the server"),
+    }
+}
+
+/// An error as an answer.
+#[derive(Debug)]
+pub struct Problem(pub Error);
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+/// What the client reads.
+#[derive(poem_openapi::Object, Serialize)]
+#[oai(rename = "Problem")]
+struct Body {
+    /// A URI that names the kind of problem.
+    #[serde(rename = "type")]
+    #[oai(rename = "type")]
+    kind: String,
+    /// The kind in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What happened, why, and what to do.
+    detail: String,
+    /// The stable name of the kind, for programs.
+    code: String,
+    /// Which fields break which rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<FieldProblem>>,
+    /// How full the licence is, when it is full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seats: Option<super::wire::Seats>,
+    /// Seconds after which trying again makes sense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
+}
+
+/// A field that breaks a rule.
+#[derive(poem_openapi::Object, Serialize)]
+struct FieldProblem {
+    /// The field's name; nested names are joined with a dot.
+    field: String,
+    /// What it must be.
+    message: String,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let (code, status, title) = table(error.code);
+        if let Some(internal) = &error.internal {
+            tracing::error!(code, internal, "a request failed");
+        }
+        let fields: Vec<FieldProblem> = error
+            .fields
+            .into_iter()
+            .map(|field| FieldProblem { field: field.field, message: field.message })
+            .collect();
+        let body = Body {
+            kind: format!("/handbook/api#{code}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: error.detail,
+            code: code.to_owned(),
+            errors: (!fields.is_empty()).then_some(fields),
+            seats: error.seats.map(Into::into),
+            retry_after: error.retry_after_s,
+        };
+        let bytes = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::builder().status(status).content_type(CONTENT_TYPE).body(bytes);
+        let headers = response.headers_mut();
+        if let Some(seconds) = error.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"coditect\""));
+        }
+        response
+    }
+}
+
+impl From<Problem> for poem::Error {
+    fn from(problem: Problem) -> Self {
+        Self::from_response(problem.into_response())
+    }
+}
+
+/// Every operation may answer with a problem: the document says so once, as the `default` response.
+impl ApiResponse for Problem {
+    fn meta() -> MetaResponses {
+        let content = vec![MetaMediaType { content_type: CONTENT_TYPE, schema: schema() }];
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "A problem (RFC 9457): `code` says which.",
+                status: None,
+                status_range: None,
+                content,
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        Body::register(registry);
+    }
+}
+
+fn schema() -> MetaSchemaRef {
+    Body::schema_ref()
+}
