@@ -205,7 +205,7 @@ impl Metrics {
         registry.register_collector(Box::new(Sample { name, help, read: Box::new(read) }));
     }
 
-    /// Everything in the OpenMetrics text format.
+    /// Everything in the `OpenMetrics` text format.
     pub fn render(&self) -> String {
         let mut text = String::new();
         if text::encode(&mut text, &self.registry.lock()).is_err() {
@@ -383,7 +383,7 @@ mod tests {
         let metrics = metrics();
         metrics.operation("acquire_seat").record(201, Duration::from_micros(700));
         metrics.operation("acquire_seat").record(409, Duration::from_millis(3));
-        metrics.operation("no_such_operation").record(404, Duration::from_secs(60));
+        metrics.operation("no_such_operation").record(404, Duration::from_mins(1));
         let text = metrics.render();
         for line in [
             "coditect_requests_total{operation=\"acquire_seat\",class=\"2xx\"} 1",
