@@ -1,6 +1,11 @@
 //! The pages inside the binary: they need nobody else, keep the policy they are served under, and
 //! every link in them leads somewhere.
 
+#![allow(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "these are our own files, and all are named in small letters"
+)]
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::Path;
@@ -295,6 +300,28 @@ async fn the_handbook_is_whole() {
         // A chapter that is not in the reading order would be in no list, its own page's neither.
         assert_eq!(text.matches("aria-current=\"page\"").count(), 1, "{path}: marked in the list");
     }
+}
+
+#[tokio::test]
+async fn every_error_code_is_explained_where_its_type_points() {
+    let source = fs::read_to_string("src/domain/error.rs").expect("the source is there");
+    let (_, rest) = source.split_once("pub enum Code {").expect("the codes are there");
+    let (variants, _) = rest.split_once("\n}").expect("the enum ends");
+    let page = body(&mut get("/handbook/api").await).await;
+    let page = String::from_utf8(page).expect("a page is UTF-8");
+    let mut codes = 0;
+    for variant in variants.lines().filter_map(|line| line.trim().strip_suffix(',')) {
+        let mut code = String::new();
+        for character in variant.chars() {
+            if character.is_uppercase() && !code.is_empty() {
+                code.push('_');
+            }
+            code.extend(character.to_lowercase());
+        }
+        assert!(page.contains(&format!("id=\"{code}\"")), "the handbook does not explain {code}");
+        codes += 1;
+    }
+    assert!(codes > 30, "only {codes} codes were found");
 }
 
 // ---- helpers ----------------------------------------------------------------------------------

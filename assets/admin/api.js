@@ -13,6 +13,7 @@ import { signal } from "./lib.js";
  * @property {string} user_id
  * @property {string} email
  * @property {string} full_name
+ * @property {boolean} operator whether this page is for them
  *
  * @typedef {object} LoginAnswer
  * @property {string} access_token
@@ -179,14 +180,16 @@ function leave(why) {
   account.value = null;
 }
 
-/** Signs out, here at once and on the server if it can be reached. */
+/** Signs out: here at once, and on the server if it can be reached. */
 export async function signOut() {
-  const token = access?.token;
+  let token = access && access.until > Date.now() ? access.token : "";
   const refresh_token = sessionStorage.getItem(STORED);
   leave("");
   try {
-    await exchange("POST", "/api/v1/auth/logout", refresh_token ? { refresh_token } : undefined, token);
+    // Only an access token that is still good can end the sign-in on the server.
+    if (!token && refresh_token) token = (await open("POST", "/auth/refresh", { refresh_token })).access_token;
+    if (token) await exchange("POST", "/api/v1/auth/logout", undefined, token);
   } catch {
-    // The tokens are forgotten here; the server's copy lapses by itself.
+    // The tokens are forgotten here; the server's side ends by itself when it is not used.
   }
 }

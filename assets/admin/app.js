@@ -1,6 +1,6 @@
 // The admin page: which view is shown, and what every view sits in.
 
-import { account, call, renew, signOut } from "./api.js";
+import { account, renew, signOut } from "./api.js";
 import { html, render, signal, useEffect, useState } from "./lib.js";
 import { Alone, Note } from "./ui.js";
 import { ResetPassword, VerifyEmail } from "./views/mail-links.js";
@@ -65,13 +65,7 @@ function Gate() {
 
 function Frame() {
   const here = VIEWS.find((each) => each.hash === hash.value) ?? VIEWS[0];
-  // Undefined until the server has said whether this account is an operator's.
-  const [barred, setBarred] = useState(/** @type {boolean | undefined} */ (undefined));
-  useEffect(() => {
-    call("GET", "/admin/overview").then(() => setBarred(false), (error) => setBarred(error.status === 403));
-  }, [account.value?.user_id]);
-  if (barred === undefined) return html`<main class="alone" aria-busy="true"><p class="soft">Loading…</p></main>`;
-  if (barred) return html`<${NotAnOperator} />`;
+  if (account.value?.operator === false) return html`<${NotAnOperator} />`;
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <header class="bar"><div>

@@ -18,7 +18,7 @@ export function Markdown({ text }) {
 }
 
 /** Code spans and emphasis within a line. @param {string} text */
-function inline(text) {
+export function inline(text) {
   return text.split(/(`[^`]+`|\*\*[^*]+\*\*)/).map((part) => {
     if (part.startsWith("`") && part.length > 2) return html`<code>${part.slice(1, -1)}</code>`;
     if (part.startsWith("**") && part.length > 4) return html`<strong>${part.slice(2, -2)}</strong>`;

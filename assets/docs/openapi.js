@@ -56,7 +56,7 @@ export class Spec {
           method: method.toUpperCase(),
           path,
           summary: raw.summary ?? "",
-          description: raw.description ?? "",
+          description: withoutSummary(raw.description ?? "", raw.summary ?? ""),
           deprecated: Boolean(raw.deprecated),
           parameters: [...(item.parameters ?? []), ...(raw.parameters ?? [])].map((each) => this.resolve(each)),
           body: this.readBody(this.resolve(raw.requestBody)),
@@ -124,24 +124,35 @@ export class Spec {
     return type ?? (flat.properties ? "object" : "anything");
   }
 
-  /** An example that fits a schema. @param {Schema} schema @returns {any} */
-  example(schema, depth = 0) {
+  /**
+   * An example that fits a schema.
+   * @param {Schema} schema
+   * @param {boolean} [whole] with the members that may be left out
+   * @returns {any}
+   */
+  example(schema, whole = true, depth = 0) {
     const flat = this.merged(schema);
     const given = flat.example ?? flat.examples?.[0] ?? flat.default;
     if (given !== undefined && given !== null) return given;
     if (flat.enum) return flat.enum[0];
+    if (flat.nullable) return null;
     const choice = (flat.oneOf ?? flat.anyOf)?.[0];
-    if (choice) return this.example(choice, depth + 1);
+    if (choice) return this.example(choice, whole, depth + 1);
     const type = Array.isArray(flat.type) ? flat.type[0] : flat.type;
-    if (type === "array") return depth > DEPTH_MAX ? [] : [this.example(flat.items ?? {}, depth + 1)];
+    if (type === "array") return depth > DEPTH_MAX ? [] : [this.example(flat.items ?? {}, whole, depth + 1)];
     if (type === "object" || flat.properties) {
       if (depth > DEPTH_MAX) return {};
       return Object.fromEntries(Object.entries(flat.properties ?? {})
-        .filter(([, each]) => !this.merged(each).readOnly)
-        .map(([name, each]) => [name, this.example(each, depth + 1)]));
+        .filter(([name]) => whole || flat.required?.includes(name))
+        .map(([name, each]) => [name, this.example(each, whole, depth + 1)]));
     }
     return scalar(type, flat);
   }
+}
+
+/** A description that begins with its summary, as generators write it, without that. @param {string} text @param {string} summary */
+function withoutSummary(text, summary) {
+  return summary && text.startsWith(summary) ? text.slice(summary.length).trim() : text;
 }
 
 /** JSON where there is a choice of media types. @param {any} content @returns {[string, any]} */
@@ -166,6 +177,6 @@ function scalar(type, schema) {
     case "date-time": return "2026-01-31T12:00:00Z";
     case "date": return "2026-01-31";
     case "email": return "ada@example.com";
-    default: return "";
+    default: return "string";
   }
 }

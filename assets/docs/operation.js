@@ -2,7 +2,7 @@
 
 import { html } from "../admin/lib.js";
 import { Copy } from "../admin/ui.js";
-import { Markdown } from "./markdown.js";
+import { Markdown, inline } from "./markdown.js";
 import { DEPTH_MAX } from "./openapi.js";
 import { TryIt } from "./try.js";
 
@@ -14,16 +14,24 @@ export function OperationPage({ spec, operation }) {
   return html`<article>
     <h1>${summary || `${method} ${path}`}</h1>
     <p class="endpoint"><span class=${`verb ${method.toLowerCase()}`}>${method}</span> <code>${spec.base}${path}</code>
-      ${" "}<${Copy} text=${`${location.origin}${location.pathname}#${operation.id}`} label="Copy link" /></p>
+      ${" "}<${Copy} text=${`${location.origin}${location.pathname}#${operation.id}`} label="Copy link" />
+      ${" "}<button type="button" class="plain" onClick=${goTry}>Try it</button></p>
     ${operation.deprecated && html`<div class="note warn"><p>Deprecated: it works, and new code should not use it.</p></div>`}
-    ${description !== summary && html`<${Markdown} text=${description} />`}
+    <${Markdown} text=${description} />
     <p class="soft"><${Credentials} security=${operation.security} /></p>
     ${parameters.length > 0 && html`<section><h2>Parameters</h2><${Parameters} spec=${spec} parameters=${parameters} /></section>`}
     ${body && html`<section><h2>Request</h2><p class="soft"><code>${body.type}</code>${body.required ? "" : ", may be left out"}</p>
       <${SchemaView} spec=${spec} schema=${body.schema} />
       <${Example} value=${body.example ?? spec.example(body.schema)} /></section>`}
-    <section><h2>Answers</h2>${responses.map((each) => html`<${Response} key=${each.status} spec=${spec} response=${each} />`)}</section>
+    <section><h2>Answers</h2>${responses.map((each, n) => html`<${Response} key=${each.status} spec=${spec} response=${each} first=${n === 0} />`)}</section>
     <${TryIt} spec=${spec} operation=${operation} /></article>`;
+}
+
+/** The hash names the operation, so this is a button and no link. */
+function goTry() {
+  const section = document.querySelector(".try");
+  section?.scrollIntoView();
+  /** @type {HTMLElement | null | undefined} */ (section?.querySelector("input, select, textarea, button"))?.focus({ preventScroll: true });
 }
 
 /** @param {{ security: string[][] }} props */
@@ -40,12 +48,12 @@ function Parameters({ spec, parameters }) {
       where=${each.in} description=${each.description} path=${[]} /></li>`)}</ul>`;
 }
 
-/** @param {{ spec: Spec, response: Operation["responses"][number] }} props */
-function Response({ spec, response }) {
+/** @param {{ spec: Spec, response: Operation["responses"][number], first: boolean }} props */
+function Response({ spec, response, first }) {
   const { status, description, type, schema, headers } = response;
   const good = status.startsWith("2");
-  return html`<details class="answer" open=${good}>
-    <summary><span class=${`tag ${good ? "good" : status.startsWith("5") ? "bad" : "warn"}`}>${status}</span> <span>${firstLine(description)}</span></summary>
+  return html`<details class="answer" open=${first}>
+    <summary><span class=${`tag ${good ? "good" : status.startsWith("5") ? "bad" : "warn"}`}>${status}</span> <span>${inline(firstLine(description))}</span></summary>
     <div>${description.includes("\n") && html`<${Markdown} text=${description} />`}
       ${headers.map(([name, text]) => html`<p class="soft" key=${name}><code>${name}</code> ${text}</p>`)}
       ${schema ? html`<p class="soft"><code>${type}</code></p><${SchemaView} spec=${spec} schema=${schema} />
@@ -110,8 +118,8 @@ function nested(spec, schema) {
 /** @param {any} schema */
 function constraints(schema) {
   const rules = [];
-  if (schema.minLength !== undefined) rules.push(`at least ${schema.minLength} characters`);
-  if (schema.maxLength !== undefined) rules.push(`at most ${schema.maxLength} characters`);
+  if (schema.minLength !== undefined) rules.push(`at least ${characters(schema.minLength)}`);
+  if (schema.maxLength !== undefined) rules.push(`at most ${characters(schema.maxLength)}`);
   if (schema.minimum !== undefined) rules.push(`${schema.exclusiveMinimum === true ? "more than" : "at least"} ${schema.minimum}`);
   if (schema.maximum !== undefined) rules.push(`${schema.exclusiveMaximum === true ? "less than" : "at most"} ${schema.maximum}`);
   if (schema.minItems !== undefined) rules.push(`at least ${schema.minItems} items`);
@@ -120,4 +128,9 @@ function constraints(schema) {
   if (schema.default !== undefined && schema.default !== null) rules.push(`default ${JSON.stringify(schema.default)}`);
   const text = rules.join(", ");
   return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
+/** @param {number} n */
+function characters(n) {
+  return n === 1 ? "1 character" : `${n} characters`;
 }

@@ -16,7 +16,7 @@ export function TryIt({ spec, operation }) {
   const { parameters, body } = operation;
   const settable = parameters.filter((each) => each.in !== "cookie");
   const [values, setValues] = useState(/** @type {Record<string, string>} */ ({}));
-  const [text, setText] = useState(() => (body ? pretty(body.example ?? spec.example(body.schema)) : ""));
+  const [text, setText] = useState(() => (body ? pretty(body.example ?? spec.example(body.schema, false)) : ""));
   const [busy, setBusy] = useState(false);
   const [answer, setAnswer] = useState(/** @type {Answer | null} */ (null));
   const request = buildRequest(spec, operation, values, text);

@@ -184,9 +184,11 @@ fn plain(events: &[Event]) -> String {
     words.collect()
 }
 
+/// An id for a heading. Underscores stay: problem details link to `api#no_seats_available`.
 fn slug(text: &str) -> String {
     let lower = text.to_lowercase();
-    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let parts = lower.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let words = parts.filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-")
 }
 

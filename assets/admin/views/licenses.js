@@ -39,8 +39,8 @@ export function LicenseTable({ items }) {
 
 function NoLicenses() {
   return html`<div class="empty"><p>No licence has been issued yet. What comes first:</p>
-    <ol><li>Create a plan: <code>POST /api/v1/admin/plans</code> on the <a href="/docs">API page</a>.</li>
-      <li>Issue a licence to an organisation with <code>POST /api/v1/admin/licenses</code>, or let a customer
-        register and take the plan's trial.</li></ol>
+    <ol><li><a href="/docs#create_plan">Create a plan</a> on the API page: <code>POST /api/v1/admin/plans</code></li>
+      <li><a href="/docs#issue_license">Issue a licence</a> from it: <code>POST /api/v1/admin/licenses</code>. Or let a
+        customer register and take the plan's trial.</li></ol>
     <p>To look around among sample data instead, start a second server: <code>coditect serve --demo</code></p></div>`;
 }
