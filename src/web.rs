@@ -1,1 +1,237 @@
-//! The web room.
+//! The pages inside the binary: admin page, API page, handbook, and the code they share.
+//!
+//! Every file is known when the server starts, so each is one exact route: there is no path to
+//! join, no directory to leave, and nothing is looked up on disk while serving. (A debug build
+//! reads the files from the source tree at each start; a release build carries them.)
+//!
+//! The pages need no network but this server: scripts, styles and pictures come from here, and
+//! [`CONTENT_SECURITY_POLICY`] makes the browser hold them to that.
+
+use std::borrow::Cow;
+
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, Request, Response, Route};
+use rust_embed::{Embed, EmbeddedFile};
+use sha2::{Digest, Sha256};
+
+mod handbook;
+
+/// What a page of ours may do: load from this server, talk to this server, be framed by nobody.
+/// No inline script or style is allowed, so markup that slipped into a page could not act.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
+    style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const PERMISSIONS_POLICY: &str = "accelerometer=(), camera=(), display-capture=(), \
+    geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
+
+/// Nothing here is for search engines; an appliance that is reachable need not be listed.
+const ROBOTS: &[u8] = b"User-agent: *\nDisallow: /\n";
+
+const METHOD_NOT_ALLOWED: &str = r#"{"type":"about:blank","title":"Method Not Allowed","status":405,"detail":"A page can only be read: use GET or HEAD.","code":"method_not_allowed"}"#;
+
+#[derive(Embed)]
+#[folder = "assets/admin"]
+struct Admin;
+
+#[derive(Embed)]
+#[folder = "assets/docs"]
+struct Docs;
+
+#[derive(Embed)]
+#[folder = "assets/handbook"]
+struct Handbook;
+
+#[derive(Embed)]
+#[folder = "assets/vendor"]
+struct Vendor;
+
+/// The routes of all pages, to be mounted at the root of the server.
+///
+/// `config_reference` is Markdown: the reference of every setting, which only the configuration
+/// itself can tell. It is put into the handbook's page on configuration, under that page's title; a
+/// title of its own (`# ...` on its first line) is left out.
+///
+/// Paths: `/` (to `/admin`), `/admin` and `/admin/...`, `/verify-email` and `/reset-password`
+/// (the admin page again: mails link there), `/docs` and `/docs/...`, `/handbook` and
+/// `/handbook/<page>`, `/assets/vendor/...`, `/favicon.svg`, `/robots.txt`. Anything else is left
+/// to the caller's own answer for what is not found.
+pub fn routes(config_reference: &str) -> Route {
+    let mut route = Route::new()
+        .at("/", Redirect("/admin"))
+        .at("/admin/", Redirect("/admin"))
+        .at("/docs/", Redirect("/docs"))
+        .at("/handbook/", Redirect("/handbook"));
+    for (path, file) in files(config_reference) {
+        route = route.at(path, file);
+    }
+    route
+}
+
+/// Puts the headers that every answer to a browser should carry on `headers`, pages or not.
+pub fn secure(headers: &mut HeaderMap) {
+    let policy = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Links in mails carry tokens: the address of a page is nobody else's business.
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        // frame-ancestors says the same to newer browsers.
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY),
+    ];
+    for (name, value) in policy {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// Every path that is served, with what it answers.
+fn files(config_reference: &str) -> Vec<(String, File)> {
+    let mut files = Vec::new();
+    for name in Admin::iter() {
+        let Some(file) = Admin::get(&name) else { continue };
+        match &*name {
+            "index.html" => {
+                for path in ["/admin", "/verify-email", "/reset-password"] {
+                    files.push((path.to_owned(), File::embedded(&name, file.clone())));
+                }
+            }
+            "favicon.svg" => files.push(("/favicon.svg".to_owned(), File::embedded(&name, file))),
+            _ => files.push((format!("/admin/{name}"), File::embedded(&name, file))),
+        }
+    }
+    for name in Docs::iter() {
+        let Some(file) = Docs::get(&name) else { continue };
+        let path = if name == "index.html" { "/docs".to_owned() } else { format!("/docs/{name}") };
+        files.push((path, File::embedded(&name, file)));
+    }
+    for name in Vendor::iter() {
+        let Some(file) = Vendor::get(&name) else { continue };
+        files.push((format!("/assets/vendor/{name}"), File::embedded(&name, file)));
+    }
+    for name in Handbook::iter().filter(|name| name.ends_with(".css")) {
+        let Some(file) = Handbook::get(&name) else { continue };
+        files.push((format!("/handbook/{name}"), File::embedded(&name, file)));
+    }
+    for page in handbook::pages(&handbook_text, config_reference) {
+        files.push((page.path, File::text(content_type("html"), page.html)));
+    }
+    let robots = File::new(content_type("txt"), Cow::Borrowed(ROBOTS), &Sha256::digest(ROBOTS));
+    files.push(("/robots.txt".to_owned(), robots));
+    files
+}
+
+/// The text of one file of the handbook's folder.
+fn handbook_text(name: &str) -> Option<String> {
+    Handbook::get(name).map(|file| String::from_utf8_lossy(&file.data).into_owned())
+}
+
+/// The media type for a file name's ending. Files without one are licence texts.
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        _ => "text/plain; charset=utf-8",
+    }
+}
+
+/// One file as it is answered: the same bytes until the next start.
+struct File {
+    body: Cow<'static, [u8]>,
+    content_type: &'static str,
+    /// The SHA-256 of the body, quoted: a strong validator (RFC 9110, section 8.8.3).
+    etag: HeaderValue,
+}
+
+impl File {
+    fn new(content_type: &'static str, body: Cow<'static, [u8]>, sha256: &[u8]) -> Self {
+        let hex = sha256.iter().fold(String::with_capacity(66), |mut hex, byte| {
+            hex.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+            hex.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+            hex
+        });
+        let etag = HeaderValue::from_str(&format!("\"{hex}\""))
+            .expect("hexadecimal digits in quotes are a header value");
+        Self { body, content_type, etag }
+    }
+
+    fn embedded(name: &str, file: EmbeddedFile) -> Self {
+        Self::new(content_type(name), file.data, &file.metadata.sha256_hash())
+    }
+
+    fn text(content_type: &'static str, text: String) -> Self {
+        let digest = Sha256::digest(text.as_bytes());
+        Self::new(content_type, Cow::Owned(text.into_bytes()), &digest)
+    }
+
+    /// Whether the client's copy is this one (RFC 9110, section 13.1.2: weak comparison).
+    fn is_known_to(&self, request: &Request) -> bool {
+        let known = request.headers().get_all(header::IF_NONE_MATCH);
+        let mut tags =
+            known.iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+        tags.any(|tag| {
+            let tag = tag.trim();
+            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes()
+        })
+    }
+}
+
+impl Endpoint for File {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return Ok(method_not_allowed());
+        }
+        let mut response = Response::default();
+        let headers = response.headers_mut();
+        secure(headers);
+        headers.insert(header::ETAG, self.etag.clone());
+        // A copy may be kept but is asked about each time, so an upgrade shows at once.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if self.is_known_to(&request) {
+            response.set_status(StatusCode::NOT_MODIFIED);
+            return Ok(response);
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        if request.method() == Method::GET {
+            match &self.body {
+                Cow::Borrowed(bytes) => response.set_body(*bytes),
+                Cow::Owned(bytes) => response.set_body(bytes.clone()),
+            }
+        }
+        Ok(response)
+    }
+}
+
+/// Sends the browser to a page's one address.
+struct Redirect(&'static str);
+
+impl Endpoint for Redirect {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return Ok(method_not_allowed());
+        }
+        let mut response = Response::builder().status(StatusCode::FOUND).finish();
+        secure(response.headers_mut());
+        response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(self.0));
+        Ok(response)
+    }
+}
+
+fn method_not_allowed() -> Response {
+    let mut response = Response::builder()
+        .status(StatusCode::METHOD_NOT_ALLOWED)
+        .header(header::ALLOW, "GET, HEAD")
+        .content_type("application/problem+json")
+        .body(METHOD_NOT_ALLOWED);
+    secure(response.headers_mut());
+    response
+}

@@ -1,0 +1,195 @@
+// Talks to the server: the session, and calls that carry it.
+//
+// Where the tokens are kept: the access token lives in this module's memory alone and is gone with
+// the page. The refresh token is in sessionStorage, so that a reload does not sign out; it ends
+// with the tab and other tabs cannot read it. It is good for one use: a duplicated tab that
+// presents it a second time ends the session in both, and the page says so. The policy on scripts
+// (only files of this server, none inline) is what keeps other code from reading either.
+
+import { signal } from "./lib.js";
+
+/**
+ * @typedef {object} User
+ * @property {string} user_id
+ * @property {string} email
+ * @property {string} full_name
+ * @property {boolean} operator whether this page is for them
+ *
+ * @typedef {object} LoginAnswer
+ * @property {string} access_token
+ * @property {number} expires_in seconds
+ * @property {string} refresh_token
+ * @property {User} user
+ */
+
+const STORED = "coditect.session";
+const TIMEOUT_MS = 20_000;
+
+/** The account that is signed in; null when none is; undefined until that is known. */
+export const account = signal(/** @type {User | null | undefined} */ (undefined));
+
+/** Why the last session ended, where that was not the person's own doing. */
+export const ended = signal("");
+
+/** @type {{ token: string, until: number } | null} */
+let access = null;
+/** @type {Promise<boolean> | null} one refresh at a time: its token works once */
+let refreshing = null;
+let clockOffsetMs = 0;
+
+/** The server's time in milliseconds, as far as its answers tell: this computer's clock may be off. */
+export function serverNow() {
+  return Date.now() + clockOffsetMs;
+}
+
+/** A refusal, as problem details (RFC 9457) or as near to them as the failure allows. */
+export class Problem extends Error {
+  /**
+   * @param {number} status 0 when the server could not be reached
+   * @param {{ code?: string, title?: string, detail?: string, errors?: { field: string, message: string }[] }} body
+   * @param {number} retryAfterS 0 when the server names no time
+   */
+  constructor(status, body, retryAfterS = 0) {
+    super(body.detail || body.title || `The server answered ${status}.`);
+    this.status = status;
+    this.code = body.code || "";
+    this.retryAfterS = retryAfterS;
+    /** @type {Record<string, string>} */
+    this.fields = {};
+    for (const each of body.errors || []) this.fields[each.field] ??= each.message;
+  }
+}
+
+/**
+ * One exchange without credentials of its own.
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body] sent as JSON
+ * @param {string} [token]
+ * @returns {Promise<any>} the answer's JSON; null when it has none
+ */
+async function exchange(method, path, body, token) {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (token) headers.Authorization = `Bearer ${token}`;
+  let response, text;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      cache: "no-store",
+      credentials: "omit",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    text = await response.text();
+  } catch {
+    throw new Problem(0, {
+      code: "unreachable",
+      detail: "The server does not answer. Check that it is running and that this computer can reach it.",
+    });
+  }
+  const date = Date.parse(response.headers.get("Date") || "");
+  if (date) clockOffsetMs = Math.abs(date - Date.now()) < 2000 ? 0 : date - Date.now();
+  let value = null;
+  try {
+    value = text ? JSON.parse(text) : null;
+  } catch {
+    // A proxy's error page, most likely: the status says enough.
+  }
+  if (response.ok) return value;
+  throw new Problem(response.status, value || {}, Number(response.headers.get("Retry-After")) || 0);
+}
+
+/**
+ * A call that needs no session.
+ * @param {string} method
+ * @param {string} path below /api/v1
+ * @param {unknown} [body]
+ */
+export function open(method, path, body) {
+  return exchange(method, `/api/v1${path}`, body);
+}
+
+/**
+ * A call as the account that is signed in; renews the access token when it is due.
+ * @param {string} method
+ * @param {string} path below /api/v1
+ * @param {unknown} [body]
+ */
+export async function call(method, path, body) {
+  if (!access || access.until < Date.now()) await renewOrFail();
+  try {
+    return await exchange(method, `/api/v1${path}`, body, bearer());
+  } catch (problem) {
+    if (!(problem instanceof Problem) || problem.status !== 401) throw problem;
+    // Ended early, by a restart or by hand: one fresh token, one more try.
+    access = null;
+    await renewOrFail();
+    return exchange(method, `/api/v1${path}`, body, bearer());
+  }
+}
+
+function bearer() {
+  return access?.token;
+}
+
+async function renewOrFail() {
+  if (!(await renew())) throw new Problem(401, { code: "unauthenticated", detail: "Sign in again." });
+}
+
+/** Trades the refresh token for a new pair. @returns {Promise<boolean>} whether there is a session */
+export function renew() {
+  refreshing ??= tradeToken().finally(() => { refreshing = null; });
+  return refreshing;
+}
+
+async function tradeToken() {
+  const refresh_token = sessionStorage.getItem(STORED);
+  if (!refresh_token) {
+    leave("");
+    return false;
+  }
+  try {
+    enter(await open("POST", "/auth/refresh", { refresh_token }));
+    return true;
+  } catch (problem) {
+    if (!(problem instanceof Problem) || problem.status === 0 || problem.status >= 429) throw problem;
+    leave(problem.code === "token_reused"
+      ? "The session was ended because its token was used twice, as a duplicated tab does. Sign in again."
+      : "The session has ended. Sign in again.");
+    return false;
+  }
+}
+
+/** Takes up a session. @param {LoginAnswer} answer of login, refresh or set-up */
+export function enter(answer) {
+  // Renewed a little early, so that a token does not lapse on its way.
+  access = { token: answer.access_token, until: Date.now() + Math.max(answer.expires_in - 20, 5) * 1000 };
+  sessionStorage.setItem(STORED, answer.refresh_token);
+  ended.value = "";
+  account.value = answer.user;
+}
+
+/** @param {string} why shown above the sign-in form */
+function leave(why) {
+  access = null;
+  sessionStorage.removeItem(STORED);
+  ended.value = why;
+  account.value = null;
+}
+
+/** Signs out: here at once, and on the server if it can be reached. */
+export async function signOut() {
+  let token = access && access.until > Date.now() ? access.token : "";
+  const refresh_token = sessionStorage.getItem(STORED);
+  leave("");
+  try {
+    // Only an access token that is still good can end the sign-in on the server.
+    if (!token && refresh_token) token = (await open("POST", "/auth/refresh", { refresh_token })).access_token;
+    if (token) await exchange("POST", "/api/v1/auth/logout", undefined, token);
+  } catch {
+    // The tokens are forgotten here; the server's side ends by itself when it is not used.
+  }
+}

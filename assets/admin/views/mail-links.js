@@ -1,0 +1,67 @@
+// Where the links in mails lead: /verify-email?token=... and /reset-password?token=...
+//
+// Nothing happens before a click: mail scanners open links, and an opened link must not spend the
+// token. The token leaves the address bar at once, so that it is in no history and no screenshot.
+
+import { open } from "../api.js";
+import { html, useState } from "../lib.js";
+import { Alone, Field, Note, Trouble, useAction, useFocus } from "../ui.js";
+
+const token = new URLSearchParams(location.search).get("token") ?? "";
+if (token) history.replaceState(null, "", location.pathname);
+
+export function VerifyEmail() {
+  const [done, setDone] = useState(false);
+  const { run, busy, problem } = useAction(async () => {
+    await open("POST", "/auth/verify-email", { token });
+    setDone(true);
+  });
+  if (done) {
+    return html`<${Alone} title="E-mail address confirmed">
+      <p>The account is open. You can sign in now, here or in the application that sent you.</p>
+      <p><a class="button main" href="/admin">Sign in</a></p><//>`;
+  }
+  if (!token) return html`<${NoToken} title="Confirm your e-mail address" />`;
+  return html`<${Alone} title="Confirm your e-mail address">
+    <p>One click confirms that this address is yours and opens the account.</p>
+    ${problem?.code === "invalid_token" ? html`<${Spent} what="Sign in with your password: the page then offers to send another mail." />`
+      : html`<${Trouble} problem=${problem} />`}
+    <p><button class="main" disabled=${busy} onClick=${run}>${busy ? "Confirming…" : "Confirm"}</button></p><//>`;
+}
+
+export function ResetPassword() {
+  const [password, setPassword] = useState("");
+  const [done, setDone] = useState(false);
+  const first = useFocus();
+  const { run, busy, problem } = useAction(async () => {
+    await open("POST", "/auth/reset-password", { token, password });
+    setDone(true);
+  });
+  if (done) {
+    return html`<${Alone} title="Password changed">
+      <p>Every session of the account was ended. Sign in with the new password.</p>
+      <p><a class="button main" href="/admin">Sign in</a></p><//>`;
+  }
+  if (!token) return html`<${NoToken} title="Set a new password" />`;
+  const weak = problem?.code === "weak_password" ? problem.message : undefined;
+  return html`<${Alone} title="Set a new password">
+    ${problem?.code === "invalid_token" ? html`<${Spent} what="Choose “Forgotten password” on the sign-in page for another." />`
+      : !weak && html`<${Trouble} problem=${problem} shown=${["password"]} />`}
+    <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
+      <${Field} id="password" label="New password" type="password" autocomplete="new-password" value=${password} onValue=${setPassword}
+        inputRef=${first} hint="Long beats complicated: four or five unrelated words do well." wrong=${problem?.fields.password ?? weak} />
+      <button class="main" disabled=${busy}>${busy ? "Setting…" : "Set the password"}</button>
+    </form><//>`;
+}
+
+/** @param {{ what: string }} props */
+function Spent({ what }) {
+  return html`<${Note} kind="bad"><p>This link was used already or has lapsed. ${what}</p><p><a href="/admin">Sign in</a></p><//>`;
+}
+
+/** @param {{ title: string }} props */
+function NoToken({ title }) {
+  return html`<${Alone} title=${title}>
+    <p>The link is incomplete. Open it from the mail again, or copy the whole of it into the address bar.</p>
+    <p><a href="/admin">Sign in</a></p><//>`;
+}

@@ -1,0 +1,79 @@
+// Sign in, and ask for the mail that a forgotten password needs.
+
+import { ended, enter, open } from "../api.js";
+import { html, useState } from "../lib.js";
+import { Alone, Field, Note, Trouble, useAction, useFocus } from "../ui.js";
+
+export function SignIn() {
+  const [forgot, setForgot] = useState(false);
+  const [email, setEmail] = useState("");
+  const given = { email, setEmail };
+  return forgot
+    ? html`<${Forgot} ...${given} onBack=${() => setForgot(false)} />`
+    : html`<${Form} ...${given} onForgot=${() => setForgot(true)} />`;
+}
+
+/** @param {{ email: string, setEmail: (email: string) => void, onForgot: () => void }} props */
+function Form({ email, setEmail, onForgot }) {
+  const [password, setPassword] = useState("");
+  const [totp, setTotp] = useState("");
+  const [asked, setAsked] = useState(false);
+  const first = useFocus();
+  const { run, busy, problem } = useAction(async () => {
+    try {
+      enter(await open("POST", "/auth/login", { email, password, ...(asked ? { totp } : {}) }));
+    } catch (error) {
+      if (/** @type {any} */ (error).code === "mfa_required") setAsked(true);
+      throw error;
+    }
+  });
+  return html`<${Alone} title="Sign in">
+    ${ended.value && !problem && html`<${Note} kind="warn"><p>${ended.value}</p><//>`}
+    ${problem?.code === "email_unverified" ? html`<${Unverified} email=${email} />`
+      : problem?.code === "mfa_required" && !totp ? html`<${Note}><p>Enter the code of your authenticator app.</p><//>`
+      : html`<${Trouble} problem=${problem} />`}
+    <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
+      <${Field} id="email" label="E-mail address" type="email" autocomplete="username" value=${email} onValue=${setEmail} inputRef=${first} />
+      <${Field} id="password" label="Password" type="password" autocomplete="current-password" value=${password} onValue=${setPassword} />
+      ${asked && html`<${Field} id="totp" label="Code" inputmode="numeric" autocomplete="one-time-code" value=${totp} onValue=${setTotp} />`}
+      <div class="row"><button class="main" disabled=${busy}>${busy ? "Signing in…" : "Sign in"}</button>
+        <button type="button" class="plain" onClick=${onForgot}>Forgotten password</button></div>
+    </form><//>`;
+}
+
+/** @param {{ email: string }} props */
+function Unverified({ email }) {
+  const [sent, setSent] = useState(false);
+  const { run, busy, problem } = useAction(async () => {
+    await open("POST", "/auth/resend-verification", { email });
+    setSent(true);
+  });
+  if (sent) return html`<${Note} kind="good"><p>Another mail is on its way to ${email}. The link in it opens the account.</p><//>`;
+  return html`<${Note} kind="warn"><p>This e-mail address is not confirmed yet. The link in the mail does that.
+    ${" "}<button type="button" class="plain" disabled=${busy} onClick=${run}>Send the mail again</button></p>
+    <${Trouble} problem=${problem} /><//>`;
+}
+
+/** @param {{ email: string, setEmail: (email: string) => void, onBack: () => void }} props */
+function Forgot({ email, setEmail, onBack }) {
+  const [sent, setSent] = useState(false);
+  const first = useFocus();
+  const { run, busy, problem } = useAction(async () => {
+    await open("POST", "/auth/forgot-password", { email });
+    setSent(true);
+  });
+  if (sent) {
+    return html`<${Alone} title="Look into your mail">
+      <p>If there is an account for <strong>${email}</strong>, a mail with a link is on its way. The link sets a new password and works once.</p>
+      <p class="soft">No mail? A server without a mail service writes its mails to the folder <code>mail</code> in its data directory.</p>
+      <p><button onClick=${onBack}>Back to sign-in</button></p><//>`;
+  }
+  return html`<${Alone} title="Forgotten password">
+    <p>A link that sets a new password is mailed to the account's address.</p>
+    <${Trouble} problem=${problem} />
+    <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
+      <${Field} id="email" label="E-mail address" type="email" autocomplete="username" value=${email} onValue=${setEmail} inputRef=${first} />
+      <div class="row"><button class="main" disabled=${busy}>${busy ? "Sending…" : "Send the link"}</button>
+        <button type="button" class="plain" onClick=${onBack}>Back to sign-in</button></div>
+    </form><//>`;
+}
