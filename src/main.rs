@@ -1,3 +1,9 @@
 //! The `coditect` program: parse, call the library, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    coditect::commands::run(coditect::cli::Cli::parse())
+}

@@ -76,7 +76,7 @@ settings! {
 
     /// The keys that licences are signed with.
     keys: Keys {
-        /// The secret that encrypts private keys at rest: at least 32 characters, for example from
+        /// The secret that encrypts private keys at rest: 32 random bytes in base64 or hexadecimal, from
         /// `openssl rand -base64 32`. Without it one is made on first start and kept in the data
         /// folder beside what it protects. Keep a copy: without it a backup's keys cannot be opened.
         master: Option<Secret> =
@@ -88,8 +88,8 @@ settings! {
 
     /// How licences are made.
     license: License {
-        /// What a licence key looks like, in groups joined by `-`: a group of `X` is random, `YYYY`
-        /// is the year, anything else stands as it is. At least eight `X`; twenty are recommended,
+        /// What a licence key looks like, in groups joined by `-`: each `X` is random, the last of
+        /// them a check character, `{year}` is the year, anything else stands as it is. At least eight `X`; twenty are recommended,
         /// because the key is all that a licensed app needs to show.
         key_template: KeyTemplate = standard("CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX");
         /// How long a licence works after a failed payment before it is suspended, in days.

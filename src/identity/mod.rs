@@ -1,1 +1,22 @@
-//! The identity room.
+//! Who somebody is: passwords, tokens, and how often one may try.
+//!
+//! - [`passwords`]: what a password must be, argon2id hashes; [`hash_pool`]: the threads that
+//!   compute them, so that a storm of logins starves nobody.
+//! - [`tokens`]: opaque tokens (refresh, API keys, links in mails); [`access`]: signed access tokens.
+//! - [`throttle`]: rate limits by address and by account.
+//!
+//! # Architecture invariants
+//!
+//! - Nothing here reads the store: what is stored comes in as values, what is to be stored goes out.
+//! - A secret is stored as its hash alone, and never appears in an error, a log or `Debug`.
+
+pub mod access;
+pub mod hash_pool;
+pub mod passwords;
+pub mod throttle;
+pub mod tokens;
+
+pub use access::{AccessClaims, AccessTokens};
+pub use hash_pool::{HashPool, HashPoolConfig};
+pub use passwords::{Cost, Weak};
+pub use throttle::{Remaining, RetryAfterSeconds, Throttle, address_key};

@@ -11,7 +11,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::check_text;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::domain::user::{Email, Link, LinkPurpose, User};
-use crate::identity::{passwords, tokens};
+use crate::identity::tokens;
 use crate::store::{Read, WriteTx, jobs, orgs, users};
 
 /// Who registers.
@@ -109,8 +109,8 @@ impl Services {
             let link = users::link(tx, &hash)?.filter(|link| is_good(link, ctx.now, LinkPurpose::ResetPassword));
             users::get(tx, link.and_then(|link| link.user_id).ok_or_else(invalid_link)?)
         })?;
-        passwords::check(&password, &[user.email.as_str(), &user.full_name])?;
-        let password_hash = self.hasher.hash(password).await?;
+        let about = vec![user.email.as_str().to_owned(), user.full_name];
+        let password_hash = self.hasher.hash_new(password, about).await?;
         self.commit(move |tx| {
             let mut user = take_user_link(&ctx, tx, &hash, LinkPurpose::ResetPassword)?;
             user.password_hash = password_hash;
@@ -133,8 +133,8 @@ impl Services {
         if !self.hasher.verify(current, Some(user.password_hash.clone())).await? {
             return Err(Error::new(Code::InvalidCredentials, "The current password is not right."));
         }
-        passwords::check(&new, &[user.email.as_str(), &user.full_name])?;
-        let password_hash = self.hasher.hash(new).await?;
+        let about = vec![user.email.as_str().to_owned(), user.full_name];
+        let password_hash = self.hasher.hash_new(new, about).await?;
         let ctx = self.ctx_of(actor);
         let (user_id, login_id) = (actor.user_id, actor.login_id);
         self.commit(move |tx| {
@@ -268,7 +268,7 @@ impl Services {
             return Ok(false);
         }
         let input = RegisterInput {
-            email: email.clone(),
+            email: email.to_string(),
             password: password.expose().trim_end_matches(['\r', '\n']).to_owned(),
             full_name: "Administrator".to_owned(),
             company_name: None,
@@ -283,8 +283,8 @@ impl Services {
         let email = Email::parse(&input.email)?;
         let full_name = checked_name(&input.full_name)?;
         let company_name = checked_company(input.company_name)?;
-        passwords::check(&input.password, &[email.as_str(), &full_name])?;
-        let password_hash = self.hasher.hash(input.password).await?;
+        let about = vec![email.as_str().to_owned(), full_name.clone()];
+        let password_hash = self.hasher.hash_new(input.password, about).await?;
         Ok(Person { email, full_name, company_name, password_hash })
     }
 }

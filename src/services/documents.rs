@@ -7,8 +7,8 @@ use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::LicenseId;
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::time::Timestamp;
-use crate::signing::document::{LICENSE_TYP, LicenseClaims, VALIDATION_TYP};
-use crate::signing::{Purpose, document, jws};
+use crate::signing::document::{LICENSE_TYP, VALIDATION_TYP};
+use crate::signing::{LicenseClaims, LicenseFile, Purpose, jws};
 
 /// The longest nonce a client may send.
 const NONCE_MAX: usize = 128;
@@ -48,7 +48,7 @@ impl Services {
             .await
             .map_err(Error::internal)?
             .map_err(Error::internal)?;
-        self.metrics.license_signed();
+        self.metrics.signing.licenses.inc();
         self.signed.insert(cached, signed.clone());
         Ok(signed)
     }
@@ -56,7 +56,7 @@ impl Services {
     /// The licence as an armoured file for offline use.
     pub async fn license_file(&self, actor: &Actor, id: LicenseId) -> Result<String> {
         let license = self.license(actor, id)?;
-        Ok(document::armour(&self.signed_license(&license, None).await?))
+        Ok(LicenseFile::render(&self.signed_license(&license, None).await?))
     }
 
     /// Says whether a licence may be used. Never an error for a bad key: the answer says why.

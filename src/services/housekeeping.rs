@@ -40,10 +40,10 @@ impl Services {
     pub async fn plan_repeating_jobs(&self) -> Result<()> {
         let ctx = self.ctx(By::System);
         self.commit(move |tx| {
-            if logs::meta(tx, "repeating_jobs")?.is_some() {
+            if logs::fact(tx, "repeating_jobs")?.is_some() {
                 return Ok(());
             }
-            logs::put_meta(tx, "repeating_jobs", "planned")?;
+            logs::put_fact(tx, "repeating_jobs", "planned")?;
             ctx.plan_job(tx, ctx.now + HOUR_MS, Work::RotateKeys)?;
             ctx.plan_job(tx, ctx.now + HOUR_MS, Work::Housekeeping)
         })

@@ -1,5 +1,7 @@
 //! Sending what is queued, and the e-mail log.
 
+use std::sync::Arc;
+
 use super::{Actor, Services};
 use crate::domain::audit::By;
 use crate::domain::error::{Error, Result};
@@ -33,13 +35,13 @@ impl Services {
             logs::put_mail(tx, &record)
         })
         .await?;
-        self.metrics.mail_sent();
+        self.metrics.mails.sent.inc();
         Ok(())
     }
 
     /// Notes in the e-mail log what an attempt met; called by the queue when a job failed.
     pub async fn note_mail_failure(&self, mail_id: MailId, error: String, parked: bool) -> Result<()> {
-        self.metrics.mail_failed();
+        self.metrics.mails.failed.inc();
         self.commit(move |tx| {
             let mut record = logs::mail(tx, mail_id)?;
             record.attempts += 1;
@@ -69,13 +71,11 @@ impl Services {
     }
 
     async fn hand_over(&self, record: &MailRecord, message: Message) -> Result<()> {
-        let transport = self.transport.clone();
-        let templates = self.templates.clone();
-        let (mail_id, to, now) = (record.mail_id, record.to.clone(), self.ctx(By::System).now);
-        tokio::task::spawn_blocking(move || {
-            let rendered = templates.render(&message).map_err(Error::internal)?;
-            transport.send(mail_id, &to, &rendered, &message.attachments(), now).map_err(Error::internal)
-        })
+        let mailer = Arc::clone(&self.transport);
+        let (mail_id, to) = (record.mail_id, record.to.clone());
+        // The date is that of the cause, so that a second attempt makes the same message.
+        let date = record.created_at;
+        tokio::task::spawn_blocking(move || mailer.send(mail_id, &to, &message, date).map_err(Error::internal))
         .await
         .map_err(Error::internal)?
     }

@@ -16,9 +16,11 @@ mod queue;
 pub mod seats;
 pub mod sign_in;
 pub mod subscriptions;
+pub mod system;
 mod throttles;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -28,7 +30,7 @@ pub use self::ctx::Ctx;
 use self::seats::Desk;
 pub use self::throttles::Throttles;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, SettingInfo};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LicenseId, LoginId, OrgId, UserId};
@@ -36,7 +38,7 @@ use crate::domain::license::LicenseStatus;
 use crate::domain::time::Now;
 use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool};
-use crate::mail::{Renderer, Transport};
+use crate::mail::Mailer;
 use crate::signing::{KeyRing, MasterKey};
 use crate::store::{Store, WriteTx};
 use crate::telemetry::Metrics;
@@ -65,8 +67,9 @@ pub struct Services {
     pub(crate) hasher: HashPool,
     pub(crate) tokens: AccessTokens,
     pub(crate) throttles: Throttles,
-    pub(crate) transport: Transport,
-    pub(crate) templates: Arc<Renderer>,
+    pub(crate) transport: Arc<Mailer>,
+    pub(crate) settings: Vec<SettingInfo>,
+    pub(crate) backups: PathBuf,
     pub(crate) signed: Cache<SignedAs, String>,
     pub(crate) licenses_by_key: Cache<String, LicenseId>,
     pub(crate) renewing: tokio::sync::Mutex<()>,

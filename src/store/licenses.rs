@@ -17,7 +17,7 @@ impl<T: Read> Org<'_, T> {
 
     /// The tenant's licences, newest first.
     pub fn licenses(&self, request: &PageRequest) -> Result<Page<License>> {
-        page(self.tx, &LICENSES, Scan::prefix(&self.id).reverse(), request)
+        page(self.tx, &LICENSES, Scan::prefix(&self.id).descending(), request)
     }
 
     /// The licence that a subscription of the tenant pays for.

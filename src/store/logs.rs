@@ -1,6 +1,6 @@
 //! The audit log, the e-mail log and the signing keys.
 
-use super::tables::{AUDIT, KEYS, MAILS, META};
+use super::tables::{AUDIT, FACTS, KEYS, MAILS};
 use super::{Read, Scan, WriteTx, page};
 use crate::domain::audit::AuditEntry;
 use crate::domain::error::{Error, Result};
@@ -16,7 +16,7 @@ pub fn insert_audit(tx: &mut WriteTx, entry: &AuditEntry) -> Result<()> {
 
 /// The audit log, newest first.
 pub fn list_audit(tx: &impl Read, request: &PageRequest) -> Result<Page<AuditEntry>> {
-    page(tx, &AUDIT, Scan::all().reverse(), request)
+    page(tx, &AUDIT, Scan::all().descending(), request)
 }
 
 /// A message of the e-mail log.
@@ -35,7 +35,7 @@ pub fn put_mail(tx: &mut WriteTx, mail: &MailRecord) -> Result<()> {
 
 /// The e-mail log, newest first.
 pub fn list_mails(tx: &impl Read, request: &PageRequest) -> Result<Page<MailRecord>> {
-    page(tx, &MAILS, Scan::all().reverse(), request)
+    page(tx, &MAILS, Scan::all().descending(), request)
 }
 
 /// The name under which messages of a status are counted.
@@ -81,11 +81,11 @@ pub fn put_key(tx: &mut WriteTx, kid: &str, key: &serde_json::Value) -> Result<(
 }
 
 /// A single named value.
-pub fn meta(tx: &impl Read, name: &str) -> Result<Option<String>> {
-    tx.get(&META, &name.to_owned())
+pub fn fact(tx: &impl Read, name: &str) -> Result<Option<String>> {
+    tx.get(&FACTS, &name.to_owned())
 }
 
 /// Writes a single named value.
-pub fn put_meta(tx: &mut WriteTx, name: &str, value: &str) -> Result<()> {
-    tx.put(&META, &name.to_owned(), &value.to_owned())
+pub fn put_fact(tx: &mut WriteTx, name: &str, value: &str) -> Result<()> {
+    tx.put(&FACTS, &name.to_owned(), &value.to_owned())
 }

@@ -4,13 +4,20 @@ use super::tables::{MEMBERSHIPS, ORGS};
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::UserId;
-use crate::domain::organisation::{Membership, Organisation};
+use crate::domain::organisation::{Membership, Organisation, Role};
 use crate::domain::page::{Page, PageRequest};
 
 impl<T: Read> Org<'_, T> {
     /// The organisation itself.
     pub fn organisation(&self) -> Result<Organisation> {
         self.tx.get(&ORGS, &self.id)?.ok_or_else(|| Error::not_found("organisation"))
+    }
+
+    /// Who owns it.
+    pub fn owner(&self) -> Result<UserId> {
+        let members = self.tx.scan(&MEMBERSHIPS, &Scan::prefix(&self.id))?;
+        let owner = members.into_iter().find(|(_, member)| member.role == Role::Owner);
+        owner.map(|((_, user_id), _)| user_id).ok_or_else(|| Error::not_found("organisation"))
     }
 
     /// A person's place in it.
@@ -34,5 +41,5 @@ pub fn put_membership(tx: &mut WriteTx, membership: &Membership) -> Result<()> {
 
 /// All tenants, newest first.
 pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<Organisation>> {
-    page(tx, &ORGS, Scan::all().reverse(), request)
+    page(tx, &ORGS, Scan::all().descending(), request)
 }

@@ -16,12 +16,12 @@ impl<T: Read> Org<'_, T> {
 
     /// The tenant's subscriptions, newest first.
     pub fn subscriptions(&self, request: &PageRequest) -> Result<Page<Subscription>> {
-        page(self.tx, &SUBSCRIPTIONS, Scan::prefix(&self.id).reverse(), request)
+        page(self.tx, &SUBSCRIPTIONS, Scan::prefix(&self.id).descending(), request)
     }
 
     /// The tenant's payments, newest first.
     pub fn payments(&self, request: &PageRequest) -> Result<Page<Payment>> {
-        page(self.tx, &PAYMENTS, Scan::prefix(&self.id).reverse(), request)
+        page(self.tx, &PAYMENTS, Scan::prefix(&self.id).descending(), request)
     }
 
     /// Whether the tenant has had this plan's trial.

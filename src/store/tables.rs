@@ -4,7 +4,7 @@
 //! Tenant data is keyed by organisation first; such tables are read through
 //! [`super::scope::Org`] alone, so that a query without a tenant cannot be written.
 
-use super::table::{Bytes, Table};
+use super::table::Table;
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{
     ActivationId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId, SubscriptionId, UserId,
@@ -25,14 +25,12 @@ pub type Digest = [u8; 32];
 macro_rules! tables {
     ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal: $key:ty => $row:ty;)+) => {
         $($(#[doc = $doc])+ pub(super) const $constant: Table<$key, $row> = Table::new($name);)+
-        /// The names of every table, for backup and integrity checks.
-        pub const NAMES: &[&str] = &[$($name),+];
     };
 }
 
 tables! {
-    /// Single values: schema version, instance id.
-    META = "meta": String => String;
+    /// Single named values.
+    FACTS = "facts": String => String;
     /// People.
     USERS = "users": UserId => User;
     /// The account of an address.
@@ -91,8 +89,6 @@ tables! {
     AUDIT = "audit": AuditId => AuditEntry;
     /// The signing keys, private parts sealed.
     KEYS = "keys": String => serde_json::Value;
-    /// What happened to seats, one record a group of commits.
-    SEAT_LOG = "seat_log": u64 => Bytes;
     /// How many records of a kind there are in a state.
     COUNTS = "counts": String => u64;
 }

@@ -61,7 +61,7 @@ pub fn any_operator(tx: &impl Read) -> Result<bool> {
 
 /// All accounts, newest first.
 pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<User>> {
-    page(tx, &USERS, Scan::all().reverse(), request)
+    page(tx, &USERS, Scan::all().descending(), request)
 }
 
 /// A sign-in.

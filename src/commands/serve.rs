@@ -1,0 +1,71 @@
+//! `coditect serve`.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use super::{demo, load, runtime};
+use crate::app::App;
+use crate::cli::Serve;
+use crate::clock::Clock;
+use crate::domain::error::{Error, Result};
+use crate::entropy::Entropy;
+use crate::telemetry::init_logs;
+
+pub(super) fn run(args: &Serve) -> Result<ExitCode> {
+    let mut loaded = load(args.flags())?;
+    if args.demo {
+        demo::settings(&mut loaded, args.settings.data.is_some());
+    }
+    init_logs(loaded.config.log.format, &loaded.config.log.level).map_err(Error::internal)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    runtime()?.block_on(serve(loaded, args.demo))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(loaded: crate::config::Loaded, with_demo: bool) -> Result<()> {
+    let app = App::open(loaded, Clock::system(), Entropy::system()).await?;
+    if app.services.setup_from_config().await? {
+        tracing::info!("the first operator was made from admin.email and admin.password");
+    }
+    greet(&app);
+    if with_demo {
+        demo::start(&app).await?;
+    } else if app.services.needs_setup()? {
+        let link = app.services.setup_link().await?;
+        println!("\n  No administrator yet. Set one up here, once, within {} hours:\n  {link}\n", app.services.config.auth.setup_hours);
+    }
+    let stop = shutdown()?;
+    app.run(stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn greet(app: &App) {
+    let url = app.services.public_url();
+    let data = app.data.path().canonicalize().unwrap_or_else(|_| app.data.path().to_owned());
+    println!("CODITECT {} is serving.", env!("CARGO_PKG_VERSION"));
+    println!("  Address   http://{}", app.address);
+    println!("  Admin     {url}/admin");
+    println!("  API       {url}/docs");
+    println!("  Handbook  {url}/handbook");
+    println!("  Data      {}", data.display());
+    if std::io::stdout().is_terminal() {
+        println!("  Stop      Ctrl+C");
+    }
+}
+
+/// Completes at SIGTERM or SIGINT. The handlers are in place when this returns.
+fn shutdown() -> Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: finishing what runs");
+    })
+}

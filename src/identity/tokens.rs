@@ -1,0 +1,66 @@
+//! Opaque tokens: 256 random bits that mean something only to the server that made them.
+//!
+//! The server keeps the SHA-256 of a token and never the token, so a stolen database opens no
+//! session. A fast hash is right here: there is nothing to guess in 256 random bits.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::entropy::Entropy;
+
+pub use super::access::{AccessClaims, AccessTokens};
+
+/// What refresh tokens begin with, for people and secret scanners.
+pub const REFRESH_PREFIX: &str = "cdr_";
+
+/// What API keys begin with.
+pub const API_KEY_PREFIX: &str = "cdt_";
+
+/// Random bytes in a token.
+const SECRET_LEN: usize = 32;
+
+/// A new token: the prefix and 43 characters of base64url, so it fits a URL as it is.
+pub fn secret(entropy: &Entropy, prefix: &str) -> String {
+    let random = Zeroizing::new(entropy.bytes::<SECRET_LEN>());
+    let mut token = prefix.to_owned();
+    URL_SAFE_NO_PAD.encode_string(random.as_slice(), &mut token);
+    token
+}
+
+/// The form in which a token is stored and looked up: its SHA-256.
+///
+/// A look-up by it need not take constant time: whoever measures it learns about the hash of a guess, not
+/// about the token.
+pub fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_its_prefix_and_256_bits_fit_for_urls() {
+        let token = secret(&Entropy::seeded(1), REFRESH_PREFIX);
+        let random = token.strip_prefix("cdr_").expect("the prefix");
+        assert_eq!(random.len(), 43);
+        assert!(random.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+    }
+
+    #[test]
+    fn tokens_differ_and_so_do_their_digests() {
+        let entropy = Entropy::seeded(2);
+        let (first, second) = (secret(&entropy, ""), secret(&entropy, ""));
+        assert_ne!(first, second);
+        assert_ne!(digest(&first), digest(&second));
+        assert_eq!(digest(&first), digest(&first));
+    }
+
+    #[test]
+    fn the_digest_is_sha_256_of_the_whole_text() {
+        // FIPS 180-4 example: the message "abc".
+        assert_eq!(digest("abc")[..4], [0xba, 0x78, 0x16, 0xbf]);
+    }
+}

@@ -1,0 +1,65 @@
+//! The appliance itself: settings, backups, readiness, metrics.
+
+use std::path::Path;
+
+use super::{Actor, Services};
+use crate::config::SettingInfo;
+use crate::domain::audit::By;
+use crate::domain::error::{Error, Result};
+use crate::store::{BackupInfo, Health};
+
+impl Services {
+    /// Every setting with its source, for operators.
+    pub fn settings(&self, actor: &Actor) -> Result<Vec<SettingInfo>> {
+        actor.require_operator()?;
+        Ok(self.settings.clone())
+    }
+
+    /// Why writes are refused, when they are.
+    pub fn storage_trouble(&self) -> Option<String> {
+        match self.store.health() {
+            Health::Writable => None,
+            Health::ReadOnly { why } => Some(why),
+        }
+    }
+
+    /// Writes a consistent copy of the running database.
+    pub async fn backup(&self, to: &Path) -> Result<BackupInfo> {
+        let (store, file) = (self.store.clone(), to.to_owned());
+        let info = tokio::task::spawn_blocking(move || store.backup(&file, |_| ()))
+            .await
+            .map_err(Error::internal)??;
+        let ctx = self.ctx(By::System);
+        let file = to.display().to_string();
+        self.commit(move |tx| ctx.audit(tx, None, "backup.made", file, [])).await?;
+        Ok(info)
+    }
+
+    /// Makes a backup in the data directory, for operators; its name and size.
+    pub async fn backup_to_data(&self, actor: &Actor) -> Result<(String, u64)> {
+        actor.require_operator()?;
+        let now = self.clock.now().wall;
+        let stamp = now.to_string().replace([':', '.'], "-");
+        let name = format!("coditect-{stamp}.backup");
+        let info = self.backup(&self.backups.join(&name)).await?;
+        Ok((name, info.bytes))
+    }
+
+    /// Seats of a licence in use now.
+    pub fn seats_used(&self, id: crate::domain::ids::LicenseId) -> u32 {
+        self.desk.used(self.clock.now(), id)
+    }
+
+    /// Everything measured, in the OpenMetrics text format.
+    pub fn render_metrics(&self) -> Result<String> {
+        let glance = self.glance()?;
+        let seats = &self.metrics.seats;
+        seats.live.set(glance.seats.seats as i64);
+        seats.peak.set(glance.seats.peak_seats as i64);
+        seats.licenses.set(glance.seats.pools as i64);
+        seats.waiting.set(self.desk.waiting() as i64);
+        self.metrics.jobs.waiting.set(glance.jobs_waiting as i64);
+        self.metrics.jobs.parked.set(glance.jobs_parked as i64);
+        Ok(self.metrics.render())
+    }
+}
