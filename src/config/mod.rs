@@ -76,11 +76,12 @@ settings! {
 
     /// The keys that licences are signed with.
     keys: Keys {
-        /// The secret that encrypts private keys at rest: 32 random bytes in base64 or hexadecimal, from
-        /// `openssl rand -base64 32`. Without it one is made on first start and kept in the data
-        /// folder beside what it protects. Keep a copy: without it a backup's keys cannot be opened.
+        /// The master key that encrypts private keys at rest: 32 bytes as base64 or hexadecimal, as
+        /// `openssl rand -base64 32` prints them. Without it one is made on first start and kept in
+        /// the data folder, beside what it protects. Keep a copy: without it nobody can use the
+        /// signing keys in a backup.
         master: Option<Secret> =
-            optional("from openssl rand -base64 32").env("CODITECT_MASTER_KEY").within(32, 4_096);
+            optional("from openssl rand -base64 32").env("CODITECT_MASTER_KEY").within(43, 64);
         /// How long a signing key is used before a new one takes its place, in days. Old keys stay
         /// published, so what they signed stays valid.
         rotation_days: u32 = standard("90").within(1, 3_650);
@@ -88,9 +89,10 @@ settings! {
 
     /// How licences are made.
     license: License {
-        /// What a licence key looks like, in groups joined by `-`: each `X` is random, the last of
-        /// them a check character, `{year}` is the year, anything else stands as it is. At least eight `X`; twenty are recommended,
-        /// because the key is all that a licensed app needs to show.
+        /// What a new licence key looks like: `X` is a random character (the last one checks the
+        /// others), `{year}` the year of issue, capital letters, digits and single dashes stand as
+        /// they are. At least eight `X`; twenty are recommended, because the key is all that a
+        /// licensed app needs to show. Keys of an earlier template keep working.
         key_template: KeyTemplate = standard("CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX");
         /// How long a licence works after a failed payment before it is suspended, in days.
         grace_days: u32 = standard("7").within(0, 90);

@@ -92,7 +92,7 @@ fn a_refused_value_is_told_with_key_value_source_and_what_is_allowed() {
             "CODITECT_MASTER_KEY",
             "hunter2",
             "keys.master is a text of 7 characters (environment CODITECT_MASTER_KEY), but it must \
-             be a text of 32 to 4096 characters.",
+             be a text of 43 to 64 characters.",
         ),
     ] {
         assert_eq!(problem(load(Flags::default(), &[(name, value)])), told);
@@ -118,6 +118,8 @@ fn each_type_refuses_what_it_does_not_mean() {
         ("CODITECT_MAIL_PRODUCT_NAME", "two\nlines"),
         ("CODITECT_LICENSE_KEY_TEMPLATE", "CODITECT-XXXX"),
         ("CODITECT_LICENSE_KEY_TEMPLATE", "coditect-XXXX-XXXX"),
+        ("CODITECT_LICENSE_KEY_TEMPLATE", "CODITECT--XXXX-XXXX"),
+        ("CODITECT_LICENSE_KEY_TEMPLATE", "CODITECT-YYYY-XXXX-XXXX"),
     ] {
         let told = problem(load(Flags::default(), &[(name, value)]));
         assert!(told.contains(name), "{told}");
@@ -127,7 +129,7 @@ fn each_type_refuses_what_it_does_not_mean() {
         ("CODITECT_SERVER_PUBLIC_URL", "http://[::1]:8750"),
         ("CODITECT_LOG_LEVEL", "info,coditect::store=debug"),
         ("CODITECT_MAIL_FROM", "Example Licensing <licensing@example.com>"),
-        ("CODITECT_LICENSE_KEY_TEMPLATE", "CODITECT-YYYY-XXXX-XXXX"),
+        ("CODITECT_LICENSE_KEY_TEMPLATE", "CODITECT-{year}-XXXX-XXXX"),
     ] {
         load(Flags::default(), &[(name, value)]).unwrap();
     }
@@ -233,7 +235,7 @@ fn secrets_are_never_shown() {
 fn a_settings_file_with_a_secret_that_everybody_may_read_is_warned_about() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    let flags = with_file(folder.path(), &format!("[keys]\nmaster = \"{}\"\n", "k".repeat(32)));
+    let flags = with_file(folder.path(), &format!("[keys]\nmaster = \"{}\"\n", "k".repeat(44)));
     let path = flags.config.clone().unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(load(flags.clone(), &[]).unwrap().warnings[0].contains("chmod 600"));

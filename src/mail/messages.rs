@@ -30,14 +30,14 @@ macro_rules! messages {
     ($(
         $(#[doc = $doc:literal])+
         $name:ident = $wire:literal {
-            $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty,)+
+            $($(#[$field_attribute:meta])+ $field:ident: $type:ty,)+
         }
     )+) => {
         $(
             $(#[doc = $doc])+
             #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
             pub struct $name {
-                $($(#[doc = $field_doc])+ pub $field: $type,)+
+                $($(#[$field_attribute])+ pub $field: $type,)+
             }
 
             impl From<$name> for Message {
@@ -126,7 +126,9 @@ messages! {
         max_concurrent_seats: u32,
         /// Until when it works; none: without end.
         expiry_date: Option<Timestamp>,
-        /// The signed licence file.
+        /// The signed licence file. May be filled in when the message is sent; while it is empty
+        /// nothing is attached.
+        #[serde(default)]
         signed_license: String,
     }
 
@@ -253,11 +255,13 @@ impl Message {
     /// The files that go with it.
     pub fn attachments(&self) -> Vec<Attachment> {
         match self {
-            Self::LicenseDelivered(message) => vec![Attachment {
-                file_name: "license.lic",
-                content_type: "application/jose",
-                content: message.signed_license.clone().into_bytes(),
-            }],
+            Self::LicenseDelivered(message) if !message.signed_license.is_empty() => {
+                vec![Attachment {
+                    file_name: "license.lic",
+                    content_type: "application/jose",
+                    content: message.signed_license.clone().into_bytes(),
+                }]
+            }
             _ => Vec::new(),
         }
     }

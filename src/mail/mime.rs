@@ -21,15 +21,15 @@ const LINE_OCTETS_MAX: usize = 998;
 
 /// Who writes to whom, when, under which id.
 #[derive(Clone, Debug)]
-pub struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
     /// Identifies the mail for good.
-    pub mail_id: MailId,
+    pub(super) mail_id: MailId,
     /// The sender.
-    pub from: &'a Mailbox,
+    pub(super) from: &'a Mailbox,
     /// The recipient's address.
-    pub to: &'a str,
+    pub(super) to: &'a str,
     /// For the `Date` field.
-    pub date: Timestamp,
+    pub(super) date: Timestamp,
 }
 
 /// A file that goes with a message.
@@ -48,7 +48,7 @@ impl Envelope<'_> {
     ///
     /// # Errors
     /// [`SendError::Recipient`] when the address cannot be mailed to.
-    pub fn build(
+    pub(super) fn build(
         &self,
         rendered: &Rendered,
         attachments: &[Attachment],

@@ -1,13 +1,14 @@
 //! From fields to texts. Templates are embedded, and a name that a template misspells is an
 //! error rather than a gap. HTML is escaped; the text part needs no escaping.
 
+use std::fmt;
+
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
 use rust_embed::RustEmbed;
 
 use crate::domain::time::Timestamp;
 
 use super::messages::Message;
-use super::transport::SendError;
 
 /// A subject longer than this is cut: longer ones are not read.
 const SUBJECT_CHARS_MAX: usize = 150;
@@ -16,13 +17,21 @@ const SUBJECT_CHARS_MAX: usize = 150;
 #[folder = "assets/mail/"]
 pub(super) struct Templates;
 
-/// How mails speak of the product and its address.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Brand {
-    /// What is licensed, as people call it.
-    pub product_name: String,
-    /// Where the pages for people are, without a slash at the end.
-    pub public_url: String,
+/// A template is at fault; the tests rule that out for every message.
+#[derive(Debug, thiserror::Error)]
+#[error("the templates of the message {message} are at fault: {why}")]
+pub struct RenderError {
+    /// The message's name.
+    pub message: &'static str,
+    /// What the template engine says.
+    pub why: String,
+}
+
+/// Turns messages into texts that speak of one product at one address.
+pub struct Renderer {
+    environment: Environment<'static>,
+    product_name: String,
+    public_url: String,
 }
 
 /// A message as it is read.
@@ -36,37 +45,52 @@ pub struct Rendered {
     pub html: String,
 }
 
-impl Message {
+impl Renderer {
+    /// `product_name` is what is licensed, as people call it; `public_url` is where the pages for
+    /// people are, without a slash at the end.
+    pub fn new(product_name: impl Into<String>, public_url: impl Into<String>) -> Self {
+        Self {
+            environment: environment(),
+            product_name: product_name.into(),
+            public_url: public_url.into(),
+        }
+    }
+
     /// Renders subject, text and HTML.
     ///
     /// # Errors
-    /// [`SendError::Template`] when a template is at fault, which the tests rule out for every
-    /// message.
-    pub fn render(&self, brand: &Brand) -> Result<Rendered, SendError> {
-        let fail = |why: Error| SendError::Template { message: self.name(), why: why.to_string() };
-        let environment = environment();
+    /// When a template is at fault.
+    pub fn render(&self, message: &Message) -> Result<Rendered, RenderError> {
+        self.try_render(message)
+            .map_err(|why| RenderError { message: message.name(), why: why.to_string() })
+    }
+
+    fn try_render(&self, message: &Message) -> Result<Rendered, Error> {
         let context = context! {
-            product_name => &brand.product_name,
-            public_url => &brand.public_url,
-            ..self.fields()
+            product_name => &self.product_name,
+            public_url => &self.public_url,
+            ..message.fields()
         };
         let render = |file: &str| {
-            let path = format!("{}/{file}", self.name());
-            let source = template(&path)?;
-            environment.render_named_str(&path, &source, &context)
+            let path = format!("{}/{file}", message.name());
+            self.environment.render_named_str(&path, &template(&path)?, &context)
         };
-        let subject = one_line(&render("subject.txt").map_err(fail)?, SUBJECT_CHARS_MAX);
-        let text = render("body.txt").map_err(fail)?;
-        let inner = render("body.html").map_err(fail)?;
-        let layout = template("layout.html").map_err(fail)?;
-        let html = environment
-            .render_named_str(
-                "layout.html",
-                &layout,
-                context! { subject => &subject, content => Value::from_safe_string(inner), ..context },
-            )
-            .map_err(fail)?;
+        let subject = one_line(&render("subject.txt")?, SUBJECT_CHARS_MAX);
+        let text = render("body.txt")?;
+        let inner = Value::from_safe_string(render("body.html")?);
+        let layout = "layout.html";
+        let html = self.environment.render_named_str(
+            layout,
+            &template(layout)?,
+            context! { subject => &subject, content => inner, ..context },
+        )?;
         Ok(Rendered { subject, text, html })
+    }
+}
+
+impl fmt::Debug for Renderer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Renderer({}, {})", self.product_name, self.public_url)
     }
 }
 

@@ -6,22 +6,21 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lettre::message::Mailbox;
 
+use crate::config::{Config, Flags};
 use crate::domain::ids::MailId;
 use crate::domain::time::Timestamp;
 use crate::entropy::Entropy;
 
-use super::messages::shorten_key;
+use super::messages::*;
 use super::render::{Templates, money, one_line};
 use super::*;
 
 const NOON: Timestamp = Timestamp(1_795_348_800_000);
 
-fn brand() -> Brand {
-    Brand {
-        product_name: "CODITECT".to_owned(),
-        public_url: "https://licensing.example.com".to_owned(),
-    }
+fn renderer() -> Renderer {
+    Renderer::new("CODITECT", "https://licensing.example.com")
 }
 
 /// As long as one is: a signature of 4096 bits makes 683 letters.
@@ -152,7 +151,7 @@ fn variants() -> Vec<Message> {
 #[test]
 fn every_message_reads_as_agreed() {
     for message in samples() {
-        let Rendered { subject, text, html } = message.render(&brand()).unwrap();
+        let Rendered { subject, text, html } = renderer().render(&message).unwrap();
         let all = format!("Subject: {subject}\n\n{text}\n======== html ========\n{html}");
         insta::assert_snapshot!(message.name(), all);
     }
@@ -161,7 +160,7 @@ fn every_message_reads_as_agreed() {
 #[test]
 fn every_branch_renders_whole_short_lined_and_escaped() {
     for message in samples().into_iter().chain(variants()) {
-        let Rendered { subject, text, html } = message.render(&brand()).unwrap();
+        let Rendered { subject, text, html } = renderer().render(&message).unwrap();
         let name = message.name();
         assert!(!subject.is_empty() && !subject.contains('\n'), "{name}: {subject:?}");
         for part in [&subject, &text, &html] {
@@ -236,19 +235,19 @@ fn a_text_from_elsewhere_cannot_begin_a_line_of_its_own() {
 
 struct Outbox {
     folder: tempfile::TempDir,
-    mailer: Mailer,
+    transport: Transport,
     entropy: Entropy,
+}
+
+fn sender() -> Mailbox {
+    "CODITECT <licensing@localhost>".parse().unwrap()
 }
 
 impl Outbox {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mailer = Mailer {
-            from: "CODITECT <licensing@localhost>".parse().unwrap(),
-            brand: brand(),
-            transport: Transport::Folder(folder.path().join("mail")),
-        };
-        Self { folder, mailer, entropy: Entropy::seeded(1) }
+        let transport = Transport::folder(folder.path().join("mail"), sender());
+        Self { folder, transport, entropy: Entropy::seeded(1) }
     }
 
     fn id(&self) -> MailId {
@@ -256,7 +255,8 @@ impl Outbox {
     }
 
     fn send(&self, id: MailId, to: &str, message: &Message) -> Result<(), SendError> {
-        self.mailer.send(id, to, message, NOON)
+        let rendered = renderer().render(message).unwrap();
+        self.transport.send(id, to, &rendered, &message.attachments(), NOON)
     }
 
     fn path(&self) -> std::path::PathBuf {
@@ -330,6 +330,21 @@ fn the_licence_file_is_attached() {
 }
 
 #[test]
+fn a_licence_file_that_is_not_made_yet_is_not_attached_empty() {
+    let Message::LicenseDelivered(mut delivery) = samples().remove(3) else {
+        panic!("the licence")
+    };
+    delivery.signed_license.clear();
+    assert!(Message::from(delivery).attachments().is_empty());
+}
+
+#[test]
+fn the_settings_name_the_transport() {
+    let loaded = Config::load(Flags { data: Some("d".into()), ..Flags::default() }, []).unwrap();
+    assert_eq!(Transport::from_config(&loaded.config), Transport::folder("d/mail", sender()));
+}
+
+#[test]
 fn the_same_mail_sent_again_is_one_file_and_another_mail_another() {
     let outbox = Outbox::new();
     let id = outbox.id();
@@ -380,11 +395,11 @@ fn a_folder_that_cannot_be_written_is_worth_another_attempt() {
     let mut outbox = Outbox::new();
     let file = outbox.folder.path().join("file");
     fs::write(&file, "not a folder").unwrap();
-    outbox.mailer.transport = Transport::Folder(file.join("mail"));
+    outbox.transport = Transport::folder(file.join("mail"), sender());
     let error = outbox.send(outbox.id(), "zoe@example.com", &samples()[0]).unwrap_err();
     assert!(!error.is_permanent(), "{error}");
-    assert!(outbox.mailer.transport.check().is_err());
-    assert!(Transport::Folder(Path::new(&outbox.path()).to_owned()).check().is_ok());
+    assert!(outbox.transport.check().is_err());
+    assert!(Transport::folder(outbox.path(), sender()).check().is_ok());
 }
 
 #[test]

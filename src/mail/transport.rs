@@ -4,7 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use lettre::message::Mailbox;
+
+use crate::config::{Config, MailTransport};
 use crate::domain::ids::MailId;
+use crate::domain::time::Timestamp;
 
 use super::mime::{Attachment, Envelope};
 use super::render::Rendered;
@@ -15,14 +19,6 @@ pub enum SendError {
     /// The recipient's address is not one.
     #[error("the recipient's address cannot be mailed to: {0}")]
     Recipient(String),
-    /// A template is at fault.
-    #[error("the templates of the message {message} are at fault: {why}")]
-    Template {
-        /// The message's name.
-        message: &'static str,
-        /// What the template engine says.
-        why: String,
-    },
     /// The message cannot be put together.
     #[error("the message cannot be put together: {0}")]
     Build(String),
@@ -43,31 +39,53 @@ impl SendError {
     }
 }
 
-/// How mails leave.
+/// How mails leave, and who is their sender.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Transport {
-    /// Each mail becomes a file `<time>-<mail id>.eml` in this folder, readable by its owner alone.
+pub struct Transport {
+    from: Mailbox,
+    way: Way,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Way {
     Folder(PathBuf),
 }
 
 impl Transport {
+    /// The transport that the settings name.
+    pub fn from_config(config: &Config) -> Self {
+        match config.mail.transport {
+            MailTransport::Folder => {
+                Self::folder(config.data.join("mail"), config.mail.from.clone())
+            }
+        }
+    }
+
+    /// Each mail becomes a file `<time>-<mail id>.eml` in this folder, readable by its owner alone.
+    pub fn folder(folder: impl Into<PathBuf>, from: Mailbox) -> Self {
+        Self { from, way: Way::Folder(folder.into()) }
+    }
+
     /// Sends a message, once for each mail id. When this returns, the message is safely out.
     /// Works with files: call it where blocking is allowed.
+    ///
+    /// `now` stands in the mail's `Date` field.
     ///
     /// # Errors
     /// [`SendError::is_permanent`] tells whether another attempt can help.
     pub fn send(
         &self,
-        envelope: &Envelope<'_>,
+        mail_id: MailId,
+        to: &str,
         rendered: &Rendered,
         attachments: &[Attachment],
+        now: Timestamp,
     ) -> Result<(), SendError> {
-        match self {
-            Self::Folder(folder) => {
-                let bytes = envelope.build(rendered, attachments)?;
-                write_once(folder, envelope.mail_id, &bytes)
-                    .map_err(|source| SendError::Folder { folder: folder.clone(), source })
-            }
+        let envelope = Envelope { mail_id, from: &self.from, to, date: now };
+        let bytes = envelope.build(rendered, attachments)?;
+        match &self.way {
+            Way::Folder(folder) => write_once(folder, mail_id, &bytes)
+                .map_err(|source| SendError::Folder { folder: folder.clone(), source }),
         }
     }
 
@@ -76,8 +94,8 @@ impl Transport {
     /// # Errors
     /// When the folder can neither be found nor made.
     pub fn check(&self) -> Result<(), SendError> {
-        match self {
-            Self::Folder(folder) => make_folder(folder)
+        match &self.way {
+            Way::Folder(folder) => make_folder(folder)
                 .map_err(|source| SendError::Folder { folder: folder.clone(), source }),
         }
     }

@@ -38,10 +38,13 @@ pub struct Metrics {
     pub seats: SeatMetrics,
     /// The store's writer.
     pub commits: CommitMetrics,
-    /// Background work.
+    /// Background work by state.
     pub jobs: JobMetrics,
-    /// Mails.
-    pub mails: MailMetrics,
+    /// Attempts at background work: by kind and outcome.
+    job_attempts: Family<Labels, Counter>,
+    mails_sent: Counter,
+    mails_failed: Counter,
+    sign_ins_failed: Counter,
     /// Password hashing.
     pub passwords: PasswordMetrics,
     /// Signatures.
@@ -110,19 +113,6 @@ pub struct JobMetrics {
     pub running: Gauge,
     /// Jobs that failed too often and wait for an operator.
     pub parked: Gauge,
-    /// Attempts that succeeded.
-    pub done: Counter,
-    /// Attempts that failed.
-    pub failed: Counter,
-}
-
-/// Mails by outcome.
-#[derive(Clone, Debug)]
-pub struct MailMetrics {
-    /// Taken by the transport.
-    pub sent: Counter,
-    /// Attempts that failed.
-    pub failed: Counter,
 }
 
 /// Password hashing, the most expensive thing a stranger can ask for.
@@ -166,11 +156,17 @@ impl Metrics {
         );
         let rate_limited = Counter::default();
         registry.register("rate_limited", "Requests refused by a rate limit", rate_limited.clone());
+        let sign_ins_failed = Counter::default();
+        registry.register(
+            "sign_ins_failed",
+            "Sign-ins refused for a wrong address or password",
+            sign_ins_failed.clone(),
+        );
         let (operations, unmatched) = register_operations(registry, operations);
         let seats = register_seats(registry);
         let commits = register_commits(registry);
-        let jobs = register_jobs(registry);
-        let mails = register_mails(registry);
+        let (jobs, job_attempts) = register_jobs(registry);
+        let (mails_sent, mails_failed) = register_mails(registry);
         let passwords = register_passwords(registry);
         let signing = register_signing(registry);
         Self {
@@ -181,7 +177,10 @@ impl Metrics {
             seats,
             commits,
             jobs,
-            mails,
+            job_attempts,
+            mails_sent,
+            mails_failed,
+            sign_ins_failed,
             passwords,
             signing,
         }
@@ -190,6 +189,36 @@ impl Metrics {
     /// The metrics of an operation; those of requests that nothing answers for an unknown name.
     pub fn operation(&self, operation_id: &str) -> &Arc<OpMetrics> {
         self.operations.get(operation_id).unwrap_or(&self.unmatched)
+    }
+
+    /// A transport took a mail.
+    pub fn mail_sent(&self) {
+        self.mails_sent.inc();
+    }
+
+    /// An attempt to send a mail failed.
+    pub fn mail_failed(&self) {
+        self.mails_failed.inc();
+    }
+
+    /// A sign-in was refused for a wrong address or password.
+    pub fn sign_in_failed(&self) {
+        self.sign_ins_failed.inc();
+    }
+
+    /// A licence document was signed.
+    pub fn license_signed(&self) {
+        self.signing.licenses.inc();
+    }
+
+    /// A background job of this kind was done.
+    pub fn job_done(&self, kind: &'static str) {
+        self.job_attempts.get_or_create(&vec![("kind", kind), ("outcome", "done")]).inc();
+    }
+
+    /// An attempt at a background job of this kind failed.
+    pub fn job_failed(&self, kind: &'static str) {
+        self.job_attempts.get_or_create(&vec![("kind", kind), ("outcome", "failed")]).inc();
     }
 
     /// Adds a gauge that is read whenever somebody scrapes: for what something else keeps count of.
@@ -312,27 +341,25 @@ fn register_commits(registry: &mut Registry) -> CommitMetrics {
     commits
 }
 
-fn register_jobs(registry: &mut Registry) -> JobMetrics {
+fn register_jobs(registry: &mut Registry) -> (JobMetrics, Family<Labels, Counter>) {
     let states = Family::<Labels, Gauge>::default();
     let attempts = Family::<Labels, Counter>::default();
     registry.register("jobs", "Background jobs by state", states.clone());
     registry.register("job_attempts", "Attempts at background jobs", attempts.clone());
     let state = |state| states.get_or_create_owned(&vec![("state", state)]);
-    let attempt = |outcome| attempts.get_or_create_owned(&vec![("outcome", outcome)]);
-    JobMetrics {
+    let jobs = JobMetrics {
         waiting: state("waiting"),
         running: state("running"),
         parked: state("parked"),
-        done: attempt("done"),
-        failed: attempt("failed"),
-    }
+    };
+    (jobs, attempts)
 }
 
-fn register_mails(registry: &mut Registry) -> MailMetrics {
+fn register_mails(registry: &mut Registry) -> (Counter, Counter) {
     let mails = Family::<Labels, Counter>::default();
     registry.register("mails", "Attempts to send a mail", mails.clone());
     let outcome = |outcome| mails.get_or_create_owned(&vec![("outcome", outcome)]);
-    MailMetrics { sent: outcome("sent"), failed: outcome("failed") }
+    (outcome("sent"), outcome("failed"))
 }
 
 fn register_passwords(registry: &mut Registry) -> PasswordMetrics {
@@ -422,9 +449,12 @@ mod tests {
         metrics.seats.denied.inc();
         metrics.commits.queue_depth.set(3);
         metrics.jobs.parked.set(1);
-        metrics.mails.sent.inc();
+        metrics.mail_sent();
+        metrics.sign_in_failed();
+        metrics.job_done("send_mail");
+        metrics.job_failed("send_mail");
         metrics.passwords.queue_depth.inc();
-        metrics.signing.licenses.inc();
+        metrics.license_signed();
         metrics.sample("database_bytes", "Size of the database", || 4_096);
         let text = metrics.render();
         for line in [
@@ -435,6 +465,10 @@ mod tests {
             "coditect_writer_queue_depth 3",
             "coditect_jobs{state=\"parked\"} 1",
             "coditect_mails_total{outcome=\"sent\"} 1",
+            "coditect_mails_total{outcome=\"failed\"} 0",
+            "coditect_sign_ins_failed_total 1",
+            "coditect_job_attempts_total{kind=\"send_mail\",outcome=\"done\"} 1",
+            "coditect_job_attempts_total{kind=\"send_mail\",outcome=\"failed\"} 1",
             "coditect_password_queue_depth 1",
             "coditect_signatures_total{kind=\"license\"} 1",
             "coditect_database_bytes 4096",

@@ -11,6 +11,5 @@ mod process;
 pub use histogram::Histogram;
 pub use logs::{LogError, init_logs};
 pub use metrics::{
-    CommitMetrics, JobMetrics, MailMetrics, Metrics, OpMetrics, PasswordMetrics, SeatMetrics,
-    SigningMetrics,
+    CommitMetrics, JobMetrics, Metrics, OpMetrics, PasswordMetrics, SeatMetrics, SigningMetrics,
 };
