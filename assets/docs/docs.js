@@ -23,7 +23,7 @@ function App() {
     }
   };
   useEffect(() => { load(); }, []);
-  return html`<a class="skip" href="#" onClick=${skip}>Skip to the content</a><${Bar} />
+  return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a><${Bar} />
     ${failure && html`<main class="message"><div class="note bad" role="alert"><p>The description of the API could not be read. ${failure}</p>
       <p><button onClick=${load}>Try again</button></p></div></main>`}
     ${!failure && !spec && html`<main class="message" aria-busy="true"><p class="soft">Loading…</p></main>`}

@@ -135,7 +135,6 @@ export class Spec {
     const given = flat.example ?? flat.examples?.[0] ?? flat.default;
     if (given !== undefined && given !== null) return given;
     if (flat.enum) return flat.enum[0];
-    if (flat.nullable) return null;
     const choice = (flat.oneOf ?? flat.anyOf)?.[0];
     if (choice) return this.example(choice, whole, depth + 1);
     const type = Array.isArray(flat.type) ? flat.type[0] : flat.type;

@@ -100,7 +100,7 @@ function Member({ spec, name, schema, required, where, description, path }) {
   const cycle = inner && inner.$ref && path.includes(inner.$ref);
   const rules = constraints(flat);
   return html`<p><code class="name">${name}</code> <span class="soft">${spec.typeOf(schema)}${where ? `, in the ${where}` : ""}</span>
-      ${" "}${required ? html`<span class="must">required</span>` : flat.nullable ? html`<span class="soft">may be null</span>` : ""}</p>
+      ${" "}${required ? html`<span class="must">required</span>` : ""}</p>
     ${flat.enum?.length > 1 && html`<p class="values">${flat.enum.map((/** @type {any} */ each) => html`<code key=${each}>${String(each)}</code> `)}</p>`}
     ${(description || flat.description) && html`<div class="about"><${Markdown} text=${description || flat.description} /></div>`}
     ${rules && html`<p class="soft">${rules}</p>`}

@@ -37,6 +37,6 @@ export function SeatTable({ items, now, issued }) {
 function NoSeats({ issued }) {
   if (issued === 0) return html`<p class="empty">No seat can be held before a licence is issued.</p>`;
   return html`<p class="empty">No seat is held just now. A licensed application takes one with
-    ${" "}<code>POST /api/v1/licenses/acquire</code>. Try it on the <a href="/docs#acquire_seat">API page</a> with a licence key,
+    ${" "}<code>POST /api/v1/licenses/acquire</code>. Try it on the <a href="/docs#acquire">API page</a> with a licence key,
     or see <a href="/handbook/seats">Seats</a>.</p>`;
 }
