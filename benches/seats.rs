@@ -41,6 +41,10 @@ fn scatter(number: u64) -> u128 {
     (u128::from(high) << 64) | u128::from(high.rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9))
 }
 
+fn gate(revision: u64, max_seats: u32) -> Gate {
+    Gate { revision, max_seats, schedule: Schedule::always(LicenseStatus::Active) }
+}
+
 impl Hall {
     fn with(size: u64, per_license: u64) -> Self {
         let now = Now { wall: Timestamp(1_767_225_600_000), mono: Mono(0) };
@@ -64,8 +68,7 @@ impl Hall {
     fn acquire(&mut self, number: u64, session: u64) -> Acquisition {
         // One more than are held, so that releasing and acquiring are free to interleave.
         let max_seats = self.per_license as u32 + 1;
-        let gate =
-            Gate { revision: 1, max_seats, schedule: Schedule::always(LicenseStatus::Active) };
+        let gate = Some(gate(1, max_seats));
         let hardware_id = Uuid::from_u128(scatter(number)).hyphenated().to_string();
         self.events.clear();
         let license_id = self.license(number);
@@ -119,8 +122,7 @@ fn acquire_already_held(bencher: Bencher, size: u64) {
 fn acquire_from_a_full_pool(bencher: Bencher) {
     let mut hall = Hall::with(1_000, 1_000);
     hall.acquire(1_000 - 1, 1_000);
-    let gate =
-        Gate { revision: 2, max_seats: 1_000, schedule: Schedule::always(LicenseStatus::Active) };
+    let gate = gate(2, 1_000);
     hall.engine.configure(hall.now, hall.license(0), gate);
     let machines: Vec<String> = (0..10_000).map(|n| format!("machine {n}")).collect();
     let license_id = hall.license(0);
@@ -128,7 +130,7 @@ fn acquire_from_a_full_pool(bencher: Bencher) {
     bencher.bench_local(|| {
         turn = (turn + 1) % machines.len();
         let (hardware_id, session_id) = (&*machines[turn], Hall::session(u64::MAX));
-        let ask = Acquire { license_id, gate, hardware_id, session_id, metadata: None };
+        let ask = Acquire { license_id, gate: None, hardware_id, session_id, metadata: None };
         let outcome = hall.engine.acquire(hall.now, &ask, &mut hall.events);
         assert!(matches!(outcome, Acquisition::Full { .. }));
     });

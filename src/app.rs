@@ -17,7 +17,7 @@ use crate::config::{Config, Loaded};
 use crate::domain::error::{Error, Result};
 use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool, HashPoolConfig};
-use crate::mail::{Brand, Mailer, Transport};
+use crate::mail::{Renderer, Transport};
 use crate::services::seats::Desk;
 use crate::services::{Services, Throttles};
 use crate::signing::{KeyRecord, KeyRing, MasterKey};
@@ -181,22 +181,13 @@ fn build(loaded: Loaded, data: &DataDir, address: SocketAddr, clock: Clock, entr
     let public_url: Arc<str> = config.public_url(address).into();
     let issuer: Arc<str> = config.issuer(address).into();
     let desk = Desk::restore(&store, now)?;
-    let tokens = AccessTokens::new(
-        keys.clone(),
-        &issuer,
-        &issuer,
-        entropy.clone(),
-        i64::from(config.auth.access_token_s),
-    );
-    let mailer = Mailer {
-        from: config.mail.from.clone(),
-        brand: Brand { product_name: config.mail.product_name.clone(), public_url: public_url.to_string() },
-        transport: Transport::Folder(data.mail()),
-    };
+    let tokens = AccessTokens::new(keys.clone(), &issuer, config.auth.access_token_s);
+    let templates = Renderer::new(config.mail.product_name.clone(), public_url.to_string());
     Ok(Services {
         throttles: Throttles::new(&config),
         hasher: HashPool::start(HashPoolConfig::default(), &entropy)?,
-        transport: Arc::new(mailer),
+        transport: Arc::new(Transport::folder(data.mail(), config.mail.from.clone())),
+        templates: Arc::new(templates),
         signed: Cache::new(10_000),
         licenses_by_key: Cache::new(100_000),
         renewing: tokio::sync::Mutex::new(()),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use poem::Response;
-use poem::http::header;
+use poem::http::{Method, header};
 use serde_json::{Value, json};
 
 /// What the document says first.
@@ -38,8 +38,12 @@ impl Document {
     }
 
     /// The document as an answer.
-    pub fn answer(&self) -> Response {
-        Response::builder().content_type("application/json").header(header::CACHE_CONTROL, "no-cache").body(self.text.clone())
+    pub fn answer(&self, method: &Method) -> poem::Result<Response> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return Err(poem::error::MethodNotAllowedError.into());
+        }
+        let response = Response::builder().content_type("application/json");
+        Ok(response.header(header::CACHE_CONTROL, "no-cache").body(self.text.clone()))
     }
 
     /// The methods that a path has, as the `Allow` header lists them.
@@ -49,6 +53,9 @@ impl Document {
             template.len() == parts.len()
                 && template.iter().zip(&parts).all(|(want, got)| want.starts_with('{') || want == got)
         };
+        if path == "/openapi.json" {
+            return Some("GET, HEAD");
+        }
         // An exact path before one with parameters: /licenses/acquire is no licence's id.
         let mut found: Vec<_> = self.paths.iter().filter(|(template, _)| fits(template)).collect();
         found.sort_by_key(|(template, _)| template.iter().filter(|part| part.starts_with('{')).count());

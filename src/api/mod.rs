@@ -17,7 +17,8 @@ mod wire;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route};
+use poem::endpoint::BoxEndpoint;
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use self::observe::Observe;
@@ -80,31 +81,50 @@ pub fn operation_ids() -> Vec<&'static str> {
 
 /// The whole server: API, document and pages, observed and secured.
 pub fn server(services: &Arc<Services>, pages: Route) -> impl Endpoint<Output = Response> + use<> {
-    let api = OpenApiService::new(operations(services), "CODITECT", env!("CARGO_PKG_VERSION"))
-        .description(document::DESCRIPTION)
-        .server("/");
-    let document = Arc::new(document::Document::new(&api.spec()));
-    let spec = Arc::clone(&document);
-    let routes = pages
-        .at("/openapi.json", poem::get(poem::endpoint::make_sync(move |_: Request| spec.answer())))
-        .nest_no_strip("/", api);
-    let limit = services.config.server.body_limit_bytes as usize;
-    Observe::new(
-        routes.catch_all_error(move |error: poem::Error| {
-            let document = Arc::clone(&document);
-            async move { observe::problem_of(error, &document) }
-        }),
-        services,
-        limit,
-    )
-    .data(Arc::clone(services))
-    .map_to_response()
+    let service = api(services);
+    let document = Arc::new(document::Document::new(&service.spec()));
+    let fork = Fork {
+        document: Arc::clone(&document),
+        api: service.into_endpoint().map_to_response().boxed(),
+        pages: pages.map_to_response().boxed(),
+    };
+    let answering = fork.catch_all_error(|error| async move { observe::problem_of(error) });
+    Observe::new(answering, services, document).data(Arc::clone(services)).map_to_response()
 }
 
 /// The OpenAPI document as it is served.
 pub fn openapi_json(services: &Arc<Services>) -> String {
-    let api = OpenApiService::new(operations(services), "CODITECT", env!("CARGO_PKG_VERSION"))
+    document::Document::new(&api(services).spec()).text().to_owned()
+}
+
+fn api(services: &Arc<Services>) -> OpenApiService<impl OpenApi + use<>, ()> {
+    OpenApiService::new(operations(services), "CODITECT", env!("CARGO_PKG_VERSION"))
         .description(document::DESCRIPTION)
-        .server("/");
-    document::Document::new(&api.spec()).text().to_owned()
+        .server("/")
+}
+
+/// Where the API answers; everything else is a page.
+const API: [&str; 4] = ["/api/", "/health/", "/metrics", "/.well-known/"];
+
+/// Sends a request to the API or to the pages. Cheaper than one router for both, and neither can
+/// shadow the other.
+struct Fork {
+    document: Arc<document::Document>,
+    api: BoxEndpoint<'static, Response>,
+    pages: BoxEndpoint<'static, Response>,
+}
+
+impl Endpoint for Fork {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let path = request.uri().path();
+        if API.iter().any(|prefix| path.starts_with(prefix)) {
+            return self.api.call(request).await;
+        }
+        if path == "/openapi.json" {
+            return self.document.answer(request.method());
+        }
+        self.pages.call(request).await
+    }
 }

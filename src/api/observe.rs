@@ -11,7 +11,7 @@ use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError,
 
 use super::auth::RequestId;
 use super::document::Document;
-use super::problem::{self, Problem};
+use super::problem::Problem;
 use crate::domain::error::{self, Code};
 use crate::services::Services;
 
@@ -22,6 +22,7 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 pub struct Observe<E> {
     inner: E,
     services: Arc<Services>,
+    document: Arc<Document>,
     body_limit: usize,
     /// Request ids are a random prefix for this start and a count: unique, and cheap to make.
     prefix: String,
@@ -29,10 +30,11 @@ pub struct Observe<E> {
 }
 
 impl<E> Observe<E> {
-    /// Wraps `inner`; bodies longer than `body_limit` bytes are refused.
-    pub fn new(inner: E, services: &Arc<Services>, body_limit: usize) -> Self {
+    /// Wraps `inner`.
+    pub fn new(inner: E, services: &Arc<Services>, document: Arc<Document>) -> Self {
+        let body_limit = services.config.server.body_limit_bytes as usize;
         let prefix = services.entropy.secret_id().simple().to_string()[..12].to_owned();
-        Self { inner, services: Arc::clone(services), body_limit, prefix, count: AtomicU64::new(0) }
+        Self { inner, services: Arc::clone(services), document, body_limit, prefix, count: AtomicU64::new(0) }
     }
 
     /// Reads the body within its bounds of size and time, so that nothing after this waits for the client.
@@ -77,7 +79,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
         let span = tracing::info_span!("request", request_id = &*id);
         let answer = async {
             match self.bounded(&mut request).await {
-                Ok(()) => self.inner.call(request).await.unwrap_or_else(IntoResponse::into_response),
+                Ok(()) => self.inner.call(request).await.unwrap_or_else(Error::into_response),
                 Err(problem) => problem.into_response(),
             }
         };
@@ -90,6 +92,12 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
         let headers = response.headers_mut();
         if let Ok(id) = id_header {
             headers.insert("x-request-id", id);
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED.as_u16()
+            && !headers.contains_key(header::ALLOW)
+            && let Some(Ok(allowed)) = self.document.allowed(&path).map(HeaderValue::from_str)
+        {
+            headers.insert(header::ALLOW, allowed);
         }
         if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
             secure(headers);
@@ -123,16 +131,16 @@ fn log(id: &str, method: &Method, path: &str, operation: &str, status: u16, took
 }
 
 /// Whatever the framework refuses, in the product's own form.
-pub fn problem_of(error: Error, document: &Document) -> Response {
+pub fn problem_of(error: Error) -> Response {
     let operation = error.data::<OperationId>().copied();
-    let mut response = translate(error, document);
+    let mut response = translate(error);
     if let Some(operation) = operation {
         response.set_data(operation);
     }
     response
 }
 
-fn translate(error: Error, _document: &Document) -> Response {
+fn translate(error: Error) -> Response {
     if error.is_from_response() {
         return error.into_response();
     }
@@ -166,6 +174,3 @@ fn plain(reason: &str) -> String {
         _ => reason.to_owned(),
     }
 }
-
-#[allow(dead_code, reason = "the media type is part of the contract")]
-const PROBLEM: &str = problem::CONTENT_TYPE;

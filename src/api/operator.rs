@@ -127,7 +127,7 @@ impl From<seen::Overview> for Overview {
             orgs: overview.orgs,
             jobs: JobCounts { waiting: overview.jobs_waiting, parked: overview.jobs_parked },
             mails: overview.mails.iter().map(|(status, n)| (status.as_str().to_owned(), *n)).collect(),
-            storage: Storage::of(overview.storage),
+            storage: Storage::of(overview.storage_trouble),
             signing_key: SigningKey::of(overview.signing_key),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: overview.uptime_s,
@@ -405,7 +405,7 @@ impl Operator {
     #[oai(path = "/settings", method = "get", operation_id = "admin_list_settings")]
     async fn admin_list_settings(&self, person: Person) -> Answer<Json<Settings>> {
         let items = self.services.settings(&person.0)?.into_iter().map(|setting| Setting {
-            key: setting.key,
+            key: setting.key.to_owned(),
             env: setting.env,
             doc: setting.doc,
             default: setting.default,

@@ -167,7 +167,7 @@ pub struct Session {
 #[derive(Object, Serialize)]
 pub struct Alive {
     /// Always `alive`.
-    status: &'static str,
+    status: String,
     /// Seconds until the seat lapses unless the holder is heard from again.
     expires_in: u32,
     /// The same as a point in time.
@@ -179,7 +179,7 @@ pub struct Alive {
 impl From<Beat> for Alive {
     fn from(beat: Beat) -> Self {
         Self {
-            status: "alive",
+            status: "alive".to_owned(),
             expires_in: seconds(beat.remaining_ms),
             expires_at: beat.expires_at.into(),
             license_status: beat.status.into(),

@@ -7,7 +7,7 @@ use super::{load, runtime};
 use crate::app::{App, DataDir};
 use crate::cli::Settings;
 use crate::clock::Clock;
-use crate::domain::error::Result;
+use crate::domain::error::{Error, Result};
 use crate::entropy::Entropy;
 use crate::signing::Purpose;
 
@@ -33,7 +33,7 @@ pub(super) fn rotate(settings: &Settings) -> Result<ExitCode> {
         None => runtime()?.block_on(async {
             let app = App::open(loaded, Clock::system(), Entropy::system()).await?;
             app.services.keys.ready(Purpose::License).await;
-            Ok(app.services.rotate_license_key_locally().await?.kid)
+            Ok::<_, Error>(app.services.rotate_license_key_locally().await?.kid)
         })?,
     };
     println!("Licences are signed with the key {kid} from now on.");

@@ -45,8 +45,8 @@ pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<Exi
         println!("Nothing was changed.");
         return Ok(ExitCode::FAILURE);
     }
-    let kept = store::backup::restore(file, &target).map_err(Error::internal)?;
-    println!("Restored {} (schema {}) to {}.", file.display(), report.schema, target.display());
+    let kept = store::restore(file, &target).map_err(Error::internal)?;
+    println!("Restored {} (schema {}) to {}.", file.display(), report.schema.unwrap_or_default(), target.display());
     if let Some(kept) = kept {
         println!("What was there before is kept as {}.", kept.display());
     }

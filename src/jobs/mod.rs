@@ -62,12 +62,12 @@ async fn run_one(services: &Services, job: &Job) -> Result<()> {
     let kind = job.work.kind();
     match perform(services, job).await {
         Ok(()) => {
-            services.metrics.jobs.done.inc();
+            services.metrics.job_done(kind);
             tracing::debug!(job_id = %job.job_id, kind, "job done");
             Ok(())
         }
         Err(error) => {
-            services.metrics.jobs.failed.inc();
+            services.metrics.job_failed(kind);
             let attempts = job.attempts + 1;
             let parked = attempts >= services.config.jobs.max_attempts;
             tracing::warn!(job_id = %job.job_id, kind, attempts, parked, %error, "a job failed");

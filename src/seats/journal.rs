@@ -55,7 +55,8 @@ impl Engine {
             Event::Released { .. } => None,
             Event::Acquired { session_id, .. } => {
                 let seat = &self.table.seats[self.table.session(*session_id)?];
-                let later = matches!(seat.log_place.unpack(), LogPlace::Written(known) if known > seq);
+                let later =
+                    matches!(seat.log_place.unpack(), LogPlace::Written(known) if known > seq);
                 (!later).then(|| seat.acquired(self.table.pools[seat.pool].license_id))
             }
         };

@@ -87,7 +87,12 @@ impl Engine {
     }
 
     /// Who holds the seat of this machine, if it holds one.
-    pub fn session_of(&self, now: Now, license_id: LicenseId, hardware_id: &str) -> Option<SessionId> {
+    pub fn session_of(
+        &self,
+        now: Now,
+        license_id: LicenseId,
+        hardware_id: &str,
+    ) -> Option<SessionId> {
         let slot = self.table.holder(self.table.pool(license_id)?, hardware_id)?;
         let seat = &self.table.seats[slot];
         (!seat.lapsed(self.mono_at(now))).then_some(seat.session_id)

@@ -268,14 +268,20 @@ impl Services {
             return Ok(false);
         }
         let input = RegisterInput {
-            email: email.to_string(),
+            email: email.as_str().to_owned(),
             password: password.expose().trim_end_matches(['\r', '\n']).to_owned(),
             full_name: "Administrator".to_owned(),
             company_name: None,
         };
+        self.make_operator(input).await?;
+        Ok(true)
+    }
+
+    /// Makes an operator on the word of whoever runs the program.
+    pub(super) async fn make_operator(&self, input: RegisterInput) -> Result<User> {
         let person = self.person(input).await?;
         let ctx = self.ctx(By::System);
-        self.commit(move |tx| add_account(&ctx, tx, person, true).map(|_| true)).await
+        self.commit(move |tx| add_account(&ctx, tx, person, true)).await
     }
 
     /// Checks who registers and hashes the password.

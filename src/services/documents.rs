@@ -8,7 +8,7 @@ use crate::domain::ids::LicenseId;
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::time::Timestamp;
 use crate::signing::document::{LICENSE_TYP, VALIDATION_TYP};
-use crate::signing::{LicenseClaims, LicenseFile, Purpose, jws};
+use crate::signing::{LicenseClaims, Purpose, document, jws};
 
 /// The longest nonce a client may send.
 const NONCE_MAX: usize = 128;
@@ -48,7 +48,7 @@ impl Services {
             .await
             .map_err(Error::internal)?
             .map_err(Error::internal)?;
-        self.metrics.signing.licenses.inc();
+        self.metrics.license_signed();
         self.signed.insert(cached, signed.clone());
         Ok(signed)
     }
@@ -56,7 +56,7 @@ impl Services {
     /// The licence as an armoured file for offline use.
     pub async fn license_file(&self, actor: &Actor, id: LicenseId) -> Result<String> {
         let license = self.license(actor, id)?;
-        Ok(LicenseFile::render(&self.signed_license(&license, None).await?))
+        Ok(document::armour(&self.signed_license(&license, None).await?))
     }
 
     /// Says whether a licence may be used. Never an error for a bad key: the answer says why.

@@ -35,13 +35,13 @@ impl Services {
             logs::put_mail(tx, &record)
         })
         .await?;
-        self.metrics.mails.sent.inc();
+        self.metrics.mail_sent();
         Ok(())
     }
 
     /// Notes in the e-mail log what an attempt met; called by the queue when a job failed.
     pub async fn note_mail_failure(&self, mail_id: MailId, error: String, parked: bool) -> Result<()> {
-        self.metrics.mails.failed.inc();
+        self.metrics.mail_failed();
         self.commit(move |tx| {
             let mut record = logs::mail(tx, mail_id)?;
             record.attempts += 1;
@@ -71,11 +71,14 @@ impl Services {
     }
 
     async fn hand_over(&self, record: &MailRecord, message: Message) -> Result<()> {
-        let mailer = Arc::clone(&self.transport);
+        let (transport, templates) = (Arc::clone(&self.transport), Arc::clone(&self.templates));
         let (mail_id, to) = (record.mail_id, record.to.clone());
         // The date is that of the cause, so that a second attempt makes the same message.
         let date = record.created_at;
-        tokio::task::spawn_blocking(move || mailer.send(mail_id, &to, &message, date).map_err(Error::internal))
+        tokio::task::spawn_blocking(move || {
+            let rendered = templates.render(&message).map_err(Error::internal)?;
+            transport.send(mail_id, &to, &rendered, &message.attachments(), date).map_err(Error::internal)
+        })
         .await
         .map_err(Error::internal)?
     }

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 mod ctx;
+pub mod demo;
 pub mod documents;
 mod housekeeping;
 mod keys;
@@ -38,7 +39,7 @@ use crate::domain::license::LicenseStatus;
 use crate::domain::time::Now;
 use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool};
-use crate::mail::Mailer;
+use crate::mail::{Renderer, Transport};
 use crate::signing::{KeyRing, MasterKey};
 use crate::store::{Store, WriteTx};
 use crate::telemetry::Metrics;
@@ -67,7 +68,8 @@ pub struct Services {
     pub(crate) hasher: HashPool,
     pub(crate) tokens: AccessTokens,
     pub(crate) throttles: Throttles,
-    pub(crate) transport: Arc<Mailer>,
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) templates: Arc<Renderer>,
     pub(crate) settings: Vec<SettingInfo>,
     pub(crate) backups: PathBuf,
     pub(crate) signed: Cache<SignedAs, String>,

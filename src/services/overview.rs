@@ -12,7 +12,7 @@ use crate::domain::subscription::SubscriptionStatus;
 use crate::domain::time::Timestamp;
 use crate::seats::Totals;
 use crate::signing::Purpose;
-use crate::store::{Health, Read, counts, jobs, logs};
+use crate::store::{counts, jobs, logs};
 
 /// Everything at a glance, without a walk over any table.
 pub struct Overview {
@@ -33,7 +33,7 @@ pub struct Overview {
     /// Messages by status.
     pub mails: Vec<(MailStatus, u64)>,
     /// Why writes are refused, when they are.
-    pub storage: Health,
+    pub storage_trouble: Option<String>,
     /// The licence signing key and since when, once it is made.
     pub signing_key: Option<(String, Timestamp)>,
     /// Seconds since the start.
@@ -70,7 +70,7 @@ impl Services {
                     .iter()
                     .map(|status| Ok((*status, count(logs::mail_count(*status))?)))
                     .collect::<Result<_>>()?,
-                storage: self.store.health(),
+                storage_trouble: self.storage_trouble(),
                 signing_key: self
                     .keys
                     .current(Purpose::License)

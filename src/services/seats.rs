@@ -546,7 +546,7 @@ fn clean_some(desk: &Desk, tx: &mut WriteTx) -> Result<(u64, Vec<SessionId>, Opt
         }
         tx.log_remove(seq)?;
     }
-    let seq = if bytes.is_empty() { None } else { Some(tx.log_append(&bytes)?) };
+    let seq = if bytes.is_empty() { None } else { Some(tx.log_append(bytes)?) };
     Ok((removed, relogged, seq))
 }
 

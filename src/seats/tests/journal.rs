@@ -167,5 +167,9 @@ fn cleaning_writes_anew_what_is_durable_though_nobody_told_the_engine() {
     let mut desk = Desk::new();
     let held = desk.granted(LICENSE, active(1, 1), "a");
     desk.engine.set_ticket(held, 9);
-    assert_eq!(desk.engine.relog(5, &desk.events), desk.events, "the record holds it, so it is durable");
+    assert_eq!(
+        desk.engine.relog(5, &desk.events),
+        desk.events,
+        "the record holds it, so it is durable"
+    );
 }

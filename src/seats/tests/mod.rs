@@ -55,6 +55,7 @@ impl Desk {
         self.sessions += 1;
         let session_id = session(self.sessions);
         self.events.clear();
+        let gate = Some(gate);
         let ask = Acquire { license_id, gate, hardware_id, session_id, metadata: None };
         self.engine.acquire(self.now, &ask, &mut self.events)
     }

@@ -121,13 +121,14 @@ impl Naive {
         }
     }
 
-    pub(super) fn learn(&mut self, license: LicenseId, told: &Terms) -> Terms {
+    pub(super) fn learn(&mut self, license: LicenseId, told: Option<&Terms>) -> Option<Terms> {
         self.touched[index(license)] = self.mono;
         let known = &mut self.known[index(license)];
-        if known.as_ref().is_none_or(|known| known.revision <= told.revision) {
-            *known = Some(told.clone());
+        let revision = |terms: &Option<Terms>| terms.as_ref().map(|terms| terms.revision);
+        if told.map(|told| told.revision) >= revision(known) {
+            *known = told.cloned();
         }
-        known.clone().expect("just learnt")
+        known.clone()
     }
 
     pub(super) fn live(&self, license: LicenseId) -> impl Iterator<Item = &Holder> {
@@ -140,11 +141,11 @@ impl Naive {
         &mut self,
         wall: Timestamp,
         ask: &Acquire<'_>,
-        told: &Terms,
+        told: Option<&Terms>,
         events: &mut Vec<Event>,
     ) -> Acquisition {
         let license = ask.license_id;
-        let terms = self.learn(license, told);
+        let Some(terms) = self.learn(license, told) else { return Acquisition::NeedsGate };
         self.lapse(license, events);
         let status = terms.status(wall);
         if !status.usable() {

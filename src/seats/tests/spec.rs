@@ -269,6 +269,30 @@ fn an_older_gate_never_replaces_a_newer_one() {
 }
 
 #[test]
+fn an_asker_without_a_gate_relies_on_what_the_engine_knows() {
+    let mut desk = Desk::new();
+    let session_id = session(1);
+    let ask =
+        Acquire { license_id: LICENSE, gate: None, hardware_id: "a", session_id, metadata: None };
+    let mut events = Vec::new();
+    assert_eq!(desk.engine.acquire(desk.now, &ask, &mut events), Acquisition::NeedsGate);
+    desk.engine.configure(desk.now, LICENSE, active(1, 1));
+    let outcome = desk.engine.acquire(desk.now, &ask, &mut events);
+    assert!(matches!(outcome, Acquisition::Granted(_)));
+}
+
+#[test]
+fn the_seat_of_a_machine_is_found_by_its_hardware_id() {
+    let mut desk = Desk::new();
+    let held = desk.granted(LICENSE, active(1, 1), "a");
+    assert_eq!(desk.engine.session_of(desk.now, LICENSE, "a"), Some(held));
+    assert_eq!(desk.engine.session_of(desk.now, LICENSE, "b"), None);
+    assert_eq!(desk.engine.session_of(desk.now, OTHER, "a"), None);
+    desk.pass(SEAT_TTL_MS);
+    assert_eq!(desk.engine.session_of(desk.now, LICENSE, "a"), None);
+}
+
+#[test]
 fn an_empty_pool_remembers_its_gate_for_a_while_and_is_then_forgotten() {
     let mut desk = Desk::new();
     desk.engine.configure(desk.now, LICENSE, active(5, 0));
@@ -386,8 +410,13 @@ fn metadata_is_kept_and_an_empty_one_is_none() {
     ];
     for (number, (hardware_id, metadata)) in asks.into_iter().enumerate() {
         let session_id = session(number as u128);
-        let ask =
-            Acquire { license_id: LICENSE, gate: active(1, 9), hardware_id, session_id, metadata };
+        let ask = Acquire {
+            license_id: LICENSE,
+            gate: Some(active(1, 9)),
+            hardware_id,
+            session_id,
+            metadata,
+        };
         desk.engine.acquire(desk.now, &ask, &mut desk.events);
         let view = desk.engine.session(desk.now, session_id).expect("granted");
         assert_eq!(

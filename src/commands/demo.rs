@@ -1,0 +1,72 @@
+//! `coditect serve --demo`: sample data and seats that come and go.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::config::Loaded;
+use crate::domain::error::Result;
+use crate::services::Services;
+use crate::services::demo::DemoAccess;
+use crate::services::seats::AcquireInput;
+
+/// Machines that come and go.
+const MACHINES: u32 = 24;
+/// The mean time between two comings or goings.
+const PACE: Duration = Duration::from_millis(1_500);
+
+/// Demo data lives in a directory of its own, unless one was named.
+pub(super) fn settings(loaded: &mut Loaded, data_was_named: bool) {
+    if !data_was_named {
+        loaded.config.data = PathBuf::from("./coditect-demo");
+    }
+}
+
+/// Makes the sample data where it is missing, sets the seats in motion, and says what to try.
+pub(super) async fn start(app: &App) -> Result<()> {
+    let access = app.services.prepare_demo().await?;
+    explain(app, &access);
+    tokio::spawn(live(Arc::clone(&app.services), access.license_key));
+    Ok(())
+}
+
+fn explain(app: &App, access: &DemoAccess) {
+    let url = app.services.public_url();
+    println!("\nDemo data, with seats that come and go. Try:\n");
+    println!("  1. Take a seat:");
+    println!("     curl -s {url}/api/v1/licenses/acquire -H 'Content-Type: application/json' \\");
+    println!("       -d '{{\"license_key\":\"{}\",\"hardware_id\":\"my-laptop\"}}'\n", access.license_key);
+    println!("  2. Sign in to the admin page, {url}/admin");
+    println!("     {}  password: {}  (made anew at each start)\n", access.email, access.password);
+    println!("  3. Click through the API, {url}/docs\n");
+}
+
+/// Machines take seats, keep them for a while, and give them back, through the same
+/// operations that real ones use.
+async fn live(services: Arc<Services>, license_key: String) {
+    let mut held = std::collections::HashMap::new();
+    loop {
+        let machine = services.entropy.below(MACHINES);
+        match held.remove(&machine) {
+            Some(session_id) => {
+                let _ = services.release(session_id).await;
+            }
+            None => {
+                let ask = AcquireInput {
+                    license_key: license_key.clone(),
+                    hardware_id: format!("workstation-{machine:02}"),
+                    metadata: [("app".to_owned(), "Sample CAD 4.2".to_owned())].into(),
+                    wait_seconds: 0,
+                };
+                // A full licence is part of the picture: the page shows the denial.
+                if let Ok(seat) = services.acquire(ask).await {
+                    held.insert(machine, seat.session_id);
+                }
+            }
+        }
+        held.retain(|_, session_id| services.heartbeat(*session_id).is_ok());
+        let pause = PACE.as_millis() as u32 / 2 + services.entropy.below(PACE.as_millis() as u32);
+        tokio::time::sleep(Duration::from_millis(pause.into())).await;
+    }
+}

@@ -1,0 +1,125 @@
+//! Sample data, made by the same operations as real data.
+
+use super::accounts::RegisterInput;
+use super::licenses::IssueInput;
+use super::plans::PlanInput;
+use super::{Actor, Caller, Services};
+use crate::domain::audit::By;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{LoginId, PlanId};
+use crate::domain::page::PageRequest;
+use crate::domain::plan::Feature;
+use crate::domain::user::{Email, User};
+use crate::identity::tokens;
+use crate::store::users;
+
+/// The demo's operator.
+const OPERATOR: &str = "operator@demo.example";
+/// The demo's customer.
+const CUSTOMER: &str = "ada@customer.example";
+
+/// How to get into the demo.
+pub struct DemoAccess {
+    /// The operator's address.
+    pub email: String,
+    /// The operator's password, made anew at each start.
+    pub password: String,
+    /// A licence with seats that come and go.
+    pub license_key: String,
+}
+
+impl Services {
+    /// Makes the sample data where it is missing; the operator gets a fresh password either way.
+    pub async fn prepare_demo(&self) -> Result<DemoAccess> {
+        let password = tokens::secret(&self.entropy, "demo-");
+        let user = self.demo_operator(password.clone()).await?;
+        let actor = self.demo_actor(&user);
+        let license_key = match self.all_licenses(&actor, &PageRequest::first())?.items.pop() {
+            Some(license) => license.license_key,
+            None => self.demo_records(&actor).await?,
+        };
+        Ok(DemoAccess { email: OPERATOR.to_owned(), password, license_key })
+    }
+
+    async fn demo_operator(&self, password: String) -> Result<User> {
+        let email = Email::parse(OPERATOR)?;
+        let known = self.store.read(|tx| users::by_email(tx, &email))?;
+        let Some(user) = known else {
+            self.make_operator(demo_person(OPERATOR, "Olga Operator", password)).await?;
+            let made = self.store.read(|tx| users::by_email(tx, &email))?;
+            return made.ok_or_else(|| Error::internal("the demo operator was not made"));
+        };
+        let password_hash = self.hasher.hash(password).await?;
+        self.commit(move |tx| {
+            let mut user = users::get(tx, user.user_id)?;
+            user.password_hash = password_hash;
+            users::update(tx, &user)?;
+            Ok(user)
+        })
+        .await
+    }
+
+    async fn demo_records(&self, actor: &Actor) -> Result<String> {
+        let mut team = None;
+        for (name, seats, price, days) in [("Solo", 1, 1_900, 14), ("Team", 12, 14_900, 14), ("Studio", 60, 59_900, 30)] {
+            let plan = self.create_plan(actor, demo_plan(name, seats, price, days)).await?;
+            team = if name == "Team" { Some(plan.plan_id) } else { team };
+        }
+        let customer = demo_person(CUSTOMER, "Ada Customer", tokens::secret(&self.entropy, "demo-"));
+        match self.register(&actor.caller, customer).await {
+            Err(error) if error.code != Code::EmailTaken => return Err(error),
+            _ => {}
+        }
+        let plan_id: Option<PlanId> = team;
+        let input = IssueInput {
+            org_id: None,
+            email: Some(CUSTOMER.to_owned()),
+            plan_id,
+            max_concurrent_seats: None,
+            max_activations: None,
+            expiry_date: None,
+            features: None,
+        };
+        Ok(self.issue_license(actor, input).await?.license_key)
+    }
+
+    fn demo_actor(&self, user: &User) -> Actor {
+        let ctx = self.ctx(By::System);
+        let caller = Caller {
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            user_agent: "demo".to_owned(),
+            request_id: "demo".to_owned(),
+        };
+        Actor {
+            user_id: user.user_id,
+            login_id: LoginId(ctx.record_id()),
+            org_id: user.personal_org,
+            operator: true,
+            caller,
+        }
+    }
+}
+
+fn demo_person(email: &str, full_name: &str, password: String) -> RegisterInput {
+    RegisterInput {
+        email: email.to_owned(),
+        password,
+        full_name: full_name.to_owned(),
+        company_name: Some("Sample Company".to_owned()),
+    }
+}
+
+fn demo_plan(name: &str, seats: u32, monthly_price_cents: i64, trial_duration_days: u32) -> PlanInput {
+    PlanInput {
+        plan_name: name.to_owned(),
+        description: format!("{seats} concurrent seats, updates and support."),
+        max_concurrent_seats: seats,
+        max_activations: None,
+        monthly_price_cents,
+        yearly_price_cents: Some(monthly_price_cents * 10),
+        currency: "EUR".to_owned(),
+        trial_duration_days,
+        features: [("export".to_owned(), Feature::Flag(true)), ("projects".to_owned(), Feature::Limit(i64::from(seats) * 5))].into(),
+        public: true,
+    }
+}
