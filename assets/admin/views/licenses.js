@@ -42,5 +42,5 @@ function NoLicenses() {
     <ol><li><a href="/docs#create_plan">Create a plan</a> on the API page: <code>POST /api/v1/admin/plans</code></li>
       <li><a href="/docs#issue_license">Issue a licence</a> from it: <code>POST /api/v1/admin/licenses</code>. Or let a
         customer register and take the plan's trial.</li></ol>
-    <p>To look around among sample data instead, start a second server: <code>coditect serve --demo --data coditect-demo --listen 127.0.0.1:8751</code></p></div>`;
+    <p>To look around among sample data instead, start a second server: <code>coditect serve --demo --listen 127.0.0.1:8751</code></p></div>`;
 }
