@@ -29,8 +29,8 @@ fn open(options: Options) -> Bench {
 }
 
 /// A store with so many rows of about 270 bytes.
-fn filled(rows: u64) -> Bench {
-    let bench = open(Options::default());
+fn filled(rows: u64, quick_repair: bool) -> Bench {
+    let bench = open(Options { quick_repair, ..Options::default() });
     for start in (0..rows).step_by(10_000) {
         let fill = bench.store.write_blocking(move |tx| {
             let row = "x".repeat(260);
@@ -83,9 +83,9 @@ fn waiting_writers(bencher: Bencher<'_, '_>, quick_repair: bool) {
 }
 
 /// The rows are 0, then a million: the log's cost must not grow with them.
-#[divan::bench(args = [0, 1_000_000], sample_count = 20, sample_size = 1)]
-fn waiting_appenders(bencher: Bencher<'_, '_>, rows: u64) {
-    let bench = filled(rows);
+#[divan::bench(args = [(0_u64, true), (0, false), (1_000_000, true), (1_000_000, false)], sample_count = 20, sample_size = 1)]
+fn waiting_appenders(bencher: Bencher<'_, '_>, (rows, quick_repair): (u64, bool)) {
+    let bench = filled(rows, quick_repair);
     bencher.counter(ItemsCount::new(WAITERS * EACH)).bench_local(|| {
         in_company(|_| {
             let store = bench.store.clone();
@@ -129,7 +129,7 @@ fn in_company<F: Future<Output = ()> + Send + 'static>(work: impl Fn(u64) -> F) 
 
 #[divan::bench(args = [1_000, 100_000, 1_000_000])]
 fn point_read(bencher: Bencher<'_, '_>, rows: u64) {
-    let bench = filled(rows);
+    let bench = filled(rows, true);
     let mut key = 0;
     bencher.counter(ItemsCount::new(1_u64)).bench_local(|| {
         key = (key + 7_919) % rows;
@@ -139,7 +139,7 @@ fn point_read(bencher: Bencher<'_, '_>, rows: u64) {
 
 #[divan::bench(args = [1_000, 100_000, 1_000_000])]
 fn page_of_fifty(bencher: Bencher<'_, '_>, rows: u64) {
-    let bench = filled(rows);
+    let bench = filled(rows, true);
     let mut key = 0;
     bencher.bench_local(|| {
         key = (key + 7_919) % rows;
@@ -150,7 +150,7 @@ fn page_of_fifty(bencher: Bencher<'_, '_>, rows: u64) {
 
 #[divan::bench(args = [1_000_000], sample_count = 1, sample_size = 1)]
 fn backup(bencher: Bencher<'_, '_>, rows: u64) {
-    let bench = filled(rows);
+    let bench = filled(rows, true);
     let copy = bench.store.path().with_extension("copy");
     bencher.bench_local(|| bench.store.backup(&copy, |_| {}).expect("the disk works"));
 }

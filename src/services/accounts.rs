@@ -12,7 +12,7 @@ use crate::domain::plan::check_text;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::domain::user::{Email, Link, LinkPurpose, User};
 use crate::identity::tokens;
-use crate::store::{Read, WriteTx, jobs, orgs, users};
+use crate::store::{WriteTx, jobs, orgs, users};
 
 /// Who registers.
 pub struct RegisterInput {

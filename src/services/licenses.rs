@@ -12,7 +12,6 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{Features, Plan, check_features, check_seats, check_text};
 use crate::domain::subscription::Subscription;
 use crate::domain::time::Timestamp;
-use crate::mail::Message;
 use crate::signing::license_key;
 use crate::store::{self, Read, WriteTx, jobs, licenses, users};
 
@@ -274,7 +273,7 @@ pub(super) fn insert(ctx: &Ctx, tx: &mut WriteTx, new: NewLicense) -> Result<Lic
         license.follow(subscription, ctx.config.license.grace_days);
     }
     license.noted_status = license.status_at(ctx.now);
-    licenses::put(tx, &license)?;
+    licenses::insert(tx, &license, &license_key::index_form(&license.license_key))?;
     plan_next_change(ctx, tx, &license)?;
     ctx.audit(
         tx,
@@ -294,7 +293,7 @@ fn fresh_key(ctx: &Ctx, tx: &WriteTx) -> Result<String> {
     let template = license_key::Template::parse(&ctx.config.license.key_template).map_err(Error::internal)?;
     for _ in 0..16 {
         let key = template.generate(&ctx.entropy, ctx.now.year());
-        if licenses::by_key(tx, &key)?.is_none() {
+        if licenses::by_key(tx, &license_key::index_form(&key))?.is_none() {
             return Ok(key);
         }
     }
@@ -319,7 +318,7 @@ fn settle(ctx: &Ctx, tx: &mut WriteTx, license: &mut License) -> Result<()> {
     license.noted_status = status;
     license.revision += 1;
     license.updated_at = ctx.now;
-    licenses::put(tx, license)?;
+    licenses::update(tx, license)?;
     if before == status {
         return Ok(());
     }

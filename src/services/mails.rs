@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{Actor, Services};
-use crate::domain::audit::By;
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::MailId;
 use crate::domain::job::Job;

@@ -7,7 +7,7 @@ use crate::domain::ids::{LoginId, UserId};
 use crate::domain::time::DAY_MS;
 use crate::domain::user::{Email, Login, User};
 use crate::identity::tokens::{self, AccessClaims};
-use crate::store::{Read, WriteTx, users};
+use crate::store::{WriteTx, users};
 
 /// The most sign-ins an account has at once; the oldest makes room.
 const LOGINS_MAX: usize = 50;

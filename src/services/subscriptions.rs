@@ -10,8 +10,7 @@ use crate::domain::license::License;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
 use crate::domain::plan::{MONEY_MAX, Plan, check_currency, check_text};
-use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStatus};
-use crate::domain::user::User;
+use crate::domain::subscription::{Interval, Subscription, SubscriptionStatus};
 use crate::store::{self, Read, WriteTx, jobs, plans, subscriptions, users};
 
 /// A payment as an operator records it.

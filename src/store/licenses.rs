@@ -49,8 +49,8 @@ impl<T: Read> Org<'_, T> {
 }
 
 /// The licence that a key opens, wherever it belongs: the key is the credential.
-pub fn by_key(tx: &impl Read, license_key: &str) -> Result<Option<License>> {
-    match tx.get(&LICENSES_BY_KEY, &license_key.to_owned())? {
+pub fn by_key(tx: &impl Read, key_form: &str) -> Result<Option<License>> {
+    match tx.get(&LICENSES_BY_KEY, &key_form.to_owned())? {
         Some(key) => tx.get(&LICENSES, &key),
         None => Ok(None),
     }
@@ -66,17 +66,22 @@ pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<License>> {
     super::through_index(tx, &LICENSE_ORGS, request, |id, org_id| tx.get(&LICENSES, &(org_id, id)))
 }
 
-/// Adds or writes a licence.
-pub fn put(tx: &mut WriteTx, license: &License) -> Result<()> {
+/// Adds a licence. `key_form` is the form of its key that a typed one is brought into.
+pub fn insert(tx: &mut WriteTx, license: &License, key_form: &str) -> Result<()> {
+    let key = (license.org_id, license.license_id);
+    tx.put(&LICENSE_ORGS, &license.license_id, &license.org_id)?;
+    tx.put(&LICENSES_BY_KEY, &key_form.to_owned(), &key)?;
+    if let Some(subscription_id) = license.subscription_id {
+        tx.put(&LICENSES_BY_SUBSCRIPTION, &subscription_id, &license.license_id)?;
+    }
+    update(tx, license)
+}
+
+/// Writes a licence that was added before. Its key must not have changed.
+pub fn update(tx: &mut WriteTx, license: &License) -> Result<()> {
     let key = (license.org_id, license.license_id);
     if let Some(old) = tx.get(&LICENSES, &key)? {
         super::counts::add(tx, &format!("licenses.{}", old.noted_status.as_str()), -1)?;
-    } else {
-        tx.put(&LICENSE_ORGS, &license.license_id, &license.org_id)?;
-        tx.put(&LICENSES_BY_KEY, &license.license_key, &key)?;
-        if let Some(subscription_id) = license.subscription_id {
-            tx.put(&LICENSES_BY_SUBSCRIPTION, &subscription_id, &license.license_id)?;
-        }
     }
     super::counts::add(tx, &format!("licenses.{}", license.noted_status.as_str()), 1)?;
     tx.put(&LICENSES, &key, license)

@@ -67,7 +67,7 @@ tables! {
     LICENSES = "licenses": (OrgId, LicenseId) => License;
     /// Whose licence it is.
     LICENSE_ORGS = "license_orgs": LicenseId => OrgId;
-    /// The licence of a key.
+    /// The licence of a key, in the form a typed one is brought into.
     LICENSES_BY_KEY = "licenses_by_key": String => (OrgId, LicenseId);
     /// The licence a subscription pays for.
     LICENSES_BY_SUBSCRIPTION = "licenses_by_subscription": SubscriptionId => LicenseId;
