@@ -20,7 +20,7 @@ use crate::identity::{AccessTokens, HashPool, HashPoolConfig};
 use crate::mail::{Renderer, Transport};
 use crate::services::seats::Desk;
 use crate::services::{Services, Throttles};
-use crate::signing::{KeyRecord, KeyRing, MasterKey};
+use crate::signing::{KeyRecord, KeyRing, MasterKey, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
 use crate::telemetry::Metrics;
 use crate::{api, jobs, web};
@@ -172,6 +172,7 @@ fn build(loaded: Loaded, data: &DataDir, address: SocketAddr, clock: Clock, entr
     let config = Arc::new(loaded.config);
     let now = clock.now();
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), now.wall, api::operation_ids()));
+    check_template(&config)?;
     let observer = observer(&metrics);
     let options = Options { observer: Some(observer), ..Options::default() };
     let store = Store::open(&data.database(), options).map_err(Error::internal)?;
@@ -180,7 +181,7 @@ fn build(loaded: Loaded, data: &DataDir, address: SocketAddr, clock: Clock, entr
     let keys = KeyRing::load(records, &master).map_err(Error::internal)?;
     let public_url: Arc<str> = config.public_url(address).into();
     let issuer: Arc<str> = config.issuer(address).into();
-    let desk = Desk::restore(&store, now)?;
+    let desk = Arc::new(Desk::restore(&store, now)?);
     let tokens = AccessTokens::new(keys.clone(), &issuer, config.auth.access_token_s);
     let templates = Renderer::new(config.mail.product_name.clone(), public_url.to_string());
     Ok(Services {
@@ -209,8 +210,19 @@ fn build(loaded: Loaded, data: &DataDir, address: SocketAddr, clock: Clock, entr
     })
 }
 
+/// Finds a template that cannot be used at the start, and not at the first licence.
+fn check_template(config: &Config) -> Result<()> {
+    let template = Template::parse(&config.license.key_template)
+        .map_err(|why| Error::internal(format!("license.key_template: {why}")))?;
+    let bits = template.entropy_bits();
+    if bits < 64 {
+        tracing::warn!(bits, "licence keys of this license.key_template can be guessed with patience; more X make it hopeless");
+    }
+    Ok(())
+}
+
 fn stored_keys(store: &Store) -> Result<Vec<KeyRecord>> {
-    let rows = store.read(|tx| logs::keys(tx))?;
+    let rows = store.read(logs::keys)?;
     rows.into_iter().map(|row| serde_json::from_value(row).map_err(Error::internal)).collect()
 }
 
@@ -244,9 +256,7 @@ fn observer(metrics: &Arc<Metrics>) -> store::Observer {
 fn register_samples(services: &Arc<Services>) {
     let sample = |name, help, read: fn(&Services) -> i64| {
         let services = Arc::downgrade(services);
-        services.upgrade().map(|s| {
-            s.metrics.sample(name, help, move || services.upgrade().map_or(0, |services| read(&services)))
-        });
+        if let Some(s) = services.upgrade() { s.metrics.sample(name, help, move || services.upgrade().map_or(0, |services| read(&services))); }
     };
     sample("passwords_waiting", "Passwords that wait to be hashed", |s| s.hasher.waiting() as i64);
     sample("store_file_bytes", "Size of the database file", |s| s.store.stats().file_bytes as i64);

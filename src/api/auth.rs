@@ -53,7 +53,7 @@ fn caller(request: &Request) -> Caller {
 /// The client's address. `X-Forwarded-For` is believed from a trusted proxy alone, and then
 /// read from its end: what stands further left was written by the client.
 fn address(request: &Request) -> IpAddr {
-    let peer = request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let peer = request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), std::net::SocketAddr::ip);
     let Some(services) = request.data::<Arc<Services>>() else { return peer };
     let proxies = &services.config.server.trusted_proxies;
     if !proxies.contains(peer) {

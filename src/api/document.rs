@@ -1,4 +1,4 @@
-//! The OpenAPI document: what poem-openapi says of the operations, made exact.
+//! The `OpenAPI` document: what poem-openapi says of the operations, made exact.
 //!
 //! Three things the code does are not in the generated text: fields that may be left
 //! out may be null, unknown fields are refused, and wrong methods are told the right ones.

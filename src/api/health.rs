@@ -100,7 +100,7 @@ impl Watch {
         }))
     }
 
-    /// Metrics in the OpenMetrics text format
+    /// Metrics in the `OpenMetrics` text format
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
     async fn metrics(&self) -> Answer<PlainText<String>> {
         Ok(PlainText(self.services.render_metrics()?))

@@ -2,7 +2,7 @@
 //!
 //! poem-openapi's own payload goes through a tree of values and tells of a wrong type
 //! without naming the field. This one names it, refuses duplicates and unknown
-//! fields, and costs less; the OpenAPI document is the same.
+//! fields, and costs less; the `OpenAPI` document is the same.
 
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::error::ContentTypeError;

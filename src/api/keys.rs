@@ -30,7 +30,7 @@ pub struct PublicKey {
     created_at: Time,
     /// Since when it signs nothing more; it stays published.
     retired_at: Option<Time>,
-    /// SubjectPublicKeyInfo.
+    /// `SubjectPublicKeyInfo`.
     public_key_pem: String,
 }
 

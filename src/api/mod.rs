@@ -92,7 +92,7 @@ pub fn server(services: &Arc<Services>, pages: Route) -> impl Endpoint<Output = 
     Observe::new(answering, services, document).data(Arc::clone(services)).map_to_response()
 }
 
-/// The OpenAPI document as it is served.
+/// The `OpenAPI` document as it is served.
 pub fn openapi_json(services: &Arc<Services>) -> String {
     document::Document::new(&api(services).spec()).text().to_owned()
 }

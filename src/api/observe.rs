@@ -15,6 +15,8 @@ use super::problem::Problem;
 use crate::domain::error::{self, Code};
 use crate::services::Services;
 
+/// Longer paths are cut in the log.
+const PATH_LOGGED_MAX: usize = 80;
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
@@ -119,14 +121,16 @@ fn secure(headers: &mut poem::http::HeaderMap) {
 }
 
 /// One line a request. Seat calls and reads come by the thousand: they are logged at `debug`.
+/// An operation is named rather than its path, which may carry the secret id of a session.
 fn log(id: &str, method: &Method, path: &str, operation: &str, status: u16, took: Duration) {
     let micros = took.as_micros() as u64;
+    let what = if operation.is_empty() { path.get(..PATH_LOGGED_MAX).unwrap_or(path) } else { operation };
     let frequent = *method == Method::GET
         || matches!(operation, "heartbeat" | "heartbeat_put" | "acquire" | "release" | "release_delete" | "validate");
     match status {
-        500.. => tracing::warn!(request_id = id, %method, path, status, micros, "answered"),
-        _ if frequent => tracing::debug!(request_id = id, %method, path, status, micros, "answered"),
-        _ => tracing::info!(request_id = id, %method, path, status, micros, "answered"),
+        500.. => tracing::warn!(request_id = id, %method, what, status, micros, "answered"),
+        _ if frequent => tracing::debug!(request_id = id, %method, what, status, micros, "answered"),
+        _ => tracing::info!(request_id = id, %method, what, status, micros, "answered"),
     }
 }
 

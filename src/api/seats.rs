@@ -92,7 +92,7 @@ pub struct Validity {
     license: Option<License>,
     /// Whether the machine is activated, where one was given.
     activated: Option<bool>,
-    /// The answer as a compact JWS (EdDSA), where a nonce was given.
+    /// The answer as a compact JWS (`EdDSA`), where a nonce was given.
     signed: Option<String>,
 }
 

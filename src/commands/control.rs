@@ -22,7 +22,7 @@ use crate::services::Services;
 /// The longest line either side reads.
 const LINE_MAX: u64 = 64 * 1024;
 /// How long a backup of a large database may take.
-const ANSWER_TIME: Duration = Duration::from_secs(3_600);
+const ANSWER_TIME: Duration = Duration::from_hours(1);
 
 /// What can be asked of a running server.
 #[derive(Debug, Serialize, Deserialize)]

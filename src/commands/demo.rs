@@ -48,21 +48,18 @@ async fn live(services: Arc<Services>, license_key: String) {
     let mut held = std::collections::HashMap::new();
     loop {
         let machine = services.entropy.below(MACHINES);
-        match held.remove(&machine) {
-            Some(session_id) => {
-                let _ = services.release(session_id).await;
-            }
-            None => {
-                let ask = AcquireInput {
-                    license_key: license_key.clone(),
-                    hardware_id: format!("workstation-{machine:02}"),
-                    metadata: [("app".to_owned(), "Sample CAD 4.2".to_owned())].into(),
-                    wait_seconds: 0,
-                };
-                // A full licence is part of the picture: the page shows the denial.
-                if let Ok(seat) = services.acquire(ask).await {
-                    held.insert(machine, seat.session_id);
-                }
+        if let Some(session_id) = held.remove(&machine) {
+            let _ = services.release(session_id).await;
+        } else {
+            let ask = AcquireInput {
+                license_key: license_key.clone(),
+                hardware_id: format!("workstation-{machine:02}"),
+                metadata: [("app".to_owned(), "Sample CAD 4.2".to_owned())].into(),
+                wait_seconds: 0,
+            };
+            // A full licence is part of the picture: the page shows the denial.
+            if let Ok(seat) = services.acquire(ask).await {
+                held.insert(machine, seat.session_id);
             }
         }
         held.retain(|_, session_id| services.heartbeat(*session_id).is_ok());

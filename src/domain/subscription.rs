@@ -2,10 +2,10 @@
 //!
 //! | from | event | to |
 //! | --- | --- | --- |
-//! | trialing | trial over | past_due, grace begins |
-//! | active | period over | past_due, grace begins |
-//! | past_due | grace over | unpaid |
-//! | trialing, active, past_due, unpaid | paid | active |
+//! | trialing | trial over | `past_due`, grace begins |
+//! | active | period over | `past_due`, grace begins |
+//! | `past_due` | grace over | unpaid |
+//! | trialing, active, `past_due`, unpaid | paid | active |
 //! | trialing, active | over, and cancellation was asked for | canceled |
 //! | any live one | canceled at once | canceled |
 //!
@@ -97,7 +97,7 @@ pub struct Subscription {
     pub current_period_start: Timestamp,
     /// End of the paid or trial period.
     pub current_period_end: Timestamp,
-    /// End of grace, while past_due or once unpaid. Counted from the first failure.
+    /// End of grace, while `past_due` or once unpaid. Counted from the first failure.
     pub grace_ends_at: Option<Timestamp>,
     /// Whether it ends with the current period.
     pub cancel_at_period_end: bool,

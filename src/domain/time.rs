@@ -24,7 +24,7 @@ impl Timestamp {
     /// 9999-12-31T23:59:59Z: the `exp` of a document that does not end.
     pub const NEVER: Self = Self(253_402_300_799_000);
 
-    /// Whole seconds since the epoch, rounded down (a JWT NumericDate).
+    /// Whole seconds since the epoch, rounded down (a JWT `NumericDate`).
     pub fn unix_seconds(self) -> i64 {
         self.0.div_euclid(SECOND_MS)
     }

@@ -63,7 +63,7 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     /// Wakes the worker: a transaction may have planned a job.
     pub work: Notify,
-    pub(crate) desk: Desk,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) hasher: HashPool,
     pub(crate) tokens: AccessTokens,

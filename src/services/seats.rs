@@ -27,7 +27,7 @@ const LOG_SLACK_EVENTS: u64 = 20_000;
 /// Old records cleaned in one transaction.
 const CLEANED_AT_ONCE: usize = 64;
 /// Seats a sweep looks at while it holds the lock.
-const SWEPT_AT_ONCE: usize = 2_000;
+const SWEPT_AT_ONCE: usize = 500;
 
 /// The engine and what stands between it and the log.
 pub struct Desk {
@@ -181,38 +181,48 @@ impl Drop for InLine<'_> {
     }
 }
 
-/// Events on their way to disk. Dropped before they arrived - the commit failed, or the asker
-/// went away - a grant among them is taken back, and the releases are carried to the next record.
-struct OnTheWay<'d> {
-    desk: &'d Desk,
+/// Events on their way to disk. When their commit fails, a grant among them is taken back, and
+/// the releases are carried to the next record. When only the asker goes away, they arrive all
+/// the same: another request of the same machine may have been told of the seat meanwhile.
+struct OnTheWay {
+    desk: Arc<Desk>,
     events: Vec<Event>,
     ticket: Option<Ticket>,
 }
 
-impl OnTheWay<'_> {
+impl OnTheWay {
     async fn arrive(mut self) -> Result<()> {
-        let Some(ticket) = self.ticket.take() else { return Ok(()) };
-        let seq = ticket.wait().await?;
+        let Some(ticket) = self.ticket.clone() else { return Ok(()) };
+        let outcome = ticket.wait().await;
         let events = std::mem::take(&mut self.events);
         let mut inner = self.desk.inner.lock();
-        for event in &events {
-            if let Event::Acquired { session_id, .. } = event {
-                inner.engine.set_log_seq(*session_id, seq);
+        match outcome {
+            Ok(seq) => {
+                for event in &events {
+                    if let Event::Acquired { session_id, .. } = event {
+                        inner.engine.set_log_seq(*session_id, seq);
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => {
+                inner.take_back(events);
+                Err(error)
             }
         }
-        Ok(())
     }
 }
 
-impl Drop for OnTheWay<'_> {
+impl Drop for OnTheWay {
     fn drop(&mut self) {
-        if self.events.is_empty() {
-            return;
-        }
+        let Some(ticket) = self.ticket.take().filter(|_| !self.events.is_empty()) else { return };
         let events = std::mem::take(&mut self.events);
-        let mut inner = self.desk.inner.lock();
-        let inner = &mut *inner;
-        inner.take_back(events);
+        let rest = Self { desk: Arc::clone(&self.desk), events, ticket: Some(ticket) };
+        match tokio::runtime::Handle::try_current() {
+            // Who comes to drop this again has let `arrive` be cut off: the runtime is ending.
+            Ok(runtime) => drop(runtime.spawn(rest.arrive())),
+            Err(_) => std::mem::forget(rest),
+        }
     }
 }
 
@@ -316,10 +326,7 @@ impl Services {
     }
 
     async fn try_acquire(&self, license_id: LicenseId, input: &AcquireInput) -> Result<Attempt> {
-        let metadata = match input.metadata.is_empty() {
-            true => None,
-            false => Some(serde_json::to_string(&input.metadata).map_err(Error::internal)?),
-        };
+        let metadata = if input.metadata.is_empty() { None } else { Some(serde_json::to_string(&input.metadata).map_err(Error::internal)?) };
         let session_id = SessionId(self.entropy.secret_id());
         let mut gate = None;
         loop {
@@ -336,7 +343,7 @@ impl Services {
                 let mut events = Vec::new();
                 let outcome = inner.engine.acquire(now, &ask, &mut events);
                 let (events, ticket) = inner.enqueue(&self.store, events)?;
-                (now, outcome, OnTheWay { desk: &self.desk, events, ticket })
+                (now, outcome, OnTheWay { desk: Arc::clone(&self.desk), events, ticket })
             };
             let (grant, fresh) = match outcome {
                 Acquisition::NeedsGate => {
@@ -424,7 +431,7 @@ impl Services {
             let mut events = Vec::new();
             let outcome = command(&mut inner.engine, self.clock.now(), &mut events);
             let (events, ticket) = inner.enqueue(&self.store, events)?;
-            (outcome, OnTheWay { desk: &self.desk, events, ticket })
+            (outcome, OnTheWay { desk: Arc::clone(&self.desk), events, ticket })
         };
         on_the_way.arrive().await?;
         match outcome {

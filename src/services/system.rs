@@ -50,7 +50,7 @@ impl Services {
         self.desk.used(self.clock.now(), id)
     }
 
-    /// Everything measured, in the OpenMetrics text format.
+    /// Everything measured, in the `OpenMetrics` text format.
     pub fn render_metrics(&self) -> Result<String> {
         let glance = self.glance()?;
         let seats = &self.metrics.seats;

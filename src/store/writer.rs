@@ -81,7 +81,7 @@ pub(super) struct Writer {
 }
 
 /// A place in the order of appends: redeemed when the append is on disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ticket {
     /// Counts appends since the start; also orders them.
     pub number: u64,
@@ -304,7 +304,7 @@ impl Worker {
         } else {
             engine.commit(txn, touched)?;
         }
-        *commit = began.elapsed() - *run;
+        *commit = began.elapsed().checked_sub(*run).unwrap();
         self.next_seq = next_seq;
         Ok(landed)
     }
