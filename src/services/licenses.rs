@@ -209,7 +209,7 @@ impl Services {
 
     /// Binds a machine to the licence its application presents the key of.
     pub async fn activate(&self, input: ActivateInput) -> Result<Activated> {
-        let key = self.recognise_key(&input.license_key)?;
+        let key = Self::recognise_key(&input.license_key)?;
         check_machine(&input)?;
         let ctx = self.ctx(By::Anonymous);
         self.commit(move |tx| {
@@ -225,12 +225,12 @@ impl Services {
     /// # Errors
     /// `LicenseNotFound`, whose detail tells a typing slip from an unknown key.
     pub fn license_by_key(&self, text: &str) -> Result<License> {
-        let key = self.recognise_key(text)?;
+        let key = Self::recognise_key(text)?;
         self.store.read(|tx| licenses::by_key(tx, &key))?.ok_or_else(unknown_key)
     }
 
     /// The key in its stored form.
-    pub(super) fn recognise_key(&self, text: &str) -> Result<String> {
+    pub(super) fn recognise_key(text: &str) -> Result<String> {
         license_key::normalise(text).map_err(|slip| Error::new(Code::LicenseNotFound, slip.to_string()))
     }
 }

@@ -247,7 +247,9 @@ impl Inner {
         let mut batch = std::mem::take(&mut self.carried);
         batch.extend(events);
         let mut bytes = Vec::with_capacity(batch.len() * 96);
-        batch.iter().for_each(|event| event.encode(&mut bytes));
+        for event in &batch {
+            event.encode(&mut bytes);
+        }
         match store.append_log(bytes) {
             Ok(ticket) => {
                 self.logged += batch.len() as u64;
@@ -464,7 +466,9 @@ impl Services {
         self.configure_gate(license);
         let room = license.max_concurrent_seats.min(WAITING_MAX as u32);
         if let Some((people, line)) = self.desk.lines.lock().by_license.get(&license.license_id) {
-            (0..room.min(*people as u32)).for_each(|_| line.notify_one());
+            for _ in 0..room.min(*people as u32) {
+                line.notify_one();
+            }
         }
     }
 
@@ -489,7 +493,9 @@ impl Services {
                 }
                 (more, freed)
             };
-            freed.into_iter().for_each(|id| self.desk.call_next(id));
+            for id in freed {
+                self.desk.call_next(id);
+            }
             if !more {
                 return;
             }
@@ -516,13 +522,15 @@ impl Services {
             let mut inner = self.desk.inner.lock();
             inner.logged = (inner.logged + relogged.len() as u64).saturating_sub(removed);
             if let Some(seq) = seq {
-                relogged.iter().for_each(|session_id| inner.engine.set_log_seq(*session_id, seq));
+                for session_id in &relogged {
+                    inner.engine.set_log_seq(*session_id, seq);
+                }
             }
         }
     }
 
     fn license_id_of(&self, text: &str) -> Result<LicenseId> {
-        let key = self.recognise_key(text)?;
+        let key = Self::recognise_key(text)?;
         // What a key opens never changes, so this look-up cannot be stale.
         if let Some(license_id) = self.licenses_by_key.get(&key) {
             return Ok(license_id);

@@ -23,15 +23,15 @@ impl Throttles {
     }
 
     pub(super) fn check_address(&self, address: IpAddr) -> Result<()> {
-        refuse(self.by_address.check(&address_key(address)), "this address")
+        refuse(&self.by_address.check(&address_key(address)), "this address")
     }
 
     pub(super) fn check_account(&self, account: &str) -> Result<()> {
-        refuse(self.by_account.check(account), "this account")
+        refuse(&self.by_account.check(account), "this account")
     }
 }
 
-fn refuse<T>(answer: Result<T, crate::identity::RetryAfterSeconds>, whose: &str) -> Result<()> {
+fn refuse<T>(answer: &Result<T, crate::identity::RetryAfterSeconds>, whose: &str) -> Result<()> {
     match answer {
         Ok(_) => Ok(()),
         Err(wait) => Err(Error::new(Code::RateLimited, format!("Too many attempts for {whose}; wait, then try again."))
