@@ -78,7 +78,7 @@ impl Disk for FileDisk {
     fn probe(&self, directory: &Path) -> io::Result<()> {
         let path = directory.join("coditect.probe");
         let written = private().create(true).truncate(true).open(&path).and_then(|mut file| {
-            file.write_all(&[0x5a; PROBE_BYTES]).and_then(|()| file.sync_all())
+            file.write_all(&vec![0x5a; PROBE_BYTES]).and_then(|()| file.sync_all())
         });
         let removed = self.remove(&path);
         written.and(removed)

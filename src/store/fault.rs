@@ -302,9 +302,9 @@ impl StorageBackend for FaultFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         if len > self.content.lock().len() as u64 {
-            self.disk.grow()?
+            self.disk.grow()?;
         } else {
-            self.disk.change()?
+            self.disk.change()?;
         }
         self.disk.note(Event::SetLen { file: self.number, len });
         self.content.lock().resize(len as usize, 0);

@@ -304,7 +304,7 @@ impl Worker {
         } else {
             engine.commit(txn, touched)?;
         }
-        *commit = began.elapsed() - *run;
+        *commit = began.elapsed().saturating_sub(*run);
         self.next_seq = next_seq;
         Ok(landed)
     }
