@@ -59,8 +59,7 @@ async fn workload(disk: &FaultDisk) -> Acknowledged {
     let store = open(disk);
     let mut append = 0_u8;
     for round in 0..56_u64 {
-        let changes: Vec<u64> =
-            (0..=round % 5).map(|n| acknowledged.changes_asked + n).collect();
+        let changes: Vec<u64> = (0..=round % 5).map(|n| acknowledged.changes_asked + n).collect();
         acknowledged.changes_asked += changes.len() as u64;
         let mut running = tokio::task::JoinSet::new();
         for number in changes {
