@@ -59,8 +59,7 @@ async fn workload(disk: &FaultDisk) -> Acknowledged {
     let store = open(disk);
     let mut append = 0_u8;
     for round in 0..56_u64 {
-        let changes: Vec<u64> =
-            (0..1 + round % 5).map(|n| acknowledged.changes_asked + n).collect();
+        let changes: Vec<u64> = (0..=round % 5).map(|n| acknowledged.changes_asked + n).collect();
         acknowledged.changes_asked += changes.len() as u64;
         let mut running = tokio::task::JoinSet::new();
         for number in changes {
@@ -99,9 +98,9 @@ async fn workload(disk: &FaultDisk) -> Acknowledged {
 /// Opens the image and holds it against what was acknowledged before the cut.
 fn examine(image: &FaultDisk, cut: usize, acknowledged: &Acknowledged) {
     let store = open(image);
-    let (left, right): (BTreeMap<u64, Vec<u64>>, Vec<((u64, String), u64)>) = store
+    let (left, right) = store
         .read(|tx| {
-            let left = tx.scan(&LEFT, &Scan::all())?.into_iter().collect();
+            let left: BTreeMap<_, _> = tx.scan(&LEFT, &Scan::all())?.into_iter().collect();
             Ok((left, tx.scan(&RIGHT, &Scan::all())?))
         })
         .expect("every image can be read");
@@ -115,11 +114,11 @@ fn examine(image: &FaultDisk, cut: usize, acknowledged: &Acknowledged) {
     assert_eq!(right.len(), 2 * left.len(), "half a change");
     for number in 0..acknowledged.changes_asked {
         let remover = number + 9;
-        let removed = remover > 10 && remover % 7 == 0 && left.contains_key(&remover);
+        let gone = remover > 10 && remover % 7 == 0 && left.contains_key(&remover);
         let must =
             acknowledged.changes.contains_key(&number) && acknowledged.changes[&number] <= cut;
-        assert!(!(removed && left.contains_key(&number)), "half of {remover}");
-        assert!(!must || removed || left.contains_key(&number), "{number} is lost at {cut}");
+        assert!(!(gone && left.contains_key(&number)), "half of {remover}");
+        assert!(!must || gone || left.contains_key(&number), "{number} is lost at {cut}");
     }
     let log: Vec<u8> = store
         .read_log(0, usize::MAX)

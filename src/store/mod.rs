@@ -211,7 +211,6 @@ impl Store {
 
     /// Writes what waits, ends the writer and closes the file; blocks. Other handles to
     /// this store answer `ShuttingDown` from then on.
-    #[expect(clippy::needless_pass_by_value, reason = "nothing can be done with it afterwards")]
     pub fn close(self) -> Result<()> {
         self.0.writer.stop();
         self.0.engine.close()

@@ -138,12 +138,12 @@ fn visit_raw(
     scan: &Scan,
     visit: &mut Visit<'_>,
 ) -> Result<()> {
-    let Some(span) = scan.span() else { return Ok(()) };
+    let Some(range) = scan.span() else { return Ok(()) };
     let mut left = scan.most_rows();
     if left == 0 {
         return Ok(());
     }
-    source.raw_scan(table, span, &mut |key, row| {
+    source.raw_scan(table, range, &mut |key, row| {
         left -= 1;
         let flow = visit(key, row)?;
         Ok(if left == 0 { ControlFlow::Break(()) } else { flow })
