@@ -242,21 +242,21 @@ impl History {
     }
 
     fn commit(&mut self) {
-        self.commit_with(Vec::new(), false);
+        self.commit_with(&[], false);
     }
 
     /// One record takes everything that waits, and what is written anew. Sometimes the commit
     /// fails, and of those that are reported as failed some have reached the disk.
-    fn commit_with(&mut self, anew: Vec<Event>, oldest_goes: bool) {
+    fn commit_with(&mut self, anew: &[Event], oldest_goes: bool) {
         let queued = std::mem::take(&mut self.queue);
         let failed = self.dice.chance(25);
         if !failed || self.dice.chance(40) {
-            self.write(queued.iter().chain(&anew));
+            self.write(queued.iter().chain(anew));
             if oldest_goes {
                 self.log.remove(0);
             }
         }
-        if failed { self.give_up(queued) } else { self.note_written(queued.iter().chain(&anew)) }
+        if failed { self.give_up(queued) } else { self.note_written(queued.iter().chain(anew)) }
     }
 
     fn write<'a>(&mut self, events: impl Iterator<Item = &'a Event>) {
@@ -322,7 +322,7 @@ impl History {
             Event::Released { .. } => None,
         };
         assert_eq!(anew, old.iter().filter_map(lives_here).collect::<Vec<_>>());
-        self.commit_with(anew, true);
+        self.commit_with(&anew, true);
     }
 
     /// What is in memory is lost; a new engine replays the log.
