@@ -40,9 +40,8 @@ const INPUT_CHARS_MAX: usize = 128;
 
 /// The shape of new licence keys, such as `CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX`.
 ///
-/// Groups are joined by dashes. A group of `X` alone is random, the last `X` of all being the check
-/// symbol; `YYYY` (or `{year}`) is the year of issue; any other group of capital letters and digits
-/// stands as it is.
+/// Each `X` is a random symbol, the last of them the check symbol; `{year}` is the year of issue in
+/// four digits; capital letters, digits and single dashes between groups stand as they are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Template {
     text: String,
@@ -91,36 +90,38 @@ impl Template {
             return complain(format!("is longer than {INPUT_CHARS_MAX} characters"));
         }
         let mut parts = Vec::new();
-        for group in text.split('-') {
+        // One character stands for the year while the text is read; in a text that has a dollar
+        // sign of its own, that is refused as any other odd character is.
+        let dollar_is_year = !text.contains('$');
+        for group in text.replacen("{year}", "$", 1).split('-') {
+            if group.is_empty() {
+                return complain(
+                    "has an empty group: dashes stand between groups, one at a time".to_owned(),
+                );
+            }
+            if group == "YYYY" {
+                return complain("contains YYYY: write {year} where the year belongs".to_owned());
+            }
             if !parts.is_empty() {
                 parts.push(Part::Dash);
             }
-            match group {
-                "" => {
-                    return complain(
-                        "has an empty group: dashes stand between groups, one at a time".to_owned(),
-                    );
-                }
-                "YYYY" | "{year}" => parts.push(Part::Year),
-                group if group.bytes().all(|byte| byte == b'X') => {
-                    parts.extend(group.chars().map(|_| Part::Random));
-                }
-                group => {
-                    let odd =
-                        group.chars().find(|c| !c.is_ascii_uppercase() && !c.is_ascii_digit());
-                    if let Some(odd) = odd {
+            for character in group.chars() {
+                parts.push(match character {
+                    'X' => Part::Random,
+                    'A'..='Z' | '0'..='9' => Part::Literal(character),
+                    '$' if dollar_is_year => Part::Year,
+                    odd => {
                         return complain(format!(
-                            "contains {odd:?}: use capital letters and digits, groups of X for random symbols and YYYY for the year"
+                            "contains {odd:?}: use capital letters, digits, X for a random symbol and {{year}} once"
                         ));
                     }
-                    parts.extend(group.chars().map(Part::Literal));
-                }
+                });
             }
         }
         let marked = parts.iter().filter(|part| **part == Part::Random).count();
         if marked <= RANDOM_SYMBOLS_MIN {
             return complain(format!(
-                "has {marked} X in groups of X alone: at least {} are needed, the last of which is the check symbol",
+                "has {marked} X: at least {} are needed, the last of which is the check symbol",
                 RANDOM_SYMBOLS_MIN + 1
             ));
         }
@@ -330,7 +331,7 @@ mod tests {
 
     use super::*;
 
-    const YEARLY: &str = "CODITECT-YYYY-XXXX-XXXX";
+    const YEARLY: &str = "CODITECT-{year}-XXXX-XXXX";
 
     fn yearly() -> Template {
         Template::parse(YEARLY).unwrap()
@@ -471,7 +472,7 @@ mod tests {
 
     #[test]
     fn keys_of_any_older_template_stay_readable() {
-        for template in [YEARLY, "ACME-XXXXX-XXXXX-XXXXX", "LUXUS-XXXXXXXX"] {
+        for template in [YEARLY, "ACME-XXXXX-XXXXX-XXXXX", "V{year}-XXXXXXXX"] {
             let shown = Template::parse(template).unwrap().generate(&Entropy::seeded(9), 2024);
             assert!(normalise(&shown).is_ok(), "{shown}");
         }
@@ -490,10 +491,14 @@ mod tests {
         for (text, reason) in [
             ("", "empty group"),
             ("CODITECT-XXXX-XXX", "at least 8"),
-            ("AXXXX-XXXX", "has 4 X"),
+            ("AXXX-XXXX", "has 7 X"),
             ("coditect-XXXX-XXXX", "capital letters"),
             ("CODITECT_XXXX_XXXX", "'_'"),
             ("{month}-XXXX-XXXX", "'{'"),
+            ("{year}-{year}-XXXX-XXXX", "once"),
+            ("$-XXXX-XXXX", "'$'"),
+            ("${year}-XXXX-XXXX", "'$'"),
+            ("CODITECT-YYYY-XXXX-XXXX", "{year}"),
             ("-XXXX-XXXX", "empty group"),
             ("XXXX--XXXX", "empty group"),
             ("XXXX-XXXX-", "empty group"),
