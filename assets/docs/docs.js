@@ -82,11 +82,16 @@ function Browser({ spec }) {
       ${!tags.length && html`<p class="soft none" role="status">Nothing matches “${query}”.</p>`}
       ${tags.map((tag) => html`<section key=${tag.name}><h2>${tag.name}</h2><ul>${tag.operations.map((each) => html`
         <li key=${each.id}><a href=${`#${each.id}`} aria-current=${each === here ? "page" : undefined} class=${each.deprecated ? "deprecated" : ""}>
-          <span class=${`verb ${each.method.toLowerCase()}`}>${each.method}</span><span>${each.path.replace(/^\/api\/v1/, "")}</span></a></li>`)}</ul></section>`)}
+          <span class=${`verb ${each.method.toLowerCase()}`}>${each.method}</span><span><${Path} path=${each.path.replace(/^\/api\/v1/, "")} /></span></a></li>`)}</ul></section>`)}
     </nav>
     <main id="main" tabindex="-1" ref=${main}>${here
       ? html`<a class="back" href="#">All operations</a><${OperationPage} key=${here.id} spec=${spec} operation=${here} />`
       : html`<${Introduction} spec=${spec} unknown=${hash.value} />`}</main></div>`;
+}
+
+/** A path that breaks at its slashes. @param {{ path: string }} props */
+function Path({ path }) {
+  return path.split("/").slice(1).map((part) => html`/${part}<wbr />`);
 }
 
 /** @param {{ spec: Spec, unknown: string }} props */

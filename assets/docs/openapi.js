@@ -17,6 +17,17 @@
  * @property {string[][]} security what is asked for: any one of these lists, each in full; empty: nothing
  */
 
+// What stands in an example for a text whose schema gives none, by the name of the member.
+/** @type {Record<string, string>} */
+const TYPICAL = {
+  currency: "EUR",
+  email: "ada@example.com",
+  full_name: "Ada Lovelace",
+  hardware_id: "my-laptop",
+  license_key: "CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX",
+  plan_name: "Team",
+};
+
 const METHODS = ["get", "post", "put", "patch", "delete", "head", "options"];
 /** How deep examples and tables follow a schema before they stop. */
 export const DEPTH_MAX = 6;
@@ -111,6 +122,14 @@ export class Spec {
       }), own);
   }
 
+  /** What a security scheme asks for, in words. @param {string} name */
+  credential(name) {
+    const scheme = this.resolve(this.document.components?.securitySchemes?.[name]);
+    if (scheme.type === "http") return `a ${scheme.scheme} token`;
+    if (scheme.type === "apiKey") return `${scheme.name} in the ${scheme.in}`;
+    return name;
+  }
+
   /** The type of a schema in a few words. @param {Schema} schema @returns {string} */
   typeOf(schema, depth = 0) {
     const flat = this.merged(schema);
@@ -143,7 +162,10 @@ export class Spec {
       if (depth > DEPTH_MAX) return {};
       return Object.fromEntries(Object.entries(flat.properties ?? {})
         .filter(([name]) => whole || flat.required?.includes(name))
-        .map(([name, each]) => [name, this.example(each, whole, depth + 1)]));
+        .map(([name, each]) => {
+          const value = this.example(each, whole, depth + 1);
+          return [name, value === "string" ? TYPICAL[name] ?? value : value];
+        }));
     }
     return scalar(type, flat);
   }

@@ -18,7 +18,7 @@ export function OperationPage({ spec, operation }) {
       ${" "}<button type="button" class="plain" onClick=${goTry}>Try it</button></p>
     ${operation.deprecated && html`<div class="note warn"><p>Deprecated: it works, and new code should not use it.</p></div>`}
     <${Markdown} text=${description} />
-    <p class="soft"><${Credentials} security=${operation.security} /></p>
+    <p class="soft"><${Credentials} spec=${spec} security=${operation.security} /></p>
     ${parameters.length > 0 && html`<section><h2>Parameters</h2><${Parameters} spec=${spec} parameters=${parameters} /></section>`}
     ${body && html`<section><h2>Request</h2><p class="soft"><code>${body.type}</code>${body.required ? "" : ", may be left out"}</p>
       <${SchemaView} spec=${spec} schema=${body.schema} />
@@ -34,10 +34,10 @@ function goTry() {
   /** @type {HTMLElement | null | undefined} */ (section?.querySelector("input, select, textarea, button"))?.focus({ preventScroll: true });
 }
 
-/** @param {{ security: string[][] }} props */
-function Credentials({ security }) {
+/** @param {{ spec: Spec, security: string[][] }} props */
+function Credentials({ spec, security }) {
   if (!security.length) return "Needs no credential.";
-  const ways = security.map((all) => (all.length ? all.join(" and ") : "none"));
+  const ways = security.map((all) => (all.length ? all.map((name) => spec.credential(name)).join(" and ") : "none"));
   return html`Credential: ${[...new Set(ways)].join(", or ")}.`;
 }
 
@@ -87,10 +87,11 @@ function SchemaView({ spec, schema, path = [] }) {
       <p class="soft">${n ? "or" : "either"} ${spec.typeOf(each)}</p><${SchemaView} spec=${spec} schema=${each} path=${here} /></li>`)}</ul>`;
   }
   if (flat.type === "array") return html`<p class="soft">A list; each item:</p><${SchemaView} spec=${spec} schema=${flat.items ?? {}} path=${here} />`;
-  const members = Object.entries(flat.properties ?? {});
+  const must = (/** @type {string} */ name) => (flat.required ?? []).includes(name);
+  const members = Object.entries(flat.properties ?? {}).sort(([a], [b]) => Number(must(b)) - Number(must(a)));
   if (!members.length) return html`<p class="soft">${spec.typeOf(flat)}${flat.description ? `: ${flat.description}` : ""}</p>`;
   return html`<ul class="members">${members.map(([name, each]) => html`<li key=${name}>
-    <${Member} spec=${spec} name=${name} schema=${each} required=${(flat.required ?? []).includes(name)} path=${here} /></li>`)}</ul>`;
+    <${Member} spec=${spec} name=${name} schema=${each} required=${must(name)} path=${here} /></li>`)}</ul>`;
 }
 
 /** @param {{ spec: Spec, name: string, schema: any, required: boolean, where?: string, description?: string, path: string[] }} props */

@@ -120,7 +120,7 @@ function Tables({ overview, sessions, licenses }) {
 
 /** @param {OverviewAnswer} props */
 function Health({ storage, signing_key, version, uptime_s }) {
-  const key = signing_key.kid ? html` <code>${signing_key.kid}</code>, made <${Ago} at=${signing_key.created_at} now=${serverNow()} />` : null;
+  const key = signing_key.kid ? html` <code title=${signing_key.kid}>${signing_key.kid.slice(0, 12)}…</code>, made <${Ago} at=${signing_key.created_at} now=${serverNow()} />` : null;
   return html`<footer class="health"><ul>
     <li>Storage <${Tag} tone=${storage.status === "writable" ? "good" : "bad"}>${storage.status.replace("_", " ")}<//></li>
     <li>Signing key <${Tag} tone=${signing_key.status === "ready" ? "good" : "warn"}>${signing_key.status}<//>${key}</li>

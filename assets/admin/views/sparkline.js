@@ -20,15 +20,15 @@ export function remember(at, n) {
 export function Sparkline() {
   if (seen.length < 2) return html`<p class="soft spark">The line of the last minutes begins here.</p>`;
   const first = seen[0], last = seen[seen.length - 1];
-  const top = Math.max(...seen.map((point) => point.n), 1);
+  const top = Math.max(...seen.map((point) => point.n));
   const low = Math.min(...seen.map((point) => point.n));
   const span = Math.max(last.at - first.at, 1);
   const points = seen.map(({ at, n }) => {
     const x = ((at - first.at) / span) * WIDTH;
-    const y = HEIGHT - 2 - (n / top) * (HEIGHT - 6);
+    const y = HEIGHT - 2 - (n / Math.max(top, 1)) * (HEIGHT - 6);
     return `${x.toFixed(1)},${y.toFixed(1)}`;
   });
-  const label = `Seats held over the last ${seconds(span / 1000)}: between ${count(low)} and ${count(top === 1 && !last.n && !low ? 0 : top)}, now ${count(last.n)}`;
+  const label = `Seats held over the last ${seconds(span / 1000)}: between ${count(low)} and ${count(top)}, now ${count(last.n)}`;
   return html`<figure class="spark">
     <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${label}>
       <polygon class="area" points=${`0,${HEIGHT} ${points.join(" ")} ${WIDTH},${HEIGHT}`} />
