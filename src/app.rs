@@ -23,6 +23,7 @@ use crate::services::{Services, Throttles};
 use crate::signing::{KeyRecord, KeyRing, MasterKey, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
 use crate::telemetry::Metrics;
+use crate::listen::Bounded;
 use crate::{api, jobs, web};
 
 /// How long requests that run may take to end at shutdown.
@@ -31,8 +32,6 @@ const DRAIN: Duration = Duration::from_secs(8);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often the seat log is looked at for cleaning.
 const CLEAN_EVERY: Duration = Duration::from_secs(2);
-/// Connections without a request are closed after this time.
-const IDLE_CONNECTION: Duration = Duration::from_secs(75);
 
 /// Where things are in the data directory.
 #[derive(Clone, Debug)]
@@ -136,9 +135,9 @@ impl App {
         tasks.spawn(tend_seats(Arc::clone(&self.services), stopped.clone()));
         tasks.spawn(crate::commands::control::serve(Arc::clone(&self.services), self.data.clone(), stopped));
         let endpoint = api::server(&self.services, web::routes(&Config::reference_markdown()));
-        let served = poem::Server::new_with_acceptor(self.acceptor)
+        let connections_max = self.services.config.server.max_connections;
+        let served = poem::Server::new_with_acceptor(Bounded::new(self.acceptor, connections_max))
             .name("coditect")
-            .idle_timeout(IDLE_CONNECTION)
             .run_with_graceful_shutdown(endpoint, stop, Some(DRAIN))
             .await;
         stopping.send_replace(true);

@@ -59,3 +59,4 @@ pub mod app;
 pub mod cli;
 pub mod client;
 pub mod commands;
+mod listen;

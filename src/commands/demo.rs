@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::config::Loaded;
+use crate::config::{Loaded, Source};
 use crate::domain::error::Result;
 use crate::services::Services;
 use crate::services::demo::DemoAccess;
@@ -17,8 +17,8 @@ const MACHINES: u32 = 24;
 const PACE: Duration = Duration::from_millis(1_500);
 
 /// Demo data lives in a directory of its own, unless one was named.
-pub(super) fn settings(loaded: &mut Loaded, data_was_named: bool) {
-    if !data_was_named {
+pub(super) fn settings(loaded: &mut Loaded) {
+    if matches!(loaded.provenance.get("data"), None | Some(Source::Default)) {
         loaded.config.data = PathBuf::from("./coditect-demo");
     }
 }

@@ -14,7 +14,7 @@ use crate::telemetry::init_logs;
 pub(super) fn run(args: &Serve) -> Result<ExitCode> {
     let mut loaded = load(args.flags())?;
     if args.demo {
-        demo::settings(&mut loaded, args.settings.data.is_some());
+        demo::settings(&mut loaded);
     }
     init_logs(loaded.config.log.format, &loaded.config.log.level).map_err(Error::internal)?;
     for warning in &loaded.warnings {
