@@ -99,6 +99,10 @@ impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalJson
 
 /// Reads a body; an error names the field and what it must be.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // serde reads a struct from an array of its fields as well; the document promises objects alone.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Error::invalid("body", "must be an object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -191,5 +195,42 @@ impl<T: Type> ApiResponse for CreatedOrFound<T> {
 
     fn register(registry: &mut Registry) {
         T::register(registry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: Option<String>,
+    }
+
+    fn fields(body: &str) -> Vec<String> {
+        let error = parse::<Body>(body.as_bytes()).unwrap_err();
+        error.fields.into_iter().map(|field| field.field).collect()
+    }
+
+    #[test]
+    fn an_object_is_read_and_what_may_be_left_out_may_be_null() {
+        assert_eq!(parse::<Body>(b"{}").unwrap(), Body { name: None });
+        assert_eq!(parse::<Body>(b" {\"name\":null} ").unwrap(), Body { name: None });
+    }
+
+    #[test]
+    fn an_array_of_fields_is_no_object() {
+        assert_eq!(fields("[null]"), ["body"]);
+        assert_eq!(fields(" \n[]"), ["body"]);
+    }
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        assert_eq!(fields(r#"{"name":7}"#), ["name"]);
+        assert_eq!(fields(r#"{"nmae":"x"}"#), ["nmae"]);
+        assert_eq!(fields("7"), ["body"]);
     }
 }

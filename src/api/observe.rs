@@ -173,8 +173,9 @@ fn translate(error: Error) -> Response {
 
 /// The framework's words without its type names.
 fn plain(reason: &str) -> String {
-    match reason.split_once("\": ") {
-        Some((_, rest)) if reason.starts_with("failed to parse") => rest.to_owned(),
-        _ => reason.to_owned(),
-    }
+    let reason = match reason.split_once("\": ") {
+        Some((_, rest)) if reason.starts_with("failed to parse") => rest,
+        _ => reason,
+    };
+    reason.split(" (occurred while parsing").next().unwrap_or_default().to_owned()
 }

@@ -1,12 +1,15 @@
 //! The catalogue.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
-use poem_openapi::types::Any;
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{Object, OpenApi};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::auth::{Person, path_id};
@@ -14,7 +17,7 @@ use super::json::{Created, Json};
 use super::wire::{Time, list, page_request};
 use super::{Answer, Tag};
 use crate::domain::ids::PlanId;
-use crate::domain::plan::{self, Feature};
+use crate::domain::plan::{self, FEATURE_LIMIT_MAX, FEATURE_TEXT_MAX, Feature};
 use crate::services::Services;
 use crate::services::plans::PlanInput;
 
@@ -24,8 +27,55 @@ pub struct Plans {
     pub services: Arc<Services>,
 }
 
-/// Features on the wire: names with flags, whole numbers or texts.
-pub type Features = BTreeMap<String, Any<Feature>>;
+/// Features on the wire.
+pub type Features = BTreeMap<String, FeatureValue>;
+
+/// A feature's value on the wire: a flag, a whole number or a text.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FeatureValue(Feature);
+
+impl Type for FeatureValue {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "feature".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        let number = MetaSchema {
+            minimum: Some(-(FEATURE_LIMIT_MAX as f64)),
+            maximum: Some(FEATURE_LIMIT_MAX as f64),
+            ..MetaSchema::new_with_format("integer", "int64")
+        };
+        let text = MetaSchema { max_length: Some(FEATURE_TEXT_MAX), ..MetaSchema::new("string") };
+        let one_of = [MetaSchema::new("boolean"), number, text];
+        let one_of = one_of.into_iter().map(|schema| MetaSchemaRef::Inline(Box::new(schema))).collect();
+        MetaSchemaRef::Inline(Box::new(MetaSchema { one_of, ..MetaSchema::ANY }))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromJSON for FeatureValue {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        serde_json::from_value(value.unwrap_or_default()).map_err(ParseError::custom)
+    }
+}
+
+impl ToJSON for FeatureValue {
+    fn to_json(&self) -> Option<Value> {
+        serde_json::to_value(self).ok()
+    }
+}
 
 /// A plan.
 #[derive(Object, Serialize)]
@@ -80,7 +130,7 @@ impl From<plan::Plan> for Plan {
 
 /// Features for the wire.
 pub fn features(features: plan::Features) -> Features {
-    features.into_iter().map(|(name, value)| (name, Any(value))).collect()
+    features.into_iter().map(|(name, value)| (name, FeatureValue(value))).collect()
 }
 
 /// Features from the wire.

@@ -40,7 +40,7 @@ pub struct Activate {
     /// The credential.
     #[oai(validator(max_length = 128))]
     license_key: String,
-    /// What the application knows the machine by; 1 to 256 bytes.
+    /// What the application knows the machine by; 1 to 256 characters.
     #[oai(validator(min_length = 1, max_length = 256))]
     hardware_id: String,
     /// For people.
@@ -49,7 +49,7 @@ pub struct Activate {
     /// For people.
     #[oai(validator(max_length = 128))]
     platform: Option<String>,
-    /// The application's own notes: at most 16, names of 1 to 64 and values of at most 256 bytes.
+    /// The application's own notes: at most 16, names of 1 to 64 and values of at most 256 characters.
     #[oai(validator(max_properties = 16))]
     metadata: Option<BTreeMap<String, String>>,
 }
@@ -70,8 +70,7 @@ pub struct Activated {
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub struct Validate {
-    /// The credential.
-    #[oai(validator(max_length = 128))]
+    /// The credential. Whatever is given here is answered, never refused.
     license_key: String,
     /// Whether this machine is activated is told as well.
     #[oai(validator(min_length = 1, max_length = 256))]
@@ -104,10 +103,10 @@ pub struct Acquire {
     /// The credential.
     #[oai(validator(max_length = 128))]
     license_key: String,
-    /// What the application knows the machine by; 1 to 256 bytes.
+    /// What the application knows the machine by; 1 to 256 characters.
     #[oai(validator(min_length = 1, max_length = 256))]
     hardware_id: String,
-    /// The application's own notes: at most 16, names of 1 to 64 and values of at most 256 bytes.
+    /// The application's own notes: at most 16, names of 1 to 64 and values of at most 256 characters.
     #[oai(validator(max_properties = 16))]
     metadata: Option<BTreeMap<String, String>>,
     /// How long to wait in line when every seat is held; left out: not at all.

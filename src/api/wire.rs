@@ -114,13 +114,16 @@ pub fn page_request(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequ
     PageRequest::new(limit, after)
 }
 
+/// The longest cursor that is read, in characters.
+pub const CURSOR_MAX: usize = 1_024;
+
 /// The bytes of a cursor.
 ///
 /// # Errors
 /// `InvalidCursor`.
 pub fn decode_cursor(cursor: &str) -> Result<Vec<u8>> {
     let bad = || Error::new(Code::InvalidCursor, "Give `cursor` as `next_cursor` of the page before, unchanged.");
-    if cursor.len() > 1_024 {
+    if cursor.len() > CURSOR_MAX {
         return Err(bad());
     }
     URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())

@@ -13,7 +13,7 @@ pub type Features = BTreeMap<String, Feature>;
 
 /// The value of one feature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be true, false, a whole number or a text")]
 pub enum Feature {
     /// A flag.
     Flag(bool),
@@ -25,6 +25,11 @@ pub enum Feature {
 
 /// The most features a plan or licence may carry.
 pub const FEATURES_MAX: usize = 64;
+/// The longest text a feature may have, in characters.
+pub const FEATURE_TEXT_MAX: usize = 256;
+/// The largest number a feature may have, either side of zero: beyond it, programs that keep
+/// numbers as IEEE doubles would read another one (RFC 8259, section 6).
+pub const FEATURE_LIMIT_MAX: i64 = (1 << 53) - 1;
 /// The most seats a licence may have.
 pub const SEATS_MAX: u32 = 1_000_000;
 
@@ -122,16 +127,20 @@ pub fn check_seats(field: &str, seats: u32) -> Result<()> {
 pub fn check_features(features: &Features) -> Result<()> {
     let sound = features.len() <= FEATURES_MAX
         && features.iter().all(|(name, value)| {
-            (1..=64).contains(&name.len())
+            (1..=64).contains(&name.chars().count())
                 && match value {
-                    Feature::Text(text) => text.len() <= 256,
-                    Feature::Flag(_) | Feature::Limit(_) => true,
+                    Feature::Text(text) => text.chars().count() <= FEATURE_TEXT_MAX,
+                    Feature::Limit(number) => (-FEATURE_LIMIT_MAX..=FEATURE_LIMIT_MAX).contains(number),
+                    Feature::Flag(_) => true,
                 }
         });
     if sound {
         Ok(())
     } else {
-        Err(Error::invalid("features", "at most 64 features, names of 1-64 bytes, text values of at most 256 bytes"))
+        Err(Error::invalid(
+            "features",
+            "at most 64 features, names of 1 to 64 characters, texts of at most 256, numbers within 2^53",
+        ))
     }
 }
 

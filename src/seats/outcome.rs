@@ -14,7 +14,7 @@ pub struct Acquire<'a> {
     /// What the asker knows of the licence, used unless the engine knows something newer. None
     /// trusts that the engine knows it: [`Acquisition::NeedsGate`] says when it does not.
     pub gate: Option<Gate>,
-    /// Which machine. At most 256 bytes; the caller has checked.
+    /// Which machine. At most 256 characters; the caller has checked.
     pub hardware_id: &'a str,
     /// The id of the session, should one begin: fresh and random, for it is a bearer secret.
     pub session_id: SessionId,

@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::signing::document::{LICENSE_TYP, VALIDATION_TYP};
 use crate::signing::{LicenseClaims, Purpose, document, jws};
 
-/// The longest nonce a client may send.
+/// The longest nonce a client may send, in characters.
 const NONCE_MAX: usize = 128;
 
 /// What a validation answers.
@@ -69,8 +69,8 @@ impl Services {
         if let Some(hardware_id) = hardware_id {
             super::licenses::check_hardware_id(hardware_id)?;
         }
-        if nonce.is_some_and(|nonce| nonce.is_empty() || nonce.len() > NONCE_MAX) {
-            return Err(Error::invalid("nonce", "must be 1 to 128 bytes long"));
+        if nonce.is_some_and(|nonce| nonce.is_empty() || nonce.chars().count() > NONCE_MAX) {
+            return Err(Error::invalid("nonce", "must be 1 to 128 characters long"));
         }
         let now = self.clock.now().wall;
         let license = match self.license_by_key(license_key) {

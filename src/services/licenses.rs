@@ -67,7 +67,7 @@ pub struct IssueInput {
 pub struct ActivateInput {
     /// The credential.
     pub license_key: String,
-    /// What the application knows the machine by; 1 to 256 bytes.
+    /// What the application knows the machine by; 1 to 256 characters.
     pub hardware_id: String,
     /// For people.
     pub machine_name: Option<String>,
@@ -400,8 +400,8 @@ fn recipient(tx: &impl Read, org_id: Option<OrgId>, email: Option<&str>) -> Resu
 
 /// Checks what an application says of its machine.
 pub(super) fn check_hardware_id(hardware_id: &str) -> Result<()> {
-    if !(1..=256).contains(&hardware_id.len()) {
-        return Err(Error::invalid("hardware_id", "must be 1 to 256 bytes long"));
+    if !(1..=256).contains(&hardware_id.chars().count()) {
+        return Err(Error::invalid("hardware_id", "must be 1 to 256 characters long"));
     }
     if hardware_id.chars().any(char::is_control) {
         return Err(Error::invalid("hardware_id", "must not contain control characters"));
@@ -412,11 +412,11 @@ pub(super) fn check_hardware_id(hardware_id: &str) -> Result<()> {
 /// At most 16 short notes.
 pub(super) fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<()> {
     let sound = metadata.len() <= 16
-        && metadata.iter().all(|(name, value)| (1..=64).contains(&name.len()) && value.len() <= 256);
+        && metadata.iter().all(|(name, value)| (1..=64).contains(&name.chars().count()) && value.chars().count() <= 256);
     if sound {
         Ok(())
     } else {
-        Err(Error::invalid("metadata", "at most 16 entries, names of 1-64 bytes, values of at most 256 bytes"))
+        Err(Error::invalid("metadata", "at most 16 entries, names of 1 to 64 characters, values of at most 256"))
     }
 }
 

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Everything that has to hold, in one command, from a clean clone:
+#
+#     tests/all.sh              all steps
+#     tests/all.sh lint doc     these steps alone
+#
+# Each step prints one line with its outcome and its time; what it had to say is in target/test-logs, and is shown
+# when it failed. The later steps run even so. The last line counts what passed and failed.
+#
+# Python packages go into .venv; Debian packages are installed only where one is missing and this is root.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+TARGET=${CARGO_TARGET_DIR:-target}
+LOGS=$TARGET/test-logs
+PYTHON=.venv/bin/python
+SHOWN_LINES=120
+
+only=" $* "
+passed=0
+failed=0
+mkdir -p "$LOGS"
+
+# ---- what the steps run ----
+
+debian_packages() {
+  local missing=() tool package
+  while read -r tool package; do
+    command -v "$tool" > /dev/null || missing+=("$package")
+  done <<< "curl curl
+jq jq
+openssl openssl
+python3 python3"
+  python3 -c 'import venv, ensurepip' 2> /dev/null || missing+=(python3-venv)
+  [ ${#missing[@]} -eq 0 ] && return 0
+  echo "missing: ${missing[*]}"
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null; then
+    apt-get update -q && apt-get install -q -y --no-install-recommends "${missing[@]}"
+  else
+    echo "Install them, and run this again."
+    return 1
+  fi
+}
+
+python_packages() {
+  local wanted=tests/python/requirements.txt
+  cmp -s "$wanted" .venv/installed.txt && return 0
+  [ -x "$PYTHON" ] || python3 -m venv .venv
+  .venv/bin/pip install -q --disable-pip-version-check -r "$wanted" && cp "$wanted" .venv/installed.txt
+}
+
+tools() { debian_packages && python_packages; }
+
+format() { cargo fmt --check; }
+
+# Ignored tests are those that need what `tools` installed.
+tests() {
+  if cargo nextest --version > /dev/null 2>&1; then
+    cargo nextest run --locked --run-ignored all --no-fail-fast
+  else
+    cargo test --locked --lib --bins --tests --no-fail-fast -- --include-ignored
+  fi
+}
+
+doctests() { cargo test --locked --doc; }
+
+lint() { cargo clippy --locked --all-targets -- -D warnings; }
+
+doc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items; }
+
+dependencies() { cargo deny --log-level error check bans licenses sources; }
+
+# The last two need the program, which `tests` has built.
+readme() { cargo build --locked && "$PYTHON" tests/python/readme.py; }
+
+document() { cargo build --locked && "$PYTHON" tests/schemathesis/run.py; }
+
+# ---- running them ----
+
+# What a step counts: its tests, where it says how many it ran, otherwise itself.
+count() {
+  local log=$1 outcome=$2 good=0 bad=0 n
+  # "412 passed", "3 failed" and "1 timed out", as cargo-nextest and libtest sum up.
+  for n in $(grep -E '^ *(Summary|test result:)' "$log" | grep -oE '[0-9]+ passed' | cut -d' ' -f1); do good=$((good + n)); done
+  for n in $(grep -E '^ *(Summary|test result:)' "$log" | grep -oE '[0-9]+ (failed|timed out)' | cut -d' ' -f1); do bad=$((bad + n)); done
+  if [ "$outcome" -ne 0 ] && [ $bad -eq 0 ]; then bad=1; fi
+  if [ $((good + bad)) -eq 0 ]; then good=1; fi
+  passed=$((passed + good))
+  failed=$((failed + bad))
+  [ $((good + bad)) -gt 1 ] && echo "$good passed, $bad failed"
+}
+
+step() {
+  local name=$1 about=$2 log=$LOGS/$1.log began=$SECONDS outcome
+  case $only in "  " | *" $name "*) ;; *) return ;; esac
+  "$name" > "$log" 2>&1 < /dev/null
+  outcome=$?
+  local took=$((SECONDS - began)) word=ok counted
+  [ $outcome -ne 0 ] && word=FAILED
+  count "$log" $outcome > "$LOGS/count"
+  counted=$(cat "$LOGS/count")
+  printf '%-6s  %-12s  %2d:%02d  %s%s\n' "$word" "$name" $((took / 60)) $((took % 60)) "$about" "${counted:+ ($counted)}"
+  if [ $outcome -ne 0 ]; then
+    echo "------- the end of $log"
+    tail -n $SHOWN_LINES "$log"
+    echo "-------"
+  fi
+}
+
+step tools "what the tests need is installed"
+step format "the source is formatted"
+step tests "unit, property, API, architecture, crash and power-cut tests"
+step doctests "examples in the documentation"
+step lint "clippy, warnings denied"
+step doc "the documentation builds, warnings denied"
+if cargo deny --version > /dev/null 2>&1; then
+  step dependencies "licences and sources of the dependencies"
+else
+  echo "skip    dependencies         cargo-deny is not installed"
+fi
+step readme "every command of README.md, run as written"
+step document "schemathesis: the server answers as its document says"
+
+if [ $((passed + failed)) -eq 0 ]; then
+  echo "no step is named so: $*"
+  exit 2
+fi
+printf 'took %d:%02d\n' $((SECONDS / 60)) $((SECONDS % 60))
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

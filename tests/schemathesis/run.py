@@ -1,0 +1,123 @@
+"""Runs schemathesis against the real program, as its operator and as nobody.
+
+Starts the server with a fresh data folder, makes one of each record so that calls get past `404`, and runs
+`st run` twice. Arguments are handed on to it, e.g. `--include-operation-id acquire`.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import requests
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "python"))
+
+from server import Server, binary, free_port  # noqa: E402
+
+OPERATOR = {"email": "operator@example.com", "password": "seven-otters-under-glass"}
+# What is under test is not how often one may try, and a sign-in outlives the run.
+RELAXED = {
+    "CODITECT_AUTH_ADDRESS_PER_MINUTE": "1000000",
+    "CODITECT_AUTH_ADDRESS_BURST": "1000000",
+    "CODITECT_AUTH_ACCOUNT_PER_MINUTE": "1000000",
+    "CODITECT_AUTH_ACCOUNT_BURST": "1000000",
+    "CODITECT_AUTH_ACCESS_TOKEN_S": "86400",
+    "CODITECT_LOG_LEVEL": "warn",
+}
+
+
+class Api:
+    """Calls that have to succeed."""
+
+    def __init__(self, url):
+        self.url, self.session = url, requests.Session()
+        token = self.post("/auth/login", OPERATOR)["access_token"]
+        self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def post(self, path, body):
+        answer = self.session.post(f"{self.url}/api/v1{path}", json=body, timeout=30)
+        assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def get(self, path):
+        answer = self.session.get(f"{self.url}/api/v1{path}", timeout=30)
+        assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+
+def make_records(api):
+    """One of each record; answers the dictionaries of schemathesis.toml."""
+    org = api.get("/users/me")["org_id"]
+    terms = {"max_concurrent_seats": 10, "monthly_price_cents": 9900, "currency": "EUR"}
+    plans = [api.post("/admin/plans", {"plan_name": name, **terms})["plan_id"] for name in ("Team", "Firm")]
+    paid = api.post("/admin/payments", {"org_id": org, "plan_id": plans[0]})
+    issued = [api.post("/admin/licenses", {"org_id": org, "max_concurrent_seats": 1000}) for _ in range(4)]
+    key = issued[0]["license_key"]
+    activation = api.post("/licenses/activate", {"license_key": key, "hardware_id": "machine-0"})
+    seats = [api.post("/licenses/acquire", {"license_key": key, "hardware_id": f"machine-{n}"}) for n in range(8)]
+    return {
+        "license_id": [issued[0]["license_id"], paid["license"]["license_id"]],
+        "disposable_license_id": [license["license_id"] for license in issued[1:]],
+        "license_key": [key, paid["license"]["license_key"]],
+        "session_id": [seat["session_id"] for seat in seats],
+        "activation_id": [activation["activation_id"]],
+        "subscription_id": [paid["subscription"]["subscription_id"]],
+        "plan_id": plans,
+        "org_id": [org],
+        "email": [OPERATOR["email"]],
+    }
+
+
+def configuration(records, signed_in):
+    """schemathesis.toml with what only this run knows."""
+    text = (HERE / "schemathesis.toml").read_text().replace('"hooks"', json.dumps(str(HERE / "hooks.py")), 1)
+    for name, values in records.items():
+        text += f"\n[dictionaries.{name}]\nvalues = {json.dumps(values)}\n"
+    if signed_in:
+        # Signs in again after a 401: some calls end the sign-in they are made with.
+        text += f"""
+[auth.dynamic.openapi.Person]
+path = "/api/v1/auth/login"
+payload = {{ email = {json.dumps(OPERATOR["email"])}, password = {json.dumps(OPERATOR["password"])} }}
+extract_selector = "/access_token"
+"""
+    return text
+
+
+def run(server, folder, name, records, signed_in, arguments):
+    """One run; answers whether nothing was found."""
+    config = folder / f"{name}.toml"
+    config.write_text(configuration(records, signed_in))
+    st = pathlib.Path(sys.executable).with_name("st")
+    command = [st, "--config-file", config, "--no-color", "run", f"{server.url}/openapi.json", "--url", server.url]
+    print(f"=== {name}", flush=True)
+    began = time.monotonic()
+    code = subprocess.run([*command, *arguments], cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode
+    print(f"=== {name}: exit code {code} after {time.monotonic() - began:.0f} s", flush=True)
+    return code == 0
+
+
+def main():
+    arguments = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="coditect-schemathesis-") as folder:
+        folder = pathlib.Path(folder)
+        (folder / "password").write_text(OPERATOR["password"])
+        operator = {"CODITECT_ADMIN_EMAIL": OPERATOR["email"], "CODITECT_ADMIN_PASSWORD_FILE": str(folder / "password")}
+        port = free_port()
+        command = [os.path.abspath(binary()), "--data", str(folder / "data"), "--listen", f"127.0.0.1:{port}"]
+        with Server(command, port, folder, RELAXED | operator, folder / "server.log") as server:
+            records = make_records(Api(server.url))
+            good = [
+                run(server, folder, "as the operator", records, True, arguments),
+                run(server, folder, "as nobody", records, False, ["--phases", "coverage,fuzzing", *arguments]),
+            ]
+        print((folder / "server.log").read_text()[-4000:])
+    sys.exit(0 if all(good) else 1)
+
+
+main()
