@@ -26,6 +26,7 @@ pub struct Observe<E> {
     services: Arc<Services>,
     document: Arc<Document>,
     body_limit: usize,
+    time_limit: Duration,
     /// Request ids are a random prefix for this start and a count: unique, and cheap to make.
     prefix: String,
     count: AtomicU64,
@@ -34,9 +35,13 @@ pub struct Observe<E> {
 impl<E> Observe<E> {
     /// Wraps `inner`.
     pub fn new(inner: E, services: &Arc<Services>, document: Arc<Document>) -> Self {
-        let body_limit = services.config.server.body_limit_bytes as usize;
+        let config = &services.config;
+        let body_limit = config.server.body_limit_bytes as usize;
+        // The wait in line for a seat comes on top.
+        let seconds = config.server.request_timeout_s + config.seats.max_wait_s;
+        let time_limit = Duration::from_secs(seconds.into());
         let prefix = services.entropy.secret_id().simple().to_string()[..12].to_owned();
-        Self { inner, services: Arc::clone(services), document, body_limit, prefix, count: AtomicU64::new(0) }
+        Self { inner, services: Arc::clone(services), document, body_limit, time_limit, prefix, count: AtomicU64::new(0) }
     }
 
     /// Reads the body within its bounds of size and time, so that nothing after this waits for the client.
@@ -68,6 +73,20 @@ impl<E> Observe<E> {
     }
 }
 
+impl<E: Endpoint<Output = Response>> Observe<E> {
+    /// Answers within the time limit, whatever a disk or a lock does. An operation that is cut off
+    /// may still take effect: what it had sent to the writer is written.
+    async fn timely(&self, request: Request) -> Response {
+        match tokio::time::timeout(self.time_limit, self.inner.call(request)).await {
+            Ok(answer) => answer.unwrap_or_else(Error::into_response),
+            Err(_) => {
+                let text = "The request took too long. It may have taken effect; look before you repeat it.";
+                Problem(error::Error::new(Code::Overloaded, text).retry_after(5)).into_response()
+            }
+        }
+    }
+}
+
 impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
     type Output = Response;
 
@@ -81,7 +100,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
         let span = tracing::info_span!("request", request_id = &*id);
         let answer = async {
             match self.bounded(&mut request).await {
-                Ok(()) => self.inner.call(request).await.unwrap_or_else(Error::into_response),
+                Ok(()) => self.timely(request).await,
                 Err(problem) => problem.into_response(),
             }
         };
