@@ -1,6 +1,6 @@
 """Runs schemathesis against the real program, as its operator and as nobody.
 
-Starts the server with a fresh data folder, makes one of each record so that calls get past `404`, and runs
+Starts the server with a fresh data folder, makes some of each record so that calls get past `404`, and runs
 `st run` twice. Arguments are handed on to it, e.g. `--include-operation-id acquire`.
 """
 
@@ -51,10 +51,10 @@ class Api:
 
 
 def make_records(api):
-    """One of each record; answers the dictionaries of schemathesis.toml."""
+    """Some of each record; answers the dictionaries of schemathesis.toml."""
     org = api.get("/users/me")["org_id"]
     terms = {"max_concurrent_seats": 10, "monthly_price_cents": 9900, "currency": "EUR"}
-    plans = [api.post("/admin/plans", {"plan_name": name, **terms})["plan_id"] for name in ("Team", "Firm")]
+    plans = [api.post("/admin/plans", {"plan_name": name, **terms})["plan_id"] for name in ("Team", "Firm", "Gone")]
     paid = api.post("/admin/payments", {"org_id": org, "plan_id": plans[0]})
     issued = [api.post("/admin/licenses", {"org_id": org, "max_concurrent_seats": 1000}) for _ in range(4)]
     key = issued[0]["license_key"]
@@ -64,12 +64,15 @@ def make_records(api):
         "license_id": [issued[0]["license_id"], paid["license"]["license_id"]],
         "disposable_license_id": [license["license_id"] for license in issued[1:]],
         "license_key": [key, paid["license"]["license_key"]],
-        "session_id": [seat["session_id"] for seat in seats],
+        "session_id": [seat["session_id"] for seat in seats[:4]],
+        "kept_session_id": [seat["session_id"] for seat in seats[4:]],
         "activation_id": [activation["activation_id"]],
         "subscription_id": [paid["subscription"]["subscription_id"]],
-        "plan_id": plans,
+        "plan_id": plans[:2],
+        "disposable_plan_id": plans[2:],
         "org_id": [org],
         "email": [OPERATOR["email"]],
+        "expiry_date": ["2999-12-31T00:00:00Z"],
     }
 
 
@@ -112,9 +115,10 @@ def main():
         command = [os.path.abspath(binary()), "--data", str(folder / "data"), "--listen", f"127.0.0.1:{port}"]
         with Server(command, port, folder, RELAXED | operator, folder / "server.log") as server:
             records = make_records(Api(server.url))
+            # Nobody first: an operator revokes the licences that applications need.
             good = [
-                run(server, folder, "as the operator", records, True, arguments),
                 run(server, folder, "as nobody", records, False, ["--phases", "coverage,fuzzing", *arguments]),
+                run(server, folder, "as the operator", records, True, arguments),
             ]
         print((folder / "server.log").read_text()[-4000:])
     sys.exit(0 if all(good) else 1)
