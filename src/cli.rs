@@ -91,9 +91,10 @@ pub enum Command {
     },
     /// Check settings, data folder, database, keys and mail
     ///
-    /// Changes nothing. Ends with 0 when all is well, with 1 when something needs attention.
+    /// Changes nothing. Ends with 1 when something is broken, otherwise with 0, even when there are
+    /// warnings.
     #[command(
-        after_help = "Example:\n  coditect doctor --json | jq '.checks[] | select(.ok | not)'"
+        after_help = "Example:\n  coditect doctor --json | jq '.checks[] | select(.state != \"ok\")'"
     )]
     Doctor {
         /// Print one JSON object instead of lines for people
@@ -189,8 +190,8 @@ pub enum ConfigCommand {
 pub enum KeysCommand {
     /// Make a new signing key and sign with it from now on
     ///
-    /// Old keys stay published, so what they signed stays valid. The server must not run meanwhile;
-    /// it rotates by itself when `keys.rotation_days` have passed.
+    /// Old keys stay published, so what they signed stays valid. A running server is asked to do it,
+    /// and signs with the new key at once. It does so by itself when `keys.rotation_days` have passed.
     Rotate(Settings),
 }
 

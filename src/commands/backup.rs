@@ -1,7 +1,7 @@
 //! `coditect backup` and `coditect restore`.
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::control::{self, Ask};
@@ -9,12 +9,16 @@ use super::load;
 use crate::app::DataDir;
 use crate::cli::Settings;
 use crate::domain::error::{Error, Result};
-use crate::store::{self, Options, Store};
+use crate::store::{self, CheckReport, Inspection, Options, Schema, Store};
 
 /// Copies the database: the running server does it, or this process when none runs.
 pub(super) fn backup(file: &Path, settings: &Settings) -> Result<ExitCode> {
     let data = DataDir::of(&load(settings.flags())?.config);
     let file = std::path::absolute(file).map_err(Error::internal)?;
+    if file.exists() {
+        let file = file.display();
+        return Err(Error::internal(format!("{file} exists already; a backup replaces nothing. Name another file")));
+    }
     let size = match control::ask(&data, &Ask::Backup { file: file.clone() })? {
         Some(size) => size,
         None => copy_offline(&data, &file)?,
@@ -25,8 +29,7 @@ pub(super) fn backup(file: &Path, settings: &Settings) -> Result<ExitCode> {
 }
 
 fn copy_offline(data: &DataDir, file: &Path) -> Result<String> {
-    require_database(data)?;
-    let store = Store::open(&data.database(), Options::default()).map_err(Error::internal)?;
+    let store = Store::open(&data.require_database()?, Options::default()).map_err(Error::internal)?;
     let info = store.backup(file, |_| ())?;
     store.close()?;
     Ok(format!("{} bytes", info.bytes))
@@ -35,22 +38,37 @@ fn copy_offline(data: &DataDir, file: &Path) -> Result<String> {
 /// Puts a backup in the database's place; what was there is kept under another name.
 pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<ExitCode> {
     let data = DataDir::of(&load(settings.flags())?.config);
-    if control::ask(&data, &Ask::Health)?.is_some() {
-        return Err(Error::internal("the server is running on this data; stop it first"));
-    }
+    // The backup is looked at before anything is made or moved, and without writing to it.
+    let report = Inspection::open(file).map_err(Error::internal)?.report;
+    check_backup(file, &report)?;
     data.create().map_err(Error::internal)?;
-    let report = Store::check(file, &Options::default()).map_err(Error::internal)?;
     let target = data.database();
     if target.exists() && !yes && !confirmed(&data, file)? {
         println!("Nothing was changed.");
         return Ok(ExitCode::FAILURE);
     }
     let kept = store::restore(file, &target).map_err(Error::internal)?;
-    println!("Restored {} (schema {}) to {}.", file.display(), report.schema.unwrap_or_default(), target.display());
+    let schema = report.schema.unwrap_or_default();
+    println!("Restored {} (schema {schema}) to {}.", file.display(), target.display());
     if let Some(kept) = kept {
         println!("What was there before is kept as {}.", kept.display());
     }
+    println!("`coditect doctor` tells whether the master key fits.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what the server could not open.
+fn check_backup(file: &Path, report: &CheckReport) -> Result<()> {
+    let file = file.display();
+    if !report.sound {
+        return Err(Error::internal(format!("{file} is damaged: a checksum is wrong. Restore another backup")));
+    }
+    let (found, supported) = (report.schema.unwrap_or_default(), Schema::CURRENT.version);
+    if found > supported {
+        let known = format!("this program knows schemas up to {supported}");
+        return Err(Error::internal(format!("{file} has schema {found}, and {known}. Use the version that wrote it")));
+    }
+    Ok(())
 }
 
 fn confirmed(data: &DataDir, file: &Path) -> Result<bool> {
@@ -62,12 +80,4 @@ fn confirmed(data: &DataDir, file: &Path) -> Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(Error::internal)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-fn require_database(data: &DataDir) -> Result<PathBuf> {
-    let database = data.database();
-    if database.exists() {
-        return Ok(database);
-    }
-    Err(Error::internal(format!("there is no database at {}; is --data right?", database.display())))
 }

@@ -37,7 +37,7 @@ pub enum Ask {
     },
     /// A new licence signing key.
     RotateKey,
-    /// What the server knows of its own health.
+    /// What is wrong with the server and its data, as far as it can see: a list of checks in JSON.
     Health,
 }
 
@@ -73,9 +73,9 @@ pub async fn serve(services: Arc<Services>, data: DataDir, mut stop: watch::Rece
             _ = stop.changed() => break,
         };
         if let Ok((stream, _)) = accepted {
-            let services = Arc::clone(&services);
+            let (services, data) = (Arc::clone(&services), data.clone());
             tokio::spawn(async move {
-                if let Err(error) = converse(&services, stream).await {
+                if let Err(error) = converse(&services, &data, stream).await {
                     tracing::debug!(%error, "a local conversation broke off");
                 }
             });
@@ -84,12 +84,12 @@ pub async fn serve(services: Arc<Services>, data: DataDir, mut stop: watch::Rece
     let _ = std::fs::remove_file(&path);
 }
 
-async fn converse(services: &Services, stream: UnixStream) -> std::io::Result<()> {
+async fn converse(services: &Arc<Services>, data: &DataDir, stream: UnixStream) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     AsyncBufReader::new(read.take(LINE_MAX)).read_line(&mut line).await?;
     let told = match serde_json::from_str(&line) {
-        Ok(ask) => answer(services, ask).await.map_or_else(|e| Told::Failed(super::cause(&e).to_owned()), Told::Done),
+        Ok(ask) => answer(services, data, ask).await.map_or_else(|e| Told::Failed(super::cause(&e).to_owned()), Told::Done),
         Err(error) => Told::Failed(format!("not understood: {error}")),
     };
     let mut text = serde_json::to_string(&told)?;
@@ -97,7 +97,7 @@ async fn converse(services: &Services, stream: UnixStream) -> std::io::Result<()
     write.write_all(text.as_bytes()).await
 }
 
-async fn answer(services: &Services, ask: Ask) -> Result<String> {
+async fn answer(services: &Arc<Services>, data: &DataDir, ask: Ask) -> Result<String> {
     match ask {
         Ask::SetupLink => services.setup_link().await,
         Ask::Backup { file } => {
@@ -105,7 +105,12 @@ async fn answer(services: &Services, ask: Ask) -> Result<String> {
             Ok(format!("{} bytes", info.bytes))
         }
         Ask::RotateKey => Ok(services.rotate_license_key_locally().await?.kid),
-        Ask::Health => Ok(services.storage_trouble().unwrap_or_default()),
+        Ask::Health => {
+            // It reads the disk and opens every key: not for a thread that serves requests.
+            let (services, data) = (Arc::clone(services), data.clone());
+            let look = move || super::doctor::with_server(&services, &data);
+            tokio::task::spawn_blocking(look).await.map_err(Error::internal)?
+        }
     }
 }
 
@@ -119,6 +124,9 @@ pub fn ask(data: &DataDir, ask: &Ask) -> Result<Option<String>> {
     let mut line = String::new();
     let mut reader = BufReader::new(std::io::Read::take(&stream, LINE_MAX));
     reader.read_line(&mut line).map_err(Error::internal)?;
+    if line.is_empty() {
+        return Err(Error::internal("the server ended the conversation; it may be stopping. Try again"));
+    }
     match serde_json::from_str(&line).map_err(Error::internal)? {
         Told::Done(text) => Ok(Some(text)),
         Told::Failed(why) => Err(Error::internal(why)),

@@ -24,7 +24,15 @@ impl Services {
     }
 
     /// Writes a consistent copy of the running database.
+    ///
+    /// # Errors
+    /// When there is such a file already: a backup, or the database itself, is not to be lost to
+    /// a slip of the pen.
     pub async fn backup(&self, to: &Path) -> Result<BackupInfo> {
+        if to.exists() {
+            let path = to.display();
+            return Err(Error::internal(format!("{path} exists already; a backup replaces nothing")));
+        }
         let (store, file) = (self.store.clone(), to.to_owned());
         let info = tokio::task::spawn_blocking(move || store.backup(&file, |_| ()))
             .await
@@ -43,6 +51,11 @@ impl Services {
         let name = format!("coditect-{stamp}.backup");
         let info = self.backup(&self.backups.join(&name)).await?;
         Ok((name, info.bytes))
+    }
+
+    /// Seconds since the start.
+    pub fn uptime_s(&self) -> u64 {
+        self.clock.now().mono.0.saturating_sub(self.started.mono.0) / 1_000
     }
 
     /// Seats of a licence in use now.

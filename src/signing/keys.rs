@@ -368,6 +368,12 @@ impl KeyRecord {
         Ok(())
     }
 
+    /// Whether the parts belong together and the private one opens with this master key.
+    pub fn verify(&self, master: &MasterKey) -> Result<(), KeyError> {
+        self.check()?;
+        self.signer(master).map(drop)
+    }
+
     /// Opens the private key and checks that it belongs to the published one.
     pub(super) fn signer(&self, master: &MasterKey) -> Result<Signer, KeyError> {
         let signer = Signer::from_pkcs8(self.purpose, &self.open(master)?)?;

@@ -356,7 +356,7 @@ pub(super) fn take_lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Send + S
     }
 }
 
-fn already_open(path: &Path, pid: Option<u32>) -> OpenError {
+pub(super) fn already_open(path: &Path, pid: Option<u32>) -> OpenError {
     let holder = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
     OpenError::AlreadyOpen { path: path.to_owned(), holder, pid }
 }
@@ -388,6 +388,11 @@ pub struct CheckReport {
     pub bytes: u64,
 }
 
+/// The schema that a database says it has.
+pub(super) fn schema_of(tx: &ReadTx) -> Result<Option<u64>> {
+    tx.get(&META, &SCHEMA_VERSION.to_owned())
+}
+
 pub(super) fn check(path: &Path, options: &Options) -> Result<CheckReport, OpenError> {
     let disk = &*options.disk;
     let damaged = |why: String| OpenError::Damaged { path: path.to_owned(), why };
@@ -405,8 +410,6 @@ pub(super) fn check(path: &Path, options: &Options) -> Result<CheckReport, OpenE
     let sound = database.check_integrity().map_err(|e| refusal(path, e))?;
     let snapshot = database.begin_read().map_err(|e| damaged(e.to_string()))?;
     let tables = backup::rows_by_table(&snapshot).map_err(|e| damaged(e.to_string()))?;
-    let schema = ReadTx::new(snapshot)
-        .get(&META, &SCHEMA_VERSION.to_owned())
-        .map_err(|e| damaged(e.to_string()))?;
+    let schema = schema_of(&ReadTx::new(snapshot)).map_err(|e| damaged(e.to_string()))?;
     Ok(CheckReport { sound, schema, tables, bytes })
 }

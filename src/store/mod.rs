@@ -4,6 +4,7 @@
 //! - `queue` and `writer`: what waits, and the one thread that writes it.
 //! - `engine`: opening, locking, opening anew; `disk`: the file system it needs.
 //! - [`backup`]: a copy of a running database; [`migrations`]: old schemas.
+//! - `inspect`: a look at a file that changes nothing.
 //! - `fault`: a disk that fails on demand, for tests.
 //!
 //! Reads run on the caller's thread: they touch memory, and now and then the disk.
@@ -12,6 +13,7 @@
 pub mod backup;
 pub mod disk;
 mod engine;
+mod inspect;
 #[doc(hidden)]
 pub mod fault;
 pub mod migrations;
@@ -43,6 +45,7 @@ use tokio::sync::{oneshot, watch};
 pub use backup::{BackupInfo, Progress};
 pub use disk::{Disk, FileDisk};
 pub use engine::OpenError;
+pub use inspect::Inspection;
 pub use migrations::Schema;
 use paging::{page, through_index};
 pub use queue::{Health, Limits};

@@ -1,16 +1,30 @@
 //! Putting a backup in the database's place.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use super::disk::FileDisk;
+use super::engine::{OpenError, io_error, take_lock};
 
 /// Copies `backup` beside `target`, syncs it, and renames it into place; what was there is kept
 /// under another name, which is answered. A crash in between leaves the old database or the
-/// new one, whole. No server may run on `target`: the caller has seen to that.
-pub fn restore(backup: &Path, target: &Path) -> io::Result<Option<PathBuf>> {
+/// new one, whole.
+///
+/// # Errors
+/// When a server runs on `target`, or the disk refuses.
+pub fn restore(backup: &Path, target: &Path) -> Result<Option<PathBuf>, OpenError> {
+    let _lock = take_lock(&FileDisk, target)?;
+    replace(backup, target).map_err(|e| io_error(target, "putting the backup in its place", e))
+}
+
+fn replace(backup: &Path, target: &Path) -> io::Result<Option<PathBuf>> {
     let incoming = beside(target, "restoring");
-    fs::copy(backup, &incoming)?;
-    File::open(&incoming)?.sync_all()?;
+    copy_privately(backup, &incoming).inspect_err(|_| {
+        // A half copy is of no use; that it could not be made is the error to tell.
+        let _ = fs::remove_file(&incoming);
+    })?;
     let kept = if target.try_exists()? {
         let kept = free_name(target)?;
         fs::rename(target, &kept)?;
@@ -23,6 +37,15 @@ pub fn restore(backup: &Path, target: &Path) -> io::Result<Option<PathBuf>> {
         File::open(folder)?.sync_all()?;
     }
     Ok(kept)
+}
+
+/// Whatever the backup's mode is: what is in it is for the owner alone.
+fn copy_privately(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut options = OpenOptions::new();
+    let mut copy = options.write(true).create(true).truncate(true).mode(0o600).open(to)?;
+    io::copy(&mut source, &mut copy)?;
+    copy.sync_all()
 }
 
 fn beside(target: &Path, ending: &str) -> PathBuf {
@@ -40,5 +63,8 @@ fn free_name(target: &Path) -> io::Result<PathBuf> {
             return Ok(name);
         }
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "ten thousand databases were kept already; remove some"))
+    Err(io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "ten thousand databases were kept already; remove some",
+    ))
 }

@@ -1,0 +1,177 @@
+//! What the computer gives: files and who may read them, space, time.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::{Access, StatVfs, access, statvfs};
+
+use super::check::Check;
+use crate::app::DataDir;
+use crate::config::{Config, MailTransport};
+use crate::domain::time::{SECOND_MS, Timestamp};
+use crate::store::{Disk, FileDisk};
+
+/// Below this, writes will soon be refused.
+const FREE_BYTES_MIN: u64 = 64 << 20;
+/// Below this, it is time to make room.
+const FREE_BYTES_LOW: u64 = 1 << 30;
+/// Clocks of one computer are set by so much without harm.
+const CLOCK_SLACK_MS: i64 = 5 * SECOND_MS;
+/// The program was written in this year; a clock that says less has lost its battery.
+const YEAR_MIN: i16 = 2026;
+/// A clock that says more was set by mistake.
+const YEAR_MAX: i16 = 2100;
+
+/// Whether anybody but the owner may read what is secret.
+pub fn permissions(data: &DataDir) -> Check {
+    let open_to_others = |path: &Path| {
+        let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+        (mode & 0o077 != 0).then(|| format!("{} has mode {mode:03o}", path.display()))
+    };
+    let files = [data.database(), data.master_key()];
+    let open_files: Vec<String> = files.iter().filter_map(|path| open_to_others(path)).collect();
+    if !open_files.is_empty() {
+        let advice = "Run `chmod 600` on it: it holds password hashes or the key to every other key. \
+                      If others may have read it, rotate the keys";
+        return Check::problem("permissions", open_files.join("; "), advice);
+    }
+    let folders = [data.path().to_owned(), data.keys(), data.mail(), data.backups()];
+    let open_folders: Vec<String> =
+        folders.iter().filter_map(|path| open_to_others(path)).collect();
+    if !open_folders.is_empty() {
+        let advice = "Run `chmod 700` on it, unless others are meant to look into it";
+        return Check::warning("permissions", open_folders.join("; "), advice);
+    }
+    Check::ok("permissions", "the data is open to its owner alone")
+}
+
+/// Whether there is room, and whether a write reaches the disk.
+pub fn disk(data: &DataDir) -> Check {
+    let folder = data.path();
+    if let Err(error) = FileDisk.probe(folder) {
+        let advice = "Make room or mend the disk; until then writes answer 503";
+        return Check::problem(
+            "disk",
+            format!("a file of 256 KiB cannot be written and synced: {error}"),
+            advice,
+        );
+    }
+    match statvfs(folder) {
+        Ok(stats) => space(&stats),
+        Err(error) => {
+            let error = io::Error::from(error);
+            Check::warning(
+                "disk",
+                format!("the free space cannot be read: {error}"),
+                "Look at it with `df`",
+            )
+        }
+    }
+}
+
+fn space(stats: &StatVfs) -> Check {
+    let free = stats.f_bavail.saturating_mul(stats.f_frsize);
+    let found = format!("{} free, and a write reached the disk", size(free));
+    let advice = "Make room: on a full disk writes answer 503";
+    // File systems that make inodes as they go say 0 of 0.
+    if stats.f_files > 0 && stats.f_favail == 0 {
+        return Check::problem(
+            "disk",
+            "no more files can be made: the file system has no inode left",
+            advice,
+        );
+    }
+    match free {
+        0..FREE_BYTES_MIN => Check::problem("disk", found, advice),
+        FREE_BYTES_MIN..FREE_BYTES_LOW => Check::warning("disk", found, advice),
+        _ => Check::ok("disk", found),
+    }
+}
+
+/// Bytes as people read them.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_048_576 => format!("{} KiB", bytes / 1024),
+        1_048_576..1_073_741_824 => format!("{} MiB", bytes >> 20),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
+    }
+}
+
+/// Whether the calendar is plausible. `newest` is the time of the newest record.
+pub fn clock(now: Timestamp, newest: Option<Timestamp>) -> Check {
+    let advice = "Set the computer's clock, or let NTP do it: trials, expiry and signatures go by it. \
+                  Seats do not";
+    let year = now.year();
+    if !(YEAR_MIN..=YEAR_MAX).contains(&year) {
+        return Check::problem("clock", format!("it says {now}"), advice);
+    }
+    match newest {
+        Some(newest) if now < newest + -CLOCK_SLACK_MS => {
+            let found = format!("it says {now}, but the newest record was made at {newest}");
+            Check::problem("clock", found, advice)
+        }
+        _ => Check::ok("clock", format!("it says {now}")),
+    }
+}
+
+/// Whether mails can leave, as far as can be seen without sending one or making a folder.
+pub fn mail(config: &Config, data: &DataDir) -> Check {
+    let MailTransport::Folder = config.mail.transport;
+    let folder = data.mail();
+    let path = folder.display();
+    if !folder.exists() {
+        return Check::warning(
+            "mail",
+            format!("{path} is missing"),
+            "It is made at the next start",
+        );
+    }
+    match access(&folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Check::ok("mail", format!("each mail becomes a file in {path}")),
+        Err(error) => {
+            let error = io::Error::from(error);
+            let advice = "Let the server's user write to it; mails wait and are tried again";
+            Check::problem("mail", format!("{path} cannot be written to: {error}"), advice)
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::check::State;
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_clock_is_plausible_from_the_newest_record_on() {
+        let newest = Some(at("2027-03-01T12:00:00Z"));
+        for (now, state) in [
+            ("2027-03-01T12:00:00Z", State::Ok),
+            ("2027-03-01T11:59:56Z", State::Ok),
+            ("2031-01-01T00:00:00Z", State::Ok),
+            ("2027-03-01T11:59:00Z", State::Problem),
+            ("2026-06-01T00:00:00Z", State::Problem),
+        ] {
+            assert_eq!(clock(at(now), newest).state, state, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_clock_without_a_battery_is_noticed_even_without_records() {
+        assert_eq!(clock(at("1970-01-01T00:00:10Z"), None).state, State::Problem);
+        assert_eq!(clock(at("2150-01-01T00:00:00Z"), None).state, State::Problem);
+        assert_eq!(clock(at("2027-01-01T00:00:00Z"), None).state, State::Ok);
+    }
+
+    #[test]
+    fn sizes_are_for_people() {
+        assert_eq!(size(2048), "2 KiB");
+        assert_eq!(size(3 << 20), "3 MiB");
+        assert_eq!(size(1_610_612_736), "1.5 GiB");
+    }
+}
