@@ -45,7 +45,7 @@ impl DataDir {
 
     /// Makes the directory, open to its owner alone.
     pub fn create(&self) -> io::Result<()> {
-        for folder in [self.0.clone(), self.0.join("keys"), self.mail(), self.backups()] {
+        for folder in [self.0.clone(), self.keys(), self.mail(), self.backups()] {
             create_private_dir(&folder)?;
         }
         Ok(())
@@ -63,7 +63,7 @@ impl DataDir {
 
     /// The key that seals the others.
     pub fn master_key(&self) -> PathBuf {
-        self.0.join("keys").join("master.key")
+        self.keys().join("master.key")
     }
 
     /// The mail folder.
@@ -74,6 +74,21 @@ impl DataDir {
     /// Backups made by the server.
     pub fn backups(&self) -> PathBuf {
         self.0.join("backups")
+    }
+
+    /// The database's path, when it is there.
+    pub fn require_database(&self) -> Result<PathBuf> {
+        let database = self.database();
+        if database.exists() {
+            return Ok(database);
+        }
+        let path = database.display();
+        Err(Error::internal(format!("there is no database at {path}; is --data right? The first start makes it")))
+    }
+
+    /// The folder of the master key.
+    pub fn keys(&self) -> PathBuf {
+        self.0.join("keys")
     }
 
     /// Where the command line talks to the running server.
@@ -110,17 +125,20 @@ impl App {
         data.create().map_err(|error| {
             Error::internal(format!("the data directory {} cannot be made: {error}", data.path().display()))
         })?;
+        // The data comes first: whoever starts a second server is told which process holds it,
+        // rather than that a port is taken.
+        let opened = Opened::open(&loaded.config, &data, &clock)?;
         let listen = loaded.config.server.listen;
-        let acceptor = TcpListener::bind(listen)
-            .into_acceptor()
-            .await
-            .map_err(|error| Error::internal(format!("cannot listen on {listen}: {error}")))?;
+        let acceptor = TcpListener::bind(listen).into_acceptor().await.map_err(|error| {
+            let advice = "Choose another address with --listen or server.listen";
+            Error::internal(format!("cannot listen on {listen}: {error}. {advice}"))
+        })?;
         let address = acceptor
             .local_addr()
             .into_iter()
             .find_map(|address| address.as_socket_addr().copied())
             .unwrap_or(listen);
-        let services = Arc::new(build(loaded, &data, address, clock, entropy)?);
+        let services = Arc::new(build(loaded, &data, opened, address, clock, entropy)?);
         register_samples(&services);
         services.ensure_keys().await?;
         services.plan_repeating_jobs().await?;
@@ -132,13 +150,12 @@ impl App {
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(jobs::run(Arc::clone(&self.services), stopped.clone()));
-        tasks.spawn(tend_seats(Arc::clone(&self.services), stopped.clone()));
-        tasks.spawn(crate::commands::control::serve(Arc::clone(&self.services), self.data.clone(), stopped));
+        tasks.spawn(tend_seats(Arc::clone(&self.services), stopped));
         let endpoint = api::server(&self.services, web::routes(&Config::reference_markdown()));
         let connections_max = self.services.config.server.max_connections;
         let served = poem::Server::new_with_acceptor(Bounded::new(self.acceptor, connections_max))
             .name("coditect")
-            .run_with_graceful_shutdown(endpoint, stop, Some(DRAIN))
+            .run_with_graceful_shutdown(endpoint, stopping_lines(&self.services, stop), Some(DRAIN))
             .await;
         stopping.send_replace(true);
         let _ = tokio::time::timeout(Duration::from_secs(1), tasks.join_all()).await;
@@ -146,6 +163,15 @@ impl App {
         drop(self.services);
         tokio::task::spawn_blocking(move || store.close()).await.map_err(Error::internal)??;
         served.map_err(Error::internal)
+    }
+}
+
+/// The end, with nobody left to wait in line for a seat.
+fn stopping_lines<S: Future<Output = ()> + Send>(services: &Arc<Services>, stop: S) -> impl Future<Output = ()> + Send + use<S> {
+    let services = Arc::clone(services);
+    async move {
+        stop.await;
+        services.desk.close_lines();
     }
 }
 
@@ -166,15 +192,44 @@ async fn tend_seats(services: Arc<Services>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn build(loaded: Loaded, data: &DataDir, address: SocketAddr, clock: Clock, entropy: Entropy) -> Result<Services> {
+/// The operations without a server, for the command line while none runs; close the store
+/// afterwards. The data must be there already.
+pub fn offline(loaded: Loaded, clock: Clock, entropy: Entropy) -> Result<Services> {
+    let data = DataDir::of(&loaded.config);
+    data.require_database()?;
+    let opened = Opened::open(&loaded.config, &data, &clock)?;
+    let address = loaded.config.server.listen;
+    build(loaded, &data, opened, address, clock, entropy)
+}
+
+/// The database, and what counts its commits.
+struct Opened {
+    store: Store,
+    metrics: Arc<Metrics>,
+}
+
+impl Opened {
+    fn open(config: &Config, data: &DataDir, clock: &Clock) -> Result<Self> {
+        check_template(config)?;
+        let started = clock.now().wall;
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), started, api::operation_ids()));
+        let options = Options { observer: Some(observer(&metrics)), ..Options::default() };
+        let store = Store::open(&data.database(), options).map_err(Error::internal)?;
+        Ok(Self { store, metrics })
+    }
+}
+
+fn build(
+    loaded: Loaded,
+    data: &DataDir,
+    Opened { store, metrics }: Opened,
+    address: SocketAddr,
+    clock: Clock,
+    entropy: Entropy,
+) -> Result<Services> {
     let settings = loaded.describe();
     let config = Arc::new(loaded.config);
     let now = clock.now();
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), now.wall, api::operation_ids()));
-    check_template(&config)?;
-    let observer = observer(&metrics);
-    let options = Options { observer: Some(observer), ..Options::default() };
-    let store = Store::open(&data.database(), options).map_err(Error::internal)?;
     let records = stored_keys(&store)?;
     let master = master_key(&config, data, &entropy, !records.is_empty())?;
     let keys = KeyRing::load(records, &master).map_err(Error::internal)?;

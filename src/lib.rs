@@ -16,7 +16,7 @@
 //!
 //! A room uses only rooms to its right:
 //!
-//! `commands -> app -> api, jobs, web -> services -> store, billing, mail, identity, signing, seats -> domain`
+//! `commands -> app -> api, jobs, web, listen -> services -> store, billing, mail, identity, signing, seats -> domain`
 //!
 //! - `domain` and `seats` know no tokio, redb, poem, serde formats or wall clock. Time is a parameter.
 //! - `api` never sees `store`. Wire types live in `api`, encodings in `store`, rules in

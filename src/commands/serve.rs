@@ -2,8 +2,11 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use super::{demo, load, runtime};
+use tokio::sync::watch;
+
+use super::{control, demo, load, runtime};
 use crate::app::App;
 use crate::cli::Serve;
 use crate::clock::Clock;
@@ -25,6 +28,8 @@ pub(super) fn run(args: &Serve) -> Result<ExitCode> {
 }
 
 async fn serve(loaded: crate::config::Loaded, with_demo: bool) -> Result<()> {
+    // Whoever sees the greeting may ask for the end: nobody is left to die of a signal unheard.
+    let stop = shutdown()?;
     let app = App::open(loaded, Clock::system(), Entropy::system()).await?;
     if app.services.setup_from_config().await? {
         tracing::info!("the first operator was made from admin.email and admin.password");
@@ -34,10 +39,17 @@ async fn serve(loaded: crate::config::Loaded, with_demo: bool) -> Result<()> {
         demo::start(&app).await?;
     } else if app.services.needs_setup()? {
         let link = app.services.setup_link().await?;
-        println!("\n  No administrator yet. Set one up here, once, within {} hours:\n  {link}\n", app.services.config.auth.setup_hours);
+        println!(
+            "\n  No administrator yet. Set one up here, once, within {} hours:\n  {link}\n",
+            app.services.config.auth.setup_hours
+        );
     }
-    let stop = shutdown()?;
-    app.run(stop).await?;
+    let (ending, ended) = watch::channel(false);
+    let socket = tokio::spawn(control::serve(Arc::clone(&app.services), app.data.clone(), ended));
+    let ran = app.run(stop).await;
+    ending.send_replace(true);
+    let _ = socket.await;
+    ran?;
     tracing::info!("stopped");
     Ok(())
 }

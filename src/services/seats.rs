@@ -48,6 +48,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Lines {
+    /// The server stops: nobody waits any more.
+    closed: bool,
     waiting: usize,
     by_license: HashMap<LicenseId, (usize, Arc<Notify>)>,
 }
@@ -149,7 +151,24 @@ impl Desk {
         }
     }
 
+    /// Sends everybody away who waits, and whoever comes after them: a server that stops would
+    /// otherwise wait as long as they do.
+    pub fn close_lines(&self) {
+        let mut lines = self.lines.lock();
+        lines.closed = true;
+        lines.by_license.values().for_each(|(_, line)| line.notify_waiters());
+    }
+
+    fn lines_are_open(&self) -> Result<()> {
+        if self.lines.lock().closed {
+            let text = "The server is shutting down. Try again when it is back.";
+            return Err(Error::new(Code::ShuttingDown, text).retry_after(5));
+        }
+        Ok(())
+    }
+
     fn join_line(&self, id: LicenseId) -> Result<InLine<'_>> {
+        self.lines_are_open()?;
         let mut lines = self.lines.lock();
         if lines.waiting >= WAITING_MAX {
             return Err(Error::new(Code::Overloaded, "Too many requests wait for a seat already.").retry_after(5));
@@ -313,6 +332,7 @@ impl Services {
         let until = tokio::time::Instant::now() + Duration::from_secs(input.wait_seconds.into());
         loop {
             let called = place.line.notified();
+            self.desk.lines_are_open()?;
             let (seats, retry_in_ms) = match self.try_acquire(license_id, input).await? {
                 Attempt::Seat(seat) => return Ok(seat),
                 Attempt::Full { seats, retry_in_ms } => (seats, retry_in_ms),

@@ -89,8 +89,8 @@ impl Disk for FileDisk {
         let mut file = private().create(true).open(path)?;
         match file.try_lock() {
             Ok(()) => {
-                file.set_len(0)?;
-                writeln!(file, "{}", std::process::id())?;
+                // Who holds it is told as a courtesy: on a full disk that must not stop the start.
+                let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
                 Ok(Lock::Taken(Box::new(file)))
             }
             Err(TryLockError::WouldBlock) => {
