@@ -1,0 +1,117 @@
+//! `coditect backup` and `coditect restore`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use crate::ledger::{Ledger, Load};
+use crate::support::{Home, files, text, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_under_load_restored_elsewhere_has_everything_acknowledged_before() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let socket = home.data().join("admin.sock");
+    until("it can be asked", async || socket.exists()).await;
+    let operator = server.operator().await;
+    let ledger = Ledger::new(&operator).await;
+    let steady = operator.issue(1).await;
+    let seat = operator.acquire(&steady, "steady").await.expect(&[201]);
+    let session = text(&seat["session_id"]);
+    let load = Load::start(&ledger, &operator, 6, 1);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = ledger.records();
+    assert!(!before.0.is_empty() || !before.1.is_empty(), "the load was no load");
+
+    let file = home.path().join("today.cdt");
+    let named = file.to_str().unwrap();
+    let told = tokio::task::block_in_place(|| home.run(&["backup", named])).succeeded().out;
+    assert!(told.contains(named) && told.contains("master.key"), "{told}");
+    assert!(load.finish().await, "nobody was disturbed");
+    ledger.check(&operator).await;
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // A backup replaces nothing: not an older one, and not the database.
+    let kept = fs::read(&file).unwrap();
+    home.run(&["backup", named]).failed_saying("exists already");
+    home.run(&["backup", home.database().to_str().unwrap()]).failed_saying("exists already");
+    assert!(fs::read(&file).unwrap() == kept);
+
+    let elsewhere = Home::new();
+    let beside = fs::read_dir(home.path()).unwrap().count();
+    elsewhere.run(&["restore", named]).succeeded();
+    assert_eq!(
+        fs::read_dir(home.path()).unwrap().count(),
+        beside,
+        "nothing is left beside the backup"
+    );
+    fs::copy(home.master_key(), elsewhere.master_key()).unwrap();
+    elsewhere.run(&["doctor"]).succeeded();
+    let restored = elsewhere.start();
+    let operator = operator.at(&restored);
+    ledger.check_records(&operator, &before).await;
+    operator.heartbeat(&session).await.expect(&[200]);
+    operator.activate(&steady, "steady").await.expect(&[201]);
+}
+
+#[tokio::test]
+async fn a_stopped_server_can_be_backed_up_and_put_back() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let operator = server.operator().await;
+    let license = operator.issue(1).await;
+    server.stop();
+    let file = home.path().join("stopped.cdt");
+    let named = file.to_str().unwrap();
+    home.run(&["backup", named]).succeeded();
+
+    // What came after the backup is gone with the restore, and kept beside.
+    let server = home.start();
+    let later = operator.at(&server).issue(1).await;
+    let running = server.pid();
+    home.run(&["restore", named, "--yes"]).failed_saying(&format!("in use by process {running}"));
+    server.stop();
+    let present = fs::read(home.database()).unwrap();
+    home.run(&["restore", named]).failed_saying("--yes");
+    assert!(fs::read(home.database()).unwrap() == present, "not without being asked");
+    let told = home.run(&["restore", named, "--yes"]).succeeded().out;
+    let kept = home.data().join("coditect.redb.before-restore-1");
+    assert!(told.contains(kept.to_str().unwrap()), "{told}");
+    assert!(fs::read(kept).unwrap() == present);
+
+    let server = home.start();
+    let operator = operator.at(&server);
+    operator.get(&format!("/api/v1/licenses/{}", license.id)).await.expect(&[200]);
+    operator.get(&format!("/api/v1/licenses/{}", later.id)).await.expect(&[404]);
+}
+
+#[tokio::test]
+async fn what_is_no_backup_is_refused_before_anything_is_made() {
+    let home = Home::new();
+    let file = home.path().join("holiday.jpg");
+    fs::write(&file, b"not a database").unwrap();
+    let missing = home.path().join("missing.cdt");
+    for path in [&file, &missing] {
+        let before = files(home.path());
+        let ended = home.run(&["restore", path.to_str().unwrap(), "--yes"]);
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.err);
+        assert!(ended.err.contains(path.to_str().unwrap()), "{}", ended.err);
+        assert!(files(home.path()) == before, "something was made");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_without_its_master_key_does_not_start_and_says_what_is_missing() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    server.stop();
+    let file = home.path().join("stopped.cdt");
+    home.run(&["backup", file.to_str().unwrap()]).succeeded();
+    let elsewhere = Home::new();
+    elsewhere.run(&["restore", file.to_str().unwrap()]).succeeded();
+    elsewhere.run(&["serve", "--listen", "127.0.0.1:0"]).failed_saying("master key file");
+    assert!(!elsewhere.master_key().exists(), "no new key takes its place");
+}

@@ -1,0 +1,17 @@
+//! The real program, as an operator meets it: started, asked, stopped, killed, starved of disk.
+//!
+//! Each test has a data directory of its own and a port that the system picks.
+//! `PROCESS_TESTS_BINARY` names another build of the program to test, such as a release.
+
+#![allow(clippy::unwrap_used)]
+
+mod admin_link;
+mod backup;
+mod crash;
+mod disk_full;
+mod doctor;
+mod fixture;
+mod ledger;
+mod shutdown;
+mod start;
+mod support;
