@@ -99,13 +99,15 @@ impl Setup {
     async fn start_in(self, data: Arc<TempDir>, wall: Timestamp) -> TestApp {
         let loaded = self.load(&data);
         let clock = Clock::manual(wall);
-        if self.with_key {
-            import_key(&loaded.config, clock.now().wall);
-        }
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
-        let its_clock = clock.clone();
-        let server = std::thread::spawn(move || serve(loaded, its_clock, &ready, stopped));
+        let (its_clock, with_key) = (clock.clone(), self.with_key);
+        let server = std::thread::spawn(move || {
+            if with_key {
+                import_key(&loaded.config, wall);
+            }
+            serve(loaded, its_clock, &ready, stopped)
+        });
         let Ok((address, services)) = started.recv() else {
             panic!("the server did not start: {:?}", server.join().unwrap());
         };
