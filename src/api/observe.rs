@@ -109,6 +109,9 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
         let status = response.status().as_u16();
         let operation = response.data::<OperationId>().map_or("", |operation| operation.0);
         self.services.metrics.operation(operation).record(status, took);
+        if status == StatusCode::TOO_MANY_REQUESTS.as_u16() {
+            self.services.metrics.rate_limited.inc();
+        }
         log(&id, &method, &path, operation, status, took);
         let headers = response.headers_mut();
         if let Ok(id) = id_header {

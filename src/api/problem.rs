@@ -1,14 +1,14 @@
 //! Errors on the wire: `application/problem+json` (RFC 9457). One table maps each code
 //! to its status and title; everything else about an error comes from the error itself.
 
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use serde::Serialize;
 
-use crate::domain::error::{Code, Error};
+use crate::domain::error::{Code, Error, RateLimit};
 
 /// The media type of RFC 9457.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -132,10 +132,26 @@ impl IntoResponse for Problem {
         if let Some(seconds) = error.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(limit) = error.limit {
+            describe_limit(headers, limit, error.retry_after_s.unwrap_or(limit.window_s));
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"coditect\""));
         }
         response
+    }
+}
+
+/// The `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers-10): structured fields whose items
+/// are named after the policy. A refusal has no tries left, `t` seconds from the next.
+fn describe_limit(headers: &mut HeaderMap, limit: RateLimit, next_s: u32) {
+    let RateLimit { policy, quota, window_s } = limit;
+    let fields =
+        [("ratelimit-policy", format!("\"{policy}\";q={quota};w={window_s}")), ("ratelimit", format!("\"{policy}\";r=0;t={next_s}"))];
+    for (name, text) in fields {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
     }
 }
 

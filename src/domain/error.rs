@@ -78,6 +78,17 @@ impl SeatCount {
     }
 }
 
+/// A limit on how often something may be tried; told with a refusal for want of tries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RateLimit {
+    /// Whom the limit counts, such as `address`.
+    pub policy: &'static str,
+    /// Tries in a window.
+    pub quota: u32,
+    /// The window, in seconds: as long as it takes to win all tries back.
+    pub window_s: u32,
+}
+
 /// A refusal or a failure.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Error {
@@ -91,6 +102,8 @@ pub struct Error {
     pub retry_after_s: Option<u32>,
     /// For [`Code::NoSeatsAvailable`].
     pub seats: Option<SeatCount>,
+    /// For [`Code::RateLimited`].
+    pub limit: Option<RateLimit>,
     /// For the log alone.
     pub internal: Option<String>,
 }
@@ -107,6 +120,7 @@ impl Error {
             fields: Vec::new(),
             retry_after_s: None,
             seats: None,
+            limit: None,
             internal: None,
         }
     }

@@ -128,6 +128,7 @@ impl Services {
 
     /// Sets a new password for one who knows the old one; ends every other sign-in.
     pub async fn change_password(&self, actor: &Actor, current: String, new: String) -> Result<()> {
+        self.throttles.check_address(actor.caller.address)?;
         self.throttles.check_account(&actor.user_id.to_string())?;
         let user = self.store.read(|tx| users::get(tx, actor.user_id))?;
         if !self.hasher.verify(current, Some(user.password_hash.clone())).await? {

@@ -112,6 +112,7 @@ impl Services {
             add("hardware_id", json!(hardware_id));
             add("activated", json!(answer.activated));
         }
+        self.metrics.signing.answers.inc();
         // Ed25519 takes 13 microseconds: less than handing it to another thread would.
         jws::sign(&key, VALIDATION_TYP, &claims).map_err(Error::internal)
     }

@@ -71,11 +71,17 @@ pub(super) fn step_taken(step: Step, user: &User, subscription: &Subscription) -
         Step::TrialEnded => ("subscription.trial_ended", grace(true)),
         Step::PeriodEnded => ("subscription.period_ended", grace(false)),
         Step::GraceEnded => ("subscription.grace_ended", None),
-        Step::Canceled => {
-            let ended_at = subscription.canceled_at.unwrap_or(subscription.current_period_end);
-            ("subscription.ended", Some(SubscriptionEnded { full_name, plan_name, ended_at }.into()))
-        }
+        Step::Canceled => ("subscription.ended", Some(subscription_ended(user, subscription))),
     }
+}
+
+pub(super) fn subscription_ended(user: &User, subscription: &Subscription) -> Message {
+    SubscriptionEnded {
+        full_name: user.full_name.clone(),
+        plan_name: subscription.plan_name.clone(),
+        ended_at: subscription.canceled_at.unwrap_or(subscription.current_period_end),
+    }
+    .into()
 }
 
 /// What is told of a licence's new status. Grace, and the end of a subscription, are told by the

@@ -90,6 +90,7 @@ impl Services {
         let right = self.hasher.verify(password, hash).await?;
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         let Some(user) = user.filter(|user| right && user.deactivated_at.is_none()) else {
+            self.metrics.sign_in_failed();
             return Err(Error::new(Code::InvalidCredentials, "The e-mail address or the password is not right."));
         };
         if !user.email_verified {

@@ -147,6 +147,12 @@ impl Services {
                 change(&mut subscription, ctx.now)?;
                 subscriptions::put(tx, &subscription)?;
                 ctx.audit(tx, Some(org_id), action, id, [("status", subscription.status.as_str().to_owned())])?;
+                if subscription.status == SubscriptionStatus::Canceled {
+                    // Ended at once: no step of time will tell of it.
+                    let user = users::get(tx, subscription.user_id)?;
+                    let message = letters::subscription_ended(&user, &subscription);
+                    ctx.queue_mail(tx, Some(org_id), user.email.as_str(), action, &message)?;
+                }
                 let license = licenses::follow(&ctx, tx, &subscription)?;
                 Ok((subscription, license))
             })

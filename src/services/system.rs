@@ -1,6 +1,7 @@
 //! The appliance itself: settings, backups, readiness, metrics.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use super::{Actor, Services};
 use crate::config::SettingInfo;
@@ -71,6 +72,11 @@ impl Services {
         seats.peak.set(glance.seats.peak_seats as i64);
         seats.licenses.set(glance.seats.pools as i64);
         seats.waiting.set(self.desk.waiting() as i64);
+        // The engine counts; these follow it when somebody looks.
+        seats.acquired.inner().store(glance.seats.granted, Ordering::Relaxed);
+        seats.lapsed.inner().store(glance.seats.lapsed, Ordering::Relaxed);
+        seats.denied.inner().store(glance.seats.denied, Ordering::Relaxed);
+        self.metrics.passwords.queue_depth.set(self.hasher.waiting() as i64);
         self.metrics.jobs.waiting.set(glance.jobs_waiting as i64);
         self.metrics.jobs.parked.set(glance.jobs_parked as i64);
         Ok(self.metrics.render())

@@ -1,15 +1,22 @@
 //! What slows down guessing: limits per address and per account.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use crate::config::Config;
-use crate::domain::error::{Code, Error, Result};
+use crate::domain::error::{Code, Error, RateLimit, Result};
 use crate::identity::throttle::{Throttle, address_key};
 
 /// The limits on calls that check a credential or send mail.
 pub struct Throttles {
-    by_address: Throttle,
-    by_account: Throttle,
+    by_address: Limit,
+    by_account: Limit,
+}
+
+/// A limit, and how a refusal describes it.
+struct Limit {
+    throttle: Throttle,
+    described: RateLimit,
 }
 
 impl Throttles {
@@ -17,24 +24,34 @@ impl Throttles {
     pub fn new(config: &Config) -> Self {
         let auth = &config.auth;
         Self {
-            by_address: Throttle::new(auth.address_per_minute, auth.address_burst),
-            by_account: Throttle::new(auth.account_per_minute, auth.account_burst),
+            by_address: Limit::new("address", auth.address_per_minute, auth.address_burst),
+            by_account: Limit::new("account", auth.account_per_minute, auth.account_burst),
         }
     }
 
     pub(super) fn check_address(&self, address: IpAddr) -> Result<()> {
-        refuse(&self.by_address.check(&address_key(address)), "this address")
+        self.by_address.check(&address_key(address))
     }
 
     pub(super) fn check_account(&self, account: &str) -> Result<()> {
-        refuse(&self.by_account.check(account), "this account")
+        self.by_account.check(account)
     }
 }
 
-fn refuse<T>(answer: &Result<T, crate::identity::RetryAfterSeconds>, whose: &str) -> Result<()> {
-    match answer {
-        Ok(_) => Ok(()),
-        Err(wait) => Err(Error::new(Code::RateLimited, format!("Too many attempts for {whose}; wait, then try again."))
-            .retry_after(wait.0)),
+impl Limit {
+    fn new(policy: &'static str, per_minute: u32, burst: u32) -> Self {
+        let throttle = Throttle::new(per_minute, burst);
+        let quota = throttle.burst();
+        let window_s = (u64::from(quota) * 60).div_ceil(u64::from(per_minute.max(1))) as u32;
+        Self { throttle, described: RateLimit { policy, quota, window_s } }
+    }
+
+    fn check(&self, key: &(impl Hash + ?Sized)) -> Result<()> {
+        let Err(wait) = self.throttle.check(key) else { return Ok(()) };
+        let whose = self.described.policy;
+        let text = format!("Too many attempts for this {whose}; wait {} s, then try again.", wait.0);
+        let mut error = Error::new(Code::RateLimited, text).retry_after(wait.0);
+        error.limit = Some(self.described);
+        Err(error)
     }
 }

@@ -1,0 +1,510 @@
+//! `/auth` and `/users/me`: registration, sign-in, and one's own account.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::support::{DAY, HOUR, MINUTE, PASSWORD, PUBLIC_URL, START, Setup, TestApp, claims, items, later, members, text};
+
+const ANN: &str = "ann@example.com";
+const OTHER_PASSWORD: &str = "nine loud magpies at dawn";
+
+const USER: [&str; 10] = [
+    "company_name", "created_at", "deactivated_at", "email", "email_verified", "full_name", "last_login_at",
+    "operator", "org_id", "user_id",
+];
+
+// ---- registration ------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn registering_makes_an_account_that_awaits_its_verification() {
+    let app = TestApp::start().await;
+    let user = app.register(ANN).await.ok(201);
+    assert_eq!(members(&user), USER);
+    assert_eq!(user["email"], ANN);
+    assert_eq!((&user["full_name"], &user["company_name"]), (&json!("Ann Weaver"), &json!("Loom Ltd")));
+    assert_eq!((&user["email_verified"], &user["operator"]), (&json!(false), &json!(false)));
+    assert_eq!(user["created_at"], START);
+    assert!(app.audited().await.contains(&"user.registered".to_owned()));
+}
+
+#[tokio::test]
+async fn registering_mails_a_link_to_the_public_address() {
+    let app = TestApp::start().await;
+    app.register(ANN).await.ok(201);
+    let mail = app.mail_to(ANN, "Confirm").await;
+    assert_eq!(mail.from, "licensing@localhost");
+    assert!(mail.text.contains(&format!("{PUBLIC_URL}/verify-email?token=")), "{}", mail.text);
+    assert!(mail.html.contains(&mail.token()));
+}
+
+#[tokio::test]
+async fn an_address_has_one_account_however_it_is_spelt() {
+    let app = TestApp::start().await;
+    app.register(ANN).await.ok(201);
+    for spelling in [ANN, "Ann@EXAMPLE.com", " ann@example.com ", "ａnn@example.com"] {
+        app.register(spelling).await.refused(409, "email_taken");
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_can_be_guessed_is_refused_with_advice() {
+    let app = TestApp::start().await;
+    for password in ["short", "password123", "ann@example.com", "Ann Weaver", "aaaaaaaaaaaa", ""] {
+        let body = json!({"email": ANN, "password": password, "full_name": "Ann Weaver"});
+        let problem = app.anyone.post("/api/v1/auth/register", body).await.refused(400, "weak_password");
+        assert_eq!(problem["errors"][0]["field"], "password");
+    }
+}
+
+#[tokio::test]
+async fn registration_can_be_closed() {
+    let app = Setup::usual().set("AUTH_OPEN_REGISTRATION", "false").start().await;
+    app.register(ANN).await.refused(403, "forbidden");
+}
+
+// ---- verification ------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn nobody_signs_in_before_the_address_is_verified() {
+    let app = TestApp::start().await;
+    app.register(ANN).await.ok(201);
+    app.login(ANN, PASSWORD).await.refused(403, "email_unverified");
+    // Who does not know the password does not learn that there is such an account.
+    app.login(ANN, OTHER_PASSWORD).await.refused(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_verification_link_works_once() {
+    let app = TestApp::start().await;
+    app.register(ANN).await.ok(201);
+    let token = json!({"token": app.mail_to(ANN, "Confirm").await.token()});
+    let user = app.anyone.post("/api/v1/auth/verify-email", token.clone()).await.ok(200);
+    assert_eq!(user["email_verified"], true);
+    app.anyone.post("/api/v1/auth/verify-email", token).await.refused(400, "invalid_token");
+    app.anyone.post("/api/v1/auth/verify-email", json!({"token": "guessed"})).await.refused(400, "invalid_token");
+    assert!(app.audited().await.contains(&"user.email_verified".to_owned()));
+    app.login(ANN, PASSWORD).await.ok(200);
+}
+
+#[tokio::test]
+async fn a_verification_link_works_for_48_hours() {
+    let app = TestApp::start().await;
+    app.register(ANN).await.ok(201);
+    let token = json!({"token": app.mail_to(ANN, "Confirm").await.token()});
+    app.advance(48 * HOUR).await;
+    app.anyone.post("/api/v1/auth/verify-email", token).await.refused(400, "invalid_token");
+}
+
+#[tokio::test]
+async fn a_new_link_is_mailed_to_whoever_still_needs_one_and_to_nobody_else() {
+    let app = TestApp::start().await;
+    app.register(ANN).await.ok(201);
+    app.customer("bob@example.com").await;
+    let mut answers = Vec::new();
+    for email in [ANN, "bob@example.com", "nobody@example.com"] {
+        let answer = app.anyone.post("/api/v1/auth/resend-verification", json!({"email": email})).await;
+        answers.push(answer.ok(202));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "the same for everybody: {answers:?}");
+    let count = |email: &'static str| {
+        let app = &app;
+        async move { app.subjects_to(email).await.iter().filter(|subject| subject.contains("Confirm")).count() }
+    };
+    assert_eq!([count(ANN).await, count("bob@example.com").await, count("nobody@example.com").await], [2, 1, 0]);
+    let token = app.mail_to(ANN, "Confirm").await.token();
+    app.anyone.post("/api/v1/auth/verify-email", json!({"token": token})).await.ok(200);
+}
+
+// ---- sign-in -----------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn signing_in_answers_a_pair_of_tokens_and_who_it_is() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    let answer = app.login("ANN@example.com", PASSWORD).await.ok(200);
+    assert_eq!(members(&answer), ["access_token", "expires_in", "refresh_token", "token_type", "user"]);
+    assert_eq!((&answer["token_type"], &answer["expires_in"]), (&json!("Bearer"), &json!(900)));
+    assert_eq!(members(&answer["user"]), USER);
+    assert_eq!(answer["user"]["last_login_at"], START);
+    let ann = app.person(&answer);
+    assert_eq!(ann.get("/api/v1/users/me").await.ok(200), ann.user);
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_cannot_be_told_apart() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    let wrong = app.login(ANN, OTHER_PASSWORD).await.refused(401, "invalid_credentials");
+    for unknown in ["nobody@example.com", "no address at all", ""] {
+        assert_eq!(app.login(unknown, PASSWORD).await.refused(401, "invalid_credentials"), wrong);
+    }
+}
+
+#[tokio::test]
+async fn nor_by_the_time_the_answer_takes() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    let quickest = |email: &'static str| {
+        let app = &app;
+        async move {
+            let mut quickest = std::time::Duration::MAX;
+            for _ in 0..7 {
+                let begun = Instant::now();
+                app.login(email, OTHER_PASSWORD).await.refused(401, "invalid_credentials");
+                quickest = quickest.min(begun.elapsed());
+            }
+            quickest
+        }
+    };
+    let (known, unknown) = (quickest(ANN).await, quickest("nobody@example.com").await);
+    assert!(unknown * 2 > known && known * 2 > unknown, "known {known:?}, unknown {unknown:?}");
+}
+
+#[tokio::test]
+async fn an_access_token_is_good_for_fifteen_minutes() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    app.advance(15 * MINUTE - MINUTE).await;
+    ann.get("/api/v1/users/me").await.ok(200);
+    app.advance(MINUTE).await;
+    let answer = ann.get("/api/v1/users/me").await;
+    assert!(answer.header("www-authenticate").starts_with("Bearer"));
+    answer.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn only_a_token_that_the_server_signed_signs_in() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let token = text(&app.login(ANN, PASSWORD).await.ok(200)["access_token"]);
+    let (rest, _) = token.rsplit_once('.').unwrap();
+    let license = text(&app.license(1).await["license_key"]);
+    for bad in ["", "x", "a.b.c", &format!("{rest}."), &format!("{rest}.AAAA"), &ann.refresh_token, &license] {
+        ann.with_bearer(bad).get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    }
+    app.anyone.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    assert_eq!(claims(&token)["sub"], ann.user["user_id"]);
+}
+
+// ---- refresh -----------------------------------------------------------------------------------
+
+async fn refresh(app: &TestApp, token: &str) -> crate::support::Answer {
+    app.anyone.post("/api/v1/auth/refresh", json!({"refresh_token": token})).await
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_good_once_for_the_next_pair() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    app.advance(HOUR).await;
+    let answer = refresh(&app, &ann.refresh_token).await.ok(200);
+    assert_eq!(members(&answer), ["access_token", "expires_in", "refresh_token", "token_type", "user"]);
+    assert_ne!(text(&answer["refresh_token"]), ann.refresh_token);
+    app.person(&answer).get("/api/v1/users/me").await.ok(200);
+}
+
+#[tokio::test]
+async fn a_spent_refresh_token_ends_its_whole_family_and_no_other() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let elsewhere = app.sign_in(ANN).await;
+    let newer = app.person(&refresh(&app, &ann.refresh_token).await.ok(200));
+    refresh(&app, &ann.refresh_token).await.refused(401, "token_reused");
+    newer.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    refresh(&app, &newer.refresh_token).await.refused(401, "unauthenticated");
+    elsewhere.get("/api/v1/users/me").await.ok(200);
+    refresh(&app, &elsewhere.refresh_token).await.ok(200);
+    assert!(app.audited().await.contains(&"user.token_reused".to_owned()));
+}
+
+#[tokio::test]
+async fn two_uses_of_one_refresh_token_at_once_are_a_reuse_as_well() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let (one, two) = tokio::join!(refresh(&app, &ann.refresh_token), refresh(&app, &ann.refresh_token));
+    let mut statuses = [one.status, two.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 401]);
+}
+
+#[tokio::test]
+async fn a_sign_in_ends_after_thirty_days_at_the_latest() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    app.advance(29 * DAY).await;
+    let newer = app.person(&refresh(&app, &ann.refresh_token).await.ok(200));
+    app.advance(DAY).await;
+    refresh(&app, &newer.refresh_token).await.refused(401, "unauthenticated");
+    refresh(&app, "never given").await.refused(401, "unauthenticated");
+}
+
+// ---- sign-out and sessions ---------------------------------------------------------------------
+
+#[tokio::test]
+async fn signing_out_ends_both_tokens_at_once() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let elsewhere = app.sign_in(ANN).await;
+    ann.post_nothing("/api/v1/auth/logout").await.ok(200);
+    ann.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    refresh(&app, &ann.refresh_token).await.refused(401, "unauthenticated");
+    elsewhere.get("/api/v1/users/me").await.ok(200);
+}
+
+#[tokio::test]
+async fn a_person_sees_every_sign_in_and_ends_any_of_them() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    app.advance(MINUTE).await;
+    let elsewhere = app.sign_in(ANN).await;
+    let page = ann.get("/api/v1/auth/sessions").await.ok(200);
+    assert_eq!(members(&page), ["items", "next_cursor"]);
+    let sessions = items(&page);
+    assert_eq!(sessions.len(), 2);
+    let members = members(&sessions[0]);
+    assert_eq!(
+        members,
+        ["address", "created_at", "current", "expires_at", "last_used_at", "session_id", "user_agent"]
+    );
+    assert_eq!((&sessions[0]["current"], &sessions[1]["current"]), (&json!(true), &json!(false)));
+    assert_eq!((&sessions[0]["address"], &sessions[0]["user_agent"]), (&json!("127.0.0.1"), &json!("coditect-tests/1")));
+    assert_eq!(sessions[1]["created_at"], later(MINUTE));
+
+    ann.delete(&format!("/api/v1/auth/sessions/{}", text(&sessions[1]["session_id"]))).await.ok(200);
+    elsewhere.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    ann.get("/api/v1/users/me").await.ok(200);
+}
+
+#[tokio::test]
+async fn a_person_signs_out_everywhere() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let elsewhere = app.sign_in(ANN).await;
+    ann.delete("/api/v1/auth/sessions").await.ok(200);
+    for gone in [&ann, &elsewhere] {
+        gone.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+        refresh(&app, &gone.refresh_token).await.refused(401, "unauthenticated");
+    }
+}
+
+// ---- passwords ---------------------------------------------------------------------------------
+
+async fn change_password(ann: &crate::support::Client, current: &str, new: &str) -> crate::support::Answer {
+    let body = json!({"current_password": current, "new_password": new});
+    ann.post("/api/v1/auth/change-password", body).await
+}
+
+#[tokio::test]
+async fn changing_the_password_needs_the_old_one_and_ends_every_other_sign_in() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let elsewhere = app.sign_in(ANN).await;
+    change_password(&ann, OTHER_PASSWORD, PASSWORD).await.refused(401, "invalid_credentials");
+    change_password(&ann, PASSWORD, "password123").await.refused(400, "weak_password");
+    elsewhere.get("/api/v1/users/me").await.ok(200);
+
+    change_password(&ann, PASSWORD, OTHER_PASSWORD).await.ok(200);
+    ann.get("/api/v1/users/me").await.ok(200);
+    elsewhere.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    app.login(ANN, PASSWORD).await.refused(401, "invalid_credentials");
+    app.login(ANN, OTHER_PASSWORD).await.ok(200);
+    app.mail_to(ANN, "was changed").await;
+    assert!(app.audited().await.contains(&"user.password_changed".to_owned()));
+}
+
+async fn forgot(app: &TestApp, email: &str) -> Value {
+    app.anyone.post("/api/v1/auth/forgot-password", json!({"email": email})).await.ok(202)
+}
+
+async fn reset(app: &TestApp, token: &str, password: &str) -> crate::support::Answer {
+    app.anyone.post("/api/v1/auth/reset-password", json!({"token": token, "password": password})).await
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_replaced_from_a_mailed_link() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    assert_eq!(forgot(&app, ANN).await, forgot(&app, "nobody@example.com").await);
+    assert_eq!(app.subjects_to("nobody@example.com").await, [""; 0]);
+    let mail = app.mail_to(ANN, "Choose a new password").await;
+    assert!(mail.text.contains(&format!("{PUBLIC_URL}/reset-password?token=")), "{}", mail.text);
+
+    reset(&app, &mail.token(), "password123").await.refused(400, "weak_password");
+    ann.get("/api/v1/users/me").await.ok(200);
+    reset(&app, &mail.token(), OTHER_PASSWORD).await.ok(200);
+    reset(&app, &mail.token(), PASSWORD).await.refused(400, "invalid_token");
+    ann.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    refresh(&app, &ann.refresh_token).await.refused(401, "unauthenticated");
+    app.login(ANN, PASSWORD).await.refused(401, "invalid_credentials");
+    app.login(ANN, OTHER_PASSWORD).await.ok(200);
+    app.mail_to(ANN, "was changed").await;
+    assert!(app.audited().await.contains(&"user.password_reset".to_owned()));
+}
+
+#[tokio::test]
+async fn a_reset_link_works_for_an_hour_and_for_nothing_else() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    forgot(&app, ANN).await;
+    let token = app.mail_to(ANN, "Choose a new password").await.token();
+    app.anyone.post("/api/v1/auth/verify-email", json!({"token": token})).await.refused(400, "invalid_token");
+    app.advance(HOUR).await;
+    reset(&app, &token, OTHER_PASSWORD).await.refused(400, "invalid_token");
+    app.login(ANN, PASSWORD).await.ok(200);
+}
+
+#[tokio::test]
+async fn the_e_mail_log_keeps_no_link_that_still_opens_something() {
+    let app = TestApp::start().await;
+    app.register(ANN).await.ok(201);
+    let token = app.mail_to(ANN, "Confirm").await.token();
+    let log = app.operator().await.get("/api/v1/admin/emails").await.ok(200);
+    assert!(!log.to_string().contains(&token));
+}
+
+// ---- profile and deactivation ------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_person_changes_the_profile_and_nothing_else() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let user = ann.patch("/api/v1/users/me", json!({"full_name": "  Ann W. "})).await.ok(200);
+    assert_eq!((&user["full_name"], &user["company_name"]), (&json!("Ann W."), &json!("Loom Ltd")));
+    let user = ann.patch("/api/v1/users/me", json!({"company_name": ""})).await.ok(200);
+    assert_eq!((&user["full_name"], &user["company_name"]), (&json!("Ann W."), &Value::Null));
+    for (name, value) in [("email", json!("b@example.com")), ("operator", json!(true)), ("email_verified", json!(true))] {
+        ann.patch("/api/v1/users/me", json!({name: value})).await.refused_field(name);
+    }
+    ann.patch("/api/v1/users/me", json!({"full_name": "  "})).await.refused_field("full_name");
+    assert_eq!(ann.get("/api/v1/users/me").await.ok(200)["full_name"], "Ann W.");
+}
+
+#[tokio::test]
+async fn a_closed_account_signs_in_no_more_while_its_licences_live_on() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let body = json!({"email": ANN, "max_concurrent_seats": 1});
+    let license = app.operator().await.post("/api/v1/admin/licenses", body).await.ok(201);
+    ann.post_nothing("/api/v1/users/me/deactivate").await.ok(200);
+    ann.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    refresh(&app, &ann.refresh_token).await.refused(401, "unauthenticated");
+    app.login(ANN, PASSWORD).await.refused(401, "invalid_credentials");
+    forgot(&app, ANN).await;
+    assert!(!app.subjects_to(ANN).await.iter().any(|subject| subject.contains("new password")));
+    app.register(ANN).await.refused(409, "email_taken");
+    app.acquire(&license, "hw-1").await.ok(201);
+    assert!(app.audited().await.contains(&"user.deactivated".to_owned()));
+}
+
+#[tokio::test]
+async fn the_only_operator_cannot_leave() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    operator.post_nothing("/api/v1/users/me/deactivate").await.refused(403, "forbidden");
+    operator.get("/api/v1/users/me").await.ok(200);
+}
+
+// ---- rate limits -------------------------------------------------------------------------------
+
+/// Every call that checks a credential or sends mail.
+fn auth_calls() -> [(&'static str, Value); 8] {
+    [
+        ("/api/v1/auth/register", json!({"email": "e@example.com", "password": PASSWORD, "full_name": "E"})),
+        ("/api/v1/auth/verify-email", json!({"token": "x"})),
+        ("/api/v1/auth/resend-verification", json!({"email": "e@example.com"})),
+        ("/api/v1/auth/forgot-password", json!({"email": "e@example.com"})),
+        ("/api/v1/auth/reset-password", json!({"token": "x", "password": PASSWORD})),
+        ("/api/v1/auth/login", json!({"email": "e@example.com", "password": PASSWORD})),
+        ("/api/v1/auth/refresh", json!({"refresh_token": "x"})),
+        ("/api/v1/setup", json!({"token": "x", "email": "e@example.com", "password": PASSWORD, "full_name": "E"})),
+    ]
+}
+
+#[tokio::test]
+async fn every_auth_call_is_limited_by_address_and_says_when_to_come_back() {
+    let setup = Setup::usual().set("AUTH_ADDRESS_PER_MINUTE", "1").set("AUTH_ADDRESS_BURST", "2");
+    let app = setup.start().await;
+    for _ in 0..2 {
+        app.login("nobody@example.com", PASSWORD).await.refused(401, "invalid_credentials");
+    }
+    for (path, body) in auth_calls() {
+        let answer = app.anyone.post(path, body).await;
+        assert!((1..=60).contains(&answer.retry_after()), "{path}");
+        assert_eq!(answer.header("ratelimit-policy"), r#""address";q=2;w=120"#, "{path}");
+        assert_eq!(answer.header("ratelimit"), format!(r#""address";r=0;t={}"#, answer.retry_after()), "{path}");
+        let problem = answer.refused(429, "rate_limited");
+        assert!(problem["retry_after"].is_u64());
+    }
+    // What is no matter of credentials goes on.
+    app.anyone.get("/api/v1/plans").await.ok(200);
+}
+
+#[tokio::test]
+async fn changing_the_password_is_limited_like_signing_in() {
+    let app = Setup::usual().set("AUTH_ACCOUNT_PER_MINUTE", "1").set("AUTH_ACCOUNT_BURST", "3").start().await;
+    let operator = app.operator().await;
+    for _ in 0..3 {
+        change_password(&operator, OTHER_PASSWORD, PASSWORD).await.refused(401, "invalid_credentials");
+    }
+    change_password(&operator, OTHER_PASSWORD, PASSWORD).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn an_account_is_limited_whatever_the_address_and_others_are_not() {
+    let setup = Setup::usual()
+        .set("AUTH_ACCOUNT_PER_MINUTE", "6")
+        .set("AUTH_ACCOUNT_BURST", "3")
+        .set("SERVER_TRUSTED_PROXIES", "127.0.0.1");
+    let app = setup.start().await;
+    let from = |address: String, email: &'static str| {
+        let body = json!({"email": email, "password": OTHER_PASSWORD});
+        let request = app.anyone.request(reqwest::Method::POST, "/api/v1/auth/login");
+        app.anyone.send(request.header("x-forwarded-for", address).json(&body))
+    };
+    for host in 1..=3 {
+        from(format!("192.0.2.{host}"), ANN).await.refused(401, "invalid_credentials");
+    }
+    let answer = from("192.0.2.9".to_owned(), "ANN@example.com").await;
+    assert_eq!(answer.header("ratelimit-policy"), r#""account";q=3;w=30"#);
+    answer.refused(429, "rate_limited");
+    from("192.0.2.9".to_owned(), "bob@example.com").await.refused(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn nobody_hides_behind_a_forwarded_address_that_no_trusted_proxy_wrote() {
+    let limited = || Setup::usual().set("AUTH_ADDRESS_PER_MINUTE", "1").set("AUTH_ADDRESS_BURST", "1");
+    for (setup, last) in [(limited(), 429), (limited().set("SERVER_TRUSTED_PROXIES", "127.0.0.0/8"), 401)] {
+        let app = setup.start().await;
+        let mut status = 0;
+        for host in 1..=2 {
+            let request = app.anyone.request(reqwest::Method::POST, "/api/v1/auth/refresh");
+            let request = request.header("x-forwarded-for", format!("192.0.2.{host}"));
+            status = app.anyone.send(request.json(&json!({"refresh_token": "x"}))).await.status;
+        }
+        assert_eq!(status, last);
+    }
+}
+
+#[tokio::test]
+async fn a_burst_of_sign_ins_does_not_keep_seats_waiting() {
+    let app = TestApp::start().await;
+    let license = app.license(1).await;
+    let seat = app.acquire(&license, "hw-1").await.ok(201);
+    let storm: Vec<_> = (0..60)
+        .map(|nth| {
+            let anyone = app.anyone.clone();
+            let body = json!({"email": format!("nobody{nth}@example.com"), "password": PASSWORD});
+            tokio::spawn(async move { anyone.post("/api/v1/auth/login", body).await.status })
+        })
+        .collect();
+    for _ in 0..20 {
+        app.heartbeat(&seat).await.ok(200);
+    }
+    let done = storm.iter().filter(|login| login.is_finished()).count();
+    assert!(done < storm.len(), "twenty heartbeats were answered before sixty sign-ins were");
+    for login in storm {
+        // The queue of passwords is bounded; whoever finds it full is told to come back.
+        assert!(matches!(login.await.unwrap(), 401 | 503));
+    }
+}

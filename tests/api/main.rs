@@ -1,0 +1,19 @@
+//! The API as its clients see it: a real server on a real port with a real data directory, under a
+//! clock that the test moves. One module for each group of routes, and each test is a sentence
+//! about them.
+
+#![allow(clippy::unwrap_used)]
+
+mod accounts;
+mod bad_input;
+mod health;
+mod isolation;
+mod journey;
+mod keys;
+mod licenses;
+mod operator;
+mod plans;
+mod seats;
+mod setup;
+mod subscriptions;
+mod support;

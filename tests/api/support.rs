@@ -1,0 +1,621 @@
+//! A server to test against, and the people and programs that call it.
+//!
+//! Whatever a test asks, every answer is held to what all answers promise: see [`Answer`]. When a
+//! test ends, its server must stop cleanly and must not have left a job that nobody can do.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use coditect::app::{App, DataDir, master_key};
+use coditect::clock::Clock;
+use coditect::config::{Config, Flags, Loaded};
+use coditect::domain::error::Result;
+use coditect::domain::page::PageRequest;
+use coditect::domain::time::Timestamp;
+use coditect::entropy::Entropy;
+use coditect::services::Services;
+use coditect::signing::{KeyRecord, Purpose};
+use coditect::store::{Options, Store, jobs, logs};
+use mail_parser::{MessageParser, MimeHeaders};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// When every test begins.
+pub const START: &str = "2030-01-15T09:00:00Z";
+/// What people reach the server by, whatever port it got.
+pub const PUBLIC_URL: &str = "https://licensing.example.com";
+/// Who runs the appliance.
+pub const OPERATOR: &str = "operator@example.com";
+/// Everybody's password.
+pub const PASSWORD: &str = "seven quiet herons at dusk";
+/// Signs licences in every test but those of key making, which takes seconds.
+const RSA_PEM: &str = include_str!("../fixtures/keys/license-rsa4096.pkcs8.pem");
+/// How long a test waits for what must come at once.
+const SOON: Duration = Duration::from_secs(20);
+
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const HOUR: Duration = Duration::from_secs(3_600);
+pub const DAY: Duration = Duration::from_secs(86_400);
+
+/// The instant a test begins at, moved.
+pub fn later(by: Duration) -> String {
+    (START.parse::<Timestamp>().unwrap() + by.as_millis() as i64).to_string()
+}
+
+/// What a server is started with.
+#[derive(Clone)]
+pub struct Setup {
+    env: Vec<(String, String)>,
+    with_operator: bool,
+    with_key: bool,
+}
+
+impl Setup {
+    /// An operator, a signing key, and limits that no test meets by accident.
+    pub fn usual() -> Self {
+        let none = Self { env: Vec::new(), with_operator: true, with_key: true };
+        none.set("SERVER_PUBLIC_URL", PUBLIC_URL)
+            .set("AUTH_ADDRESS_PER_MINUTE", "1000000")
+            .set("AUTH_ADDRESS_BURST", "1000000")
+            .set("AUTH_ACCOUNT_PER_MINUTE", "1000000")
+            .set("AUTH_ACCOUNT_BURST", "1000000")
+            .set("KEYS_ROTATION_DAYS", "3650")
+    }
+
+    /// A setting by the end of its environment name.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Nobody has set the appliance up yet.
+    pub fn without_operator(mut self) -> Self {
+        self.with_operator = false;
+        self
+    }
+
+    /// The signing key is made by the server itself.
+    pub fn without_key(mut self) -> Self {
+        self.with_key = false;
+        self
+    }
+
+    pub async fn start(self) -> TestApp {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        self.start_in(data, START.parse().unwrap()).await
+    }
+
+    async fn start_in(self, data: Arc<TempDir>, wall: Timestamp) -> TestApp {
+        let loaded = self.load(&data);
+        let clock = Clock::manual(wall);
+        let (stop, stopped) = oneshot::channel();
+        let (ready, started) = mpsc::channel();
+        let (its_clock, with_key) = (clock.clone(), self.with_key);
+        let server = std::thread::spawn(move || {
+            if with_key {
+                import_key(&loaded.config, wall);
+            }
+            serve(loaded, its_clock, &ready, stopped)
+        });
+        let Ok((address, services)) = started.recv() else {
+            panic!("the server did not start: {:?}", server.join().unwrap());
+        };
+        let anyone = Client::new(address);
+        TestApp { anyone, address, clock, services, data, setup: self, stop: Some(stop), server: Some(server) }
+    }
+
+    fn load(&self, data: &TempDir) -> Loaded {
+        let mut env: Vec<_> =
+            self.env.iter().map(|(name, value)| (format!("CODITECT_{name}"), value.clone())).collect();
+        if self.with_operator {
+            env.push(("CODITECT_ADMIN_EMAIL".to_owned(), OPERATOR.to_owned()));
+            env.push(("CODITECT_ADMIN_PASSWORD".to_owned(), PASSWORD.to_owned()));
+        }
+        let flags =
+            Flags { config: None, data: Some(data.path().join("data")), listen: Some("127.0.0.1:0".to_owned()) };
+        let loaded = Config::load(flags, env).unwrap();
+        assert_eq!(loaded.warnings, [""; 0], "every setting of the tests is one");
+        loaded
+    }
+}
+
+/// Puts the key of the tests where the server looks for one.
+fn import_key(config: &Config, now: Timestamp) {
+    let data = DataDir::of(config);
+    if data.database().exists() {
+        return;
+    }
+    data.create().unwrap();
+    let entropy = Entropy::system();
+    let master = master_key(config, &data, &entropy, false).unwrap();
+    let record = KeyRecord::import_pem(Purpose::License, RSA_PEM, &entropy, now, &master).unwrap();
+    let row = serde_json::to_value(&record).unwrap();
+    let store = Store::open(&data.database(), Options::default()).unwrap();
+    store.write_blocking(move |tx| logs::put_key(tx, &record.kid, &row)).unwrap();
+    store.close().unwrap();
+}
+
+/// The server has threads of its own, so that a test can wait for its end without async help.
+fn serve(
+    loaded: Loaded,
+    clock: Clock,
+    ready: &mpsc::Sender<(SocketAddr, Arc<Services>)>,
+    stopped: oneshot::Receiver<()>,
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let app = App::open(loaded, clock, Entropy::system()).await?;
+        app.services.setup_from_config().await?;
+        ready.send((app.address, Arc::clone(&app.services))).unwrap();
+        app.run(async {
+            let _ = stopped.await;
+        })
+        .await
+    })
+}
+
+/// A running server.
+pub struct TestApp {
+    /// Calls without credentials: applications, and people who have not signed in.
+    pub anyone: Client,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Moves at the test's word alone.
+    pub clock: Clock,
+    /// For what no client can see.
+    pub services: Arc<Services>,
+    data: Arc<TempDir>,
+    setup: Setup,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<Result<()>>>,
+}
+
+impl TestApp {
+    /// A server with [`Setup::usual`].
+    pub async fn start() -> Self {
+        Setup::usual().start().await
+    }
+
+    /// The same data under a new process.
+    pub async fn restart(self) -> Self {
+        self.restart_after(Duration::ZERO).await
+    }
+
+    /// The same, after so long a time of nothing running. The monotonic clock begins anew, as a
+    /// computer's does.
+    pub async fn restart_after(self, down: Duration) -> Self {
+        let (data, setup) = (Arc::clone(&self.data), self.setup.clone());
+        let wall = self.clock.now().wall + down.as_millis() as i64;
+        drop(self);
+        let app = setup.start_in(data, wall).await;
+        app.settle().await;
+        app
+    }
+
+    /// Lets time pass, and everything happen that is due by then.
+    pub async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.settle().await;
+    }
+
+    /// Waits until no job is due.
+    pub async fn settle(&self) {
+        let due = || self.services.due_jobs(self.clock.now().wall, 10).unwrap().0;
+        eventually("no job is due", || due().is_empty()).await;
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.data.path().join("data")
+    }
+
+    /// Jobs that were given up.
+    pub fn parked(&self) -> usize {
+        self.services.store.read(|tx| jobs::list_parked(tx, &PageRequest::first())).unwrap().items.len()
+    }
+
+    /// Every message sent so far, oldest first.
+    pub async fn mails(&self) -> Vec<Mail> {
+        self.settle().await;
+        let folder = std::fs::read_dir(self.data().join("mail")).unwrap();
+        let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|ending| ending == "eml"));
+        files.sort();
+        files.iter().map(|path| Mail::read(&std::fs::read(path).unwrap())).collect()
+    }
+
+    /// The subjects of the messages to one address, oldest first; those of one instant in any order.
+    pub async fn subjects_to(&self, email: &str) -> Vec<String> {
+        let mails = self.mails().await.into_iter();
+        mails.filter(|mail| mail.to == email).map(|mail| mail.subject).collect()
+    }
+
+    /// The newest message to an address whose subject holds these words.
+    pub async fn mail_to(&self, email: &str, words: &str) -> Mail {
+        let mut mails = self.mails().await;
+        let place = mails.iter().rposition(|mail| mail.to == email && mail.subject.contains(words));
+        let Some(place) = place else {
+            panic!("no mail to {email} about {words:?}, only {:?}", self.subjects_to(email).await)
+        };
+        mails.swap_remove(place)
+    }
+
+    /// Registers.
+    pub async fn register(&self, email: &str) -> Answer {
+        let body = json!({"email": email, "password": PASSWORD, "full_name": "Ann Weaver", "company_name": "Loom Ltd"});
+        self.anyone.post("/api/v1/auth/register", body).await
+    }
+
+    /// Somebody who registered, followed the mailed link and signed in.
+    pub async fn customer(&self, email: &str) -> Person {
+        self.register(email).await.ok(201);
+        let token = self.mail_to(email, "Confirm").await.token();
+        self.anyone.post("/api/v1/auth/verify-email", json!({"token": token})).await.ok(200);
+        self.sign_in(email).await
+    }
+
+    /// The operator, signed in.
+    pub async fn operator(&self) -> Person {
+        self.sign_in(OPERATOR).await
+    }
+
+    /// Signs in with the usual password.
+    pub async fn sign_in(&self, email: &str) -> Person {
+        let answer = self.login(email, PASSWORD).await.ok(200);
+        self.person(&answer)
+    }
+
+    /// A sign-in as it is answered.
+    pub async fn login(&self, email: &str, password: &str) -> Answer {
+        self.anyone.post("/api/v1/auth/login", json!({"email": email, "password": password})).await
+    }
+
+    /// Whoever the answer to a sign-in is about.
+    pub fn person(&self, tokens: &Value) -> Person {
+        let client = Client { bearer: Some(text(&tokens["access_token"])), ..self.anyone.clone() };
+        Person { client, refresh_token: text(&tokens["refresh_token"]), user: tokens["user"].clone() }
+    }
+
+    /// A plan with so many seats and a trial of 14 days.
+    pub async fn plan(&self, name: &str, seats: u32) -> Value {
+        let plan = json!({
+            "plan_name": name, "max_concurrent_seats": seats, "monthly_price_cents": 4900,
+            "yearly_price_cents": 49000, "currency": "EUR", "trial_duration_days": 14,
+            "features": {"export": true, "projects": 20, "support": "e-mail"},
+        });
+        self.operator().await.post("/api/v1/admin/plans", plan).await.ok(201)
+    }
+
+    /// A licence with so many seats and no end, of the operator's own organisation.
+    pub async fn license(&self, seats: u32) -> Value {
+        let body = json!({"email": OPERATOR, "max_concurrent_seats": seats});
+        self.operator().await.post("/api/v1/admin/licenses", body).await.ok(201)
+    }
+
+    /// Asks for a seat.
+    pub async fn acquire(&self, license: &Value, hardware_id: &str) -> Answer {
+        let body = json!({"license_key": license["license_key"], "hardware_id": hardware_id});
+        self.anyone.post("/api/v1/licenses/acquire", body).await
+    }
+
+    /// Keeps a seat.
+    pub async fn heartbeat(&self, seat: &Value) -> Answer {
+        self.anyone.post("/api/v1/licenses/heartbeat", json!({"session_id": seat["session_id"]})).await
+    }
+
+    /// Gives a seat back.
+    pub async fn release(&self, seat: &Value) -> Answer {
+        self.anyone.post("/api/v1/licenses/release", json!({"session_id": seat["session_id"]})).await
+    }
+
+    /// The actions in the audit log, oldest first.
+    pub async fn audited(&self) -> Vec<String> {
+        let entries = self.audit().await;
+        entries.iter().map(|entry| text(&entry["action"])).collect()
+    }
+
+    /// The audit log, oldest first.
+    pub async fn audit(&self) -> Vec<Value> {
+        let page = self.operator().await.get("/api/v1/admin/audit?limit=200").await.ok(200);
+        let mut entries = page["items"].as_array().unwrap().clone();
+        entries.reverse();
+        entries
+    }
+}
+
+/// Every test ends here: the server stops, cleanly, and no job was given up.
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let parked = if std::thread::panicking() { 0 } else { self.parked() };
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let ended = self.server.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            assert_eq!(parked, 0, "no job is left parked");
+            ended.unwrap().expect("the server does not panic").expect("the server stops cleanly");
+        }
+    }
+}
+
+/// Waits, within bounds, for what must become true by itself.
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = tokio::time::Instant::now() + SOON;
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < until, "not within {SOON:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Somebody who has signed in.
+pub struct Person {
+    client: Client,
+    /// The newest one.
+    pub refresh_token: String,
+    /// The account.
+    pub user: Value,
+}
+
+impl Deref for Person {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// Calls the server, with or without a bearer token.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    bearer: Option<String>,
+}
+
+impl Client {
+    fn new(address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(60))
+            .user_agent("coditect-tests/1")
+            .build()
+            .unwrap();
+        Self { http, base: format!("http://{address}"), bearer: None }
+    }
+
+    /// The same caller with another token.
+    pub fn with_bearer(&self, token: &str) -> Self {
+        Self { bearer: Some(token.to_owned()), ..self.clone() }
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.bearer {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// A POST without a body.
+    pub async fn post_nothing(&self, path: &str) -> Answer {
+        self.send(self.request(Method::POST, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.with_body(Method::POST, path, &body).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.with_body(Method::PATCH, path, &body).await
+    }
+
+    pub async fn with_body(&self, method: Method, path: &str, body: &Value) -> Answer {
+        self.send(self.request(method, path).json(body)).await
+    }
+
+    /// A POST of these bytes as JSON.
+    pub async fn post_raw(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+        self.send(self.request(Method::POST, path).header("content-type", "application/json").body(body)).await
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        let request = request.build().unwrap();
+        let asked = format!("{} {}", request.method(), request.url().path());
+        let response = self.http.execute(request).await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        Answer::read(asked, response).await
+    }
+}
+
+/// An answer that keeps what all answers promise: a request id, safe headers, and a problem in the
+/// product's own form where it is none of the good ones.
+pub struct Answer {
+    asked: String,
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+    /// Null where the answer is no JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    async fn read(asked: String, response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        let answer = Self { asked, status, headers, text, body };
+        answer.check_promises();
+        answer
+    }
+
+    fn check_promises(&self) {
+        let told = self.told();
+        assert!(!self.header("x-request-id").is_empty(), "a request id: {told}");
+        assert_eq!(self.header("x-content-type-options"), "nosniff", "{told}");
+        let policy = self.header("content-security-policy");
+        assert!(policy.contains("default-src") && policy.contains("frame-ancestors 'none'"), "{told}");
+        assert!(!policy.contains("unsafe"), "{told}");
+        assert!(!self.header("cache-control").is_empty(), "{told}");
+        assert!(!matches!(self.status, 422 | 500..=502), "{told}");
+        // Readiness is told in its own words by /health/ready.
+        if self.status >= 400 && !(self.status == 503 && self.header("content-type") == "application/json") {
+            self.check_problem();
+        }
+    }
+
+    fn check_problem(&self) {
+        let told = self.told();
+        assert_eq!(self.header("content-type"), "application/problem+json", "{told}");
+        assert_eq!(self.body["status"], self.status, "{told}");
+        for member in ["type", "title", "detail", "code"] {
+            assert!(self.body[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {told}");
+        }
+        let code = self.code();
+        assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "snake_case: {told}");
+        let promised: &[&str] = match self.status {
+            401 => &["www-authenticate"],
+            405 => &["allow"],
+            429 => &["retry-after", "ratelimit", "ratelimit-policy"],
+            503 => &["retry-after"],
+            _ => &[],
+        };
+        for name in promised {
+            assert!(!self.header(name).is_empty(), "{name}: {told}");
+        }
+    }
+
+    /// The answer for people who read why a test failed.
+    fn told(&self) -> String {
+        let mut told = format!("{} answered {}\n", self.asked, self.status);
+        for (name, value) in &self.headers {
+            let _ = writeln!(told, "{name}: {value:?}");
+        }
+        told + &self.text
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Seconds after which trying again makes sense.
+    pub fn retry_after(&self) -> u32 {
+        self.header("retry-after").parse().unwrap_or_else(|_| panic!("Retry-After: {}", self.told()))
+    }
+
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// The body of a good answer with this status.
+    #[track_caller]
+    pub fn ok(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.told());
+        self.body
+    }
+
+    /// The items of a list.
+    #[track_caller]
+    pub fn list(self) -> Vec<Value> {
+        let page = self.ok(200);
+        assert_eq!(members(&page), ["items", "next_cursor"]);
+        items(&page).to_vec()
+    }
+
+    /// The problem with this status and code.
+    #[track_caller]
+    pub fn refused(self, status: u16, code: &str) -> Value {
+        assert_eq!((self.status, self.code()), (status, code), "{}", self.told());
+        self.body
+    }
+
+    /// A refusal because of one field.
+    #[track_caller]
+    pub fn refused_field(self, field: &str) -> Value {
+        assert_eq!((self.status, self.code()), (400, "validation_failed"), "{}", self.told());
+        assert_eq!(self.body["errors"][0]["field"], field, "{}", self.told());
+        assert!(self.body["errors"][0]["message"].is_string(), "{}", self.told());
+        self.body
+    }
+}
+
+/// A message as a mail reader shows it.
+#[derive(Debug)]
+pub struct Mail {
+    pub to: String,
+    pub from: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// File names and contents.
+    pub attachments: Vec<(String, String)>,
+}
+
+impl Mail {
+    fn read(bytes: &[u8]) -> Self {
+        let message = MessageParser::default().parse(bytes).expect("a well-formed message");
+        let address = |list: Option<&mail_parser::Address<'_>>| {
+            list.and_then(|list| list.first()).and_then(|one| one.address()).unwrap_or_default().to_owned()
+        };
+        let attachments = message.attachments().map(|part| {
+            let name = part.attachment_name().unwrap_or_default().to_owned();
+            (name, String::from_utf8(part.contents().to_vec()).unwrap())
+        });
+        Self {
+            to: address(message.to()),
+            from: address(message.from()),
+            subject: message.subject().unwrap_or_default().to_owned(),
+            text: message.body_text(0).unwrap_or_default().into_owned(),
+            html: message.body_html(0).unwrap_or_default().into_owned(),
+            attachments: attachments.collect(),
+        }
+    }
+
+    /// What follows `token=` in its link.
+    pub fn token(&self) -> String {
+        let (_, rest) = self.text.split_once("token=").expect("a link with a token");
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect()
+    }
+}
+
+/// A text that must be there.
+#[track_caller]
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("a text, not {value}")).to_owned()
+}
+
+/// The names of an object's members, in order.
+#[track_caller]
+pub fn members(value: &Value) -> Vec<&str> {
+    let mut names: Vec<&str> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The items of a list.
+#[track_caller]
+pub fn items(page: &Value) -> &[Value] {
+    page["items"].as_array().expect("a list")
+}
+
+/// The claims of a JWS, without a look at its signature.
+pub fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).expect("a compact JWS");
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
