@@ -51,14 +51,14 @@ struct Source {
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
-    walk(&root, &mut paths);
+    walk(&src, &mut paths);
     let mut found: Vec<Source> = paths
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
-            let path = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+            let path = path.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
             let first = path.split('/').next().unwrap();
             let room = first.strip_suffix(".rs").unwrap_or(first).to_owned();
             let tests_alone = path.ends_with("/tests.rs") || path.contains("/tests/");

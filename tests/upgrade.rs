@@ -93,7 +93,9 @@ fn read_everything(tx: &ReadTx) -> Result<BTreeMap<String, Vec<String>>> {
     assert_eq!(counts::get(tx, "jobs.waiting")?, waiting.len() as u64);
     all(|page| jobs::list_parked(tx, page));
     read.insert("jobs".to_owned(), waiting.iter().map(|job| job.work.kind().to_owned()).collect());
-    read.values_mut().for_each(|known_by| known_by.sort());
+    for known_by in read.values_mut() {
+        known_by.sort();
+    }
     Ok(read)
 }
 
@@ -120,7 +122,7 @@ fn read_kept(version: u64) {
 
     let text = fs::read_to_string(fixture(&format!("schema-{version}.master.key"))).unwrap();
     let master = MasterKey::parse(&text, "the fixture").unwrap();
-    let keys: Vec<Value> = store.read(|tx| logs::keys(tx)).unwrap();
+    let keys: Vec<Value> = store.read(logs::keys).unwrap();
     assert!(keys.len() >= 3);
     for key in keys {
         serde_json::from_value::<KeyRecord>(key).unwrap().verify(&master).unwrap();

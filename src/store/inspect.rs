@@ -5,6 +5,7 @@
 //! evidence leaves the evidence as it is, and a backup on a read-only disk can be read.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -169,16 +170,17 @@ impl StorageBackend for Overlay {
         let base_len = state.base_len;
         for number in offset / PIECE..end.div_ceil(PIECE) {
             let start = number * PIECE;
-            if !state.pieces.contains_key(&number) {
-                let mut piece = vec![0; PIECE as usize];
-                self.base(base_len, start, &mut piece)?;
-                state.pieces.insert(number, piece);
-            }
+            let piece = match state.pieces.entry(number) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let mut piece = vec![0; PIECE as usize];
+                    self.base(base_len, start, &mut piece)?;
+                    entry.insert(piece)
+                }
+            };
             let (from, to) = (start.max(offset), (start + PIECE).min(end));
-            if let Some(piece) = state.pieces.get_mut(&number) {
-                let source = &data[(from - offset) as usize..(to - offset) as usize];
-                piece[(from - start) as usize..(to - start) as usize].copy_from_slice(source);
-            }
+            let source = &data[(from - offset) as usize..(to - offset) as usize];
+            piece[(from - start) as usize..(to - start) as usize].copy_from_slice(source);
         }
         state.len = state.len.max(end);
         Ok(())

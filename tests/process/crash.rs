@@ -77,3 +77,28 @@ async fn a_first_start_that_is_killed_leaves_data_that_the_next_one_can_use() {
     server.stop();
     home.run(&["doctor"]).succeeded();
 }
+
+/// The check itself: a database that is set back to an earlier state must not pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_notices_when_acknowledged_answers_are_lost() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let operator = server.operator().await;
+    let ledger = Ledger::new(&operator).await;
+    server.stop();
+    let earlier = std::fs::read(home.database()).unwrap();
+
+    let server = home.start();
+    let load = Load::start(&ledger, &operator.at(&server), WORKERS, 1);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(load.finish().await);
+    ledger.check(&operator.at(&server)).await;
+    server.stop();
+    std::fs::write(home.database(), earlier).unwrap();
+
+    let server = home.start();
+    let operator = operator.at(&server);
+    let checked = tokio::spawn(async move { ledger.check(&operator).await }).await;
+    assert!(checked.unwrap_err().is_panic());
+}

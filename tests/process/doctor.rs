@@ -108,7 +108,7 @@ async fn data_as_a_crash_left_it_is_sound_and_left_so() {
 async fn a_secret_that_others_can_read_is_a_problem_and_an_open_folder_a_warning() {
     let home = stopped().await;
     let set = |path: &std::path::Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap()
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
     set(&home.data(), 0o750);
     let report = report(&home.run(&["doctor", "--json"]).succeeded());

@@ -141,22 +141,14 @@ pub(super) fn with_server(services: &Services, data: &DataDir) -> Result<String>
 }
 
 fn open_database(services: &Services) -> Check {
-    match services.storage_trouble() {
-        Some(why) => {
-            let advice =
-                "Make room or mend the disk; the server tries every second and goes on by itself";
-            Check::problem("database", format!("writes are refused: {why}"), advice)
-        }
-        None => {
-            let bytes = computer::size(services.store.stats().file_bytes);
-            Check::ok(
-                "database",
-                format!(
-                    "{bytes}, writes are taken (stop the server to have every checksum tested)"
-                ),
-            )
-        }
+    if let Some(why) = services.storage_trouble() {
+        let advice =
+            "Make room or mend the disk; the server tries every second and goes on by itself";
+        return Check::problem("database", format!("writes are refused: {why}"), advice);
     }
+    let bytes = computer::size(services.store.stats().file_bytes);
+    let tested = "stop the server to have every checksum tested";
+    Check::ok("database", format!("{bytes}, writes are taken ({tested})"))
 }
 
 /// The master key as the server would find it; makes none.
