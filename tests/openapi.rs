@@ -41,7 +41,9 @@ async fn the_document_is_the_one_that_was_agreed_upon() {
     let agreed = std::fs::read_to_string(&file).unwrap_or_default();
     let line = agreed.lines().zip(now.lines()).position(|(agreed, now)| agreed != now);
     let line = line.unwrap_or_else(|| agreed.lines().count().min(now.lines().count()));
-    let shown = |text: &str| text.lines().skip(line.saturating_sub(3)).take(7).collect::<Vec<_>>().join("\n");
+    let shown = |text: &str| {
+        text.lines().skip(line.saturating_sub(3)).take(7).collect::<Vec<_>>().join("\n")
+    };
     assert!(
         agreed == now,
         "The API changed at line {} of tests/snapshots/openapi.json.\n--- agreed\n{}\n--- now\n{}\n\
@@ -57,8 +59,14 @@ async fn every_operation_has_a_name_a_summary_and_a_group() {
     let document = document().await;
     let mut names = HashSet::new();
     for (at, operation) in operations(&document) {
-        assert!(names.insert(operation["operationId"].as_str().unwrap()), "{at}: the name is taken");
-        assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{at}: a summary");
+        assert!(
+            names.insert(operation["operationId"].as_str().unwrap()),
+            "{at}: the name is taken"
+        );
+        assert!(
+            operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()),
+            "{at}: a summary"
+        );
         assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{at}: one group");
     }
 }
@@ -84,7 +92,9 @@ async fn every_object_is_described_and_closed_against_unknown_fields() {
         assert_eq!(schema["additionalProperties"], false, "{name}");
         for (property, described) in properties {
             let inner = described["allOf"][0].as_object();
-            let told = described["description"].is_string() || described.get("$ref").is_some() || inner.is_some();
+            let told = described["description"].is_string()
+                || described.get("$ref").is_some()
+                || inner.is_some();
             assert!(told, "{name}.{property}: a description");
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use poem::http::StatusCode;
 use poem::{IntoResponse, Response};
-use poem_openapi::payload::PlainText;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::{Any, Type};
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -15,6 +14,7 @@ use super::operator::Storage;
 use super::{Answer, Tag};
 use crate::services::Services;
 use crate::signing::Purpose;
+use crate::telemetry::Metrics;
 
 /// The calls of machines that watch, and of those that verify.
 pub struct Watch {
@@ -75,6 +75,30 @@ impl ApiResponse for Readiness {
     }
 }
 
+/// Metrics under their own media type: read as the older text format, some of them are errors.
+pub struct Scrape(String);
+
+impl IntoResponse for Scrape {
+    fn into_response(self) -> Response {
+        Response::builder().content_type(Metrics::CONTENT_TYPE).body(self.0)
+    }
+}
+
+impl ApiResponse for Scrape {
+    fn meta() -> MetaResponses {
+        let response = MetaResponse {
+            description: "Every metric.",
+            status: Some(200),
+            status_range: None,
+            content: vec![MetaMediaType { content_type: Metrics::CONTENT_TYPE, schema: String::schema_ref() }],
+            headers: vec![],
+        };
+        MetaResponses { responses: vec![response] }
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
 #[OpenApi(tag = "Tag::Health")]
 impl Watch {
     /// Whether the process answers
@@ -102,8 +126,8 @@ impl Watch {
 
     /// Metrics in the `OpenMetrics` text format
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
-    async fn metrics(&self) -> Answer<PlainText<String>> {
-        Ok(PlainText(self.services.render_metrics()?))
+    async fn metrics(&self) -> Answer<Scrape> {
+        Ok(Scrape(self.services.render_metrics()?))
     }
 
     /// The public keys as a JSON Web Key Set (RFC 7517)

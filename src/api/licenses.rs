@@ -12,7 +12,7 @@ use super::auth::{Person, path_id};
 use super::json::{Created, Json, OptionalJson};
 use super::plans::{Features, features, features_in};
 use super::seats::{SessionList, session_cursor};
-use super::wire::{Done, Time, list, page_request};
+use super::wire::{Done, Time, list, page_request, unique_names};
 use super::{Answer, Tag};
 use crate::domain::ids::{LicenseId, OrgId, PlanId};
 use crate::domain::license;
@@ -186,6 +186,7 @@ pub struct Issue {
     expiry_date: Option<Time>,
     /// Left out: the plan's.
     #[oai(validator(max_properties = 64))]
+    #[serde(default, deserialize_with = "unique_names")]
     features: Option<Features>,
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::auth::{Person, path_id};
 use super::json::{Created, Json};
-use super::wire::{Time, list, page_request};
+use super::wire::{Time, list, page_request, unique_names};
 use super::{Answer, Tag};
 use crate::domain::ids::PlanId;
 use crate::domain::plan::{self, FEATURE_LIMIT_MAX, FEATURE_TEXT_MAX, Feature};
@@ -169,6 +169,7 @@ pub struct NewPlan {
     trial_duration_days: Option<u32>,
     /// What else it grants: flags, whole numbers or texts.
     #[oai(validator(max_properties = 64))]
+    #[serde(default, deserialize_with = "unique_names")]
     features: Option<Features>,
     /// Whether the public list shows it; left out: yes.
     public: Option<bool>,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::auth::Person;
 use super::json::{CreatedOrFound, Json};
 use super::licenses::{License, LicenseStatus};
-use super::wire::{Done, Seats, Time, decode_cursor, encode_cursor};
+use super::wire::{Done, Seats, Time, decode_cursor, encode_cursor, unique_names};
 use super::{Answer, Tag};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::SessionId;
@@ -51,6 +51,7 @@ pub struct Activate {
     platform: Option<String>,
     /// The application's own notes: at most 16, names of 1 to 64 and values of at most 256 characters.
     #[oai(validator(max_properties = 16))]
+    #[serde(default, deserialize_with = "unique_names")]
     metadata: Option<BTreeMap<String, String>>,
 }
 
@@ -108,6 +109,7 @@ pub struct Acquire {
     hardware_id: String,
     /// The application's own notes: at most 16, names of 1 to 64 and values of at most 256 characters.
     #[oai(validator(max_properties = 16))]
+    #[serde(default, deserialize_with = "unique_names")]
     metadata: Option<BTreeMap<String, String>>,
     /// How long to wait in line when every seat is held; left out: not at all.
     #[oai(validator(minimum(value = "0"), maximum(value = "60")))]

@@ -1,12 +1,16 @@
 //! What several resources share on the wire.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use poem_openapi::Object;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -71,6 +75,49 @@ impl ParseFromJSON for Time {
 impl ToJSON for Time {
     fn to_json(&self) -> Option<Value> {
         Some(Value::String(self.0.to_string()))
+    }
+}
+
+/// Reads an optional map and refuses a name that is given twice: which of the two was meant,
+/// nobody could say. For `#[serde(default, deserialize_with = "unique_names")]`.
+///
+/// # Errors
+/// What the values say, and `duplicate field` for a name that came before.
+pub fn unique_names<'de, D, V>(deserializer: D) -> Result<Option<BTreeMap<String, V>>, D::Error>
+where
+    D: Deserializer<'de>,
+    V: Deserialize<'de>,
+{
+    let names = Option::<UniqueNames<V>>::deserialize(deserializer)?;
+    Ok(names.map(|names| names.0))
+}
+
+struct UniqueNames<V>(BTreeMap<String, V>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueNames<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(UniqueNamesVisitor(PhantomData))
+    }
+}
+
+struct UniqueNamesVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueNamesVisitor<V> {
+    type Value = UniqueNames<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<UniqueNames<V>, A::Error> {
+        let mut names = BTreeMap::new();
+        while let Some((name, value)) = entries.next_entry::<String, V>()? {
+            if names.contains_key(&name) {
+                return Err(serde::de::Error::custom(format_args!("duplicate field `{name}`")));
+            }
+            names.insert(name, value);
+        }
+        Ok(UniqueNames(names))
     }
 }
 

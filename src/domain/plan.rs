@@ -76,9 +76,7 @@ impl Plan {
         check_seats("max_concurrent_seats", self.max_concurrent_seats)?;
         check_currency(&self.currency)?;
         check_features(&self.features)?;
-        if self.max_activations == Some(0) {
-            return Err(Error::invalid("max_activations", "must be at least 1; leave it out for no limit"));
-        }
+        check_activations(self.max_activations)?;
         if self.trial_duration_days > 365 {
             return Err(Error::invalid("trial_duration_days", "must be between 0 and 365"));
         }
@@ -117,6 +115,17 @@ pub fn check_seats(field: &str, seats: u32) -> Result<()> {
         Ok(())
     } else {
         Err(Error::invalid(field, "must be between 1 and 1000000"))
+    }
+}
+
+/// At least one machine, or no limit.
+///
+/// # Errors
+/// A field error on `max_activations`.
+pub fn check_activations(max_activations: Option<u32>) -> Result<()> {
+    match max_activations {
+        Some(0) => Err(Error::invalid("max_activations", "must be at least 1; leave it out for no limit")),
+        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::ids::{ActivationId, LicenseId, OrgId, UserId};
 use crate::domain::job::{Job, Work};
 use crate::domain::license::{Activation, Afterwards, License, LicenseStatus};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::plan::{Features, Plan, check_features, check_seats, check_text};
+use crate::domain::plan::{Features, Plan, check_activations, check_features, check_seats, check_text};
 use crate::domain::subscription::Subscription;
 use crate::domain::time::Timestamp;
 use crate::signing::license_key;
@@ -172,6 +172,7 @@ impl Services {
             new.max_activations = input.max_activations.or(new.max_activations);
             new.features = input.features.unwrap_or(new.features);
             check_seats("max_concurrent_seats", new.max_concurrent_seats)?;
+            check_activations(new.max_activations)?;
             check_features(&new.features)?;
             insert(&ctx, tx, new)
         })

@@ -4,14 +4,25 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::{DAY, HOUR, MINUTE, PASSWORD, PUBLIC_URL, START, Setup, TestApp, claims, items, later, members, text};
+use crate::support::{
+    DAY, HOUR, MINUTE, PASSWORD, PUBLIC_URL, START, Setup, TestApp, claims, items, later, members,
+    text,
+};
 
 const ANN: &str = "ann@example.com";
 const OTHER_PASSWORD: &str = "nine loud magpies at dawn";
 
 const USER: [&str; 10] = [
-    "company_name", "created_at", "deactivated_at", "email", "email_verified", "full_name", "last_login_at",
-    "operator", "org_id", "user_id",
+    "company_name",
+    "created_at",
+    "deactivated_at",
+    "email",
+    "email_verified",
+    "full_name",
+    "last_login_at",
+    "operator",
+    "org_id",
+    "user_id",
 ];
 
 // ---- registration ------------------------------------------------------------------------------
@@ -22,7 +33,10 @@ async fn registering_makes_an_account_that_awaits_its_verification() {
     let user = app.register(ANN).await.ok(201);
     assert_eq!(members(&user), USER);
     assert_eq!(user["email"], ANN);
-    assert_eq!((&user["full_name"], &user["company_name"]), (&json!("Ann Weaver"), &json!("Loom Ltd")));
+    assert_eq!(
+        (&user["full_name"], &user["company_name"]),
+        (&json!("Ann Weaver"), &json!("Loom Ltd"))
+    );
     assert_eq!((&user["email_verified"], &user["operator"]), (&json!(false), &json!(false)));
     assert_eq!(user["created_at"], START);
     assert!(app.audited().await.contains(&"user.registered".to_owned()));
@@ -52,7 +66,8 @@ async fn a_password_that_can_be_guessed_is_refused_with_advice() {
     let app = TestApp::start().await;
     for password in ["short", "password123", "ann@example.com", "Ann Weaver", "aaaaaaaaaaaa", ""] {
         let body = json!({"email": ANN, "password": password, "full_name": "Ann Weaver"});
-        let problem = app.anyone.post("/api/v1/auth/register", body).await.refused(400, "weak_password");
+        let problem =
+            app.anyone.post("/api/v1/auth/register", body).await.refused(400, "weak_password");
         assert_eq!(problem["errors"][0]["field"], "password");
     }
 }
@@ -82,7 +97,10 @@ async fn a_verification_link_works_once() {
     let user = app.anyone.post("/api/v1/auth/verify-email", token.clone()).await.ok(200);
     assert_eq!(user["email_verified"], true);
     app.anyone.post("/api/v1/auth/verify-email", token).await.refused(400, "invalid_token");
-    app.anyone.post("/api/v1/auth/verify-email", json!({"token": "guessed"})).await.refused(400, "invalid_token");
+    app.anyone
+        .post("/api/v1/auth/verify-email", json!({"token": "guessed"}))
+        .await
+        .refused(400, "invalid_token");
     assert!(app.audited().await.contains(&"user.email_verified".to_owned()));
     app.login(ANN, PASSWORD).await.ok(200);
 }
@@ -103,15 +121,28 @@ async fn a_new_link_is_mailed_to_whoever_still_needs_one_and_to_nobody_else() {
     app.customer("bob@example.com").await;
     let mut answers = Vec::new();
     for email in [ANN, "bob@example.com", "nobody@example.com"] {
-        let answer = app.anyone.post("/api/v1/auth/resend-verification", json!({"email": email})).await;
+        let answer =
+            app.anyone.post("/api/v1/auth/resend-verification", json!({"email": email})).await;
         answers.push(answer.ok(202));
     }
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "the same for everybody: {answers:?}");
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "the same for everybody: {answers:?}"
+    );
     let count = |email: &'static str| {
         let app = &app;
-        async move { app.subjects_to(email).await.iter().filter(|subject| subject.contains("Confirm")).count() }
+        async move {
+            app.subjects_to(email)
+                .await
+                .iter()
+                .filter(|subject| subject.contains("Confirm"))
+                .count()
+        }
     };
-    assert_eq!([count(ANN).await, count("bob@example.com").await, count("nobody@example.com").await], [2, 1, 0]);
+    assert_eq!(
+        [count(ANN).await, count("bob@example.com").await, count("nobody@example.com").await],
+        [2, 1, 0]
+    );
     let token = app.mail_to(ANN, "Confirm").await.token();
     app.anyone.post("/api/v1/auth/verify-email", json!({"token": token})).await.ok(200);
 }
@@ -123,7 +154,10 @@ async fn signing_in_answers_a_pair_of_tokens_and_who_it_is() {
     let app = TestApp::start().await;
     app.customer(ANN).await;
     let answer = app.login("ANN@example.com", PASSWORD).await.ok(200);
-    assert_eq!(members(&answer), ["access_token", "expires_in", "refresh_token", "token_type", "user"]);
+    assert_eq!(
+        members(&answer),
+        ["access_token", "expires_in", "refresh_token", "token_type", "user"]
+    );
     assert_eq!((&answer["token_type"], &answer["expires_in"]), (&json!("Bearer"), &json!(900)));
     assert_eq!(members(&answer["user"]), USER);
     assert_eq!(answer["user"]["last_login_at"], START);
@@ -180,7 +214,15 @@ async fn only_a_token_that_the_server_signed_signs_in() {
     let token = text(&app.login(ANN, PASSWORD).await.ok(200)["access_token"]);
     let (rest, _) = token.rsplit_once('.').unwrap();
     let license = text(&app.license(1).await["license_key"]);
-    for bad in ["", "x", "a.b.c", &format!("{rest}."), &format!("{rest}.AAAA"), &ann.refresh_token, &license] {
+    for bad in [
+        "",
+        "x",
+        "a.b.c",
+        &format!("{rest}."),
+        &format!("{rest}.AAAA"),
+        &ann.refresh_token,
+        &license,
+    ] {
         ann.with_bearer(bad).get("/api/v1/users/me").await.refused(401, "unauthenticated");
     }
     app.anyone.get("/api/v1/users/me").await.refused(401, "unauthenticated");
@@ -199,7 +241,10 @@ async fn a_refresh_token_is_good_once_for_the_next_pair() {
     let ann = app.customer(ANN).await;
     app.advance(HOUR).await;
     let answer = refresh(&app, &ann.refresh_token).await.ok(200);
-    assert_eq!(members(&answer), ["access_token", "expires_in", "refresh_token", "token_type", "user"]);
+    assert_eq!(
+        members(&answer),
+        ["access_token", "expires_in", "refresh_token", "token_type", "user"]
+    );
     assert_ne!(text(&answer["refresh_token"]), ann.refresh_token);
     app.person(&answer).get("/api/v1/users/me").await.ok(200);
 }
@@ -222,7 +267,8 @@ async fn a_spent_refresh_token_ends_its_whole_family_and_no_other() {
 async fn two_uses_of_one_refresh_token_at_once_are_a_reuse_as_well() {
     let app = TestApp::start().await;
     let ann = app.customer(ANN).await;
-    let (one, two) = tokio::join!(refresh(&app, &ann.refresh_token), refresh(&app, &ann.refresh_token));
+    let (one, two) =
+        tokio::join!(refresh(&app, &ann.refresh_token), refresh(&app, &ann.refresh_token));
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 401]);
@@ -265,13 +311,26 @@ async fn a_person_sees_every_sign_in_and_ends_any_of_them() {
     let members = members(&sessions[0]);
     assert_eq!(
         members,
-        ["address", "created_at", "current", "expires_at", "last_used_at", "session_id", "user_agent"]
+        [
+            "address",
+            "created_at",
+            "current",
+            "expires_at",
+            "last_used_at",
+            "session_id",
+            "user_agent"
+        ]
     );
     assert_eq!((&sessions[0]["current"], &sessions[1]["current"]), (&json!(true), &json!(false)));
-    assert_eq!((&sessions[0]["address"], &sessions[0]["user_agent"]), (&json!("127.0.0.1"), &json!("coditect-tests/1")));
+    assert_eq!(
+        (&sessions[0]["address"], &sessions[0]["user_agent"]),
+        (&json!("127.0.0.1"), &json!("coditect-tests/1"))
+    );
     assert_eq!(sessions[1]["created_at"], later(MINUTE));
 
-    ann.delete(&format!("/api/v1/auth/sessions/{}", text(&sessions[1]["session_id"]))).await.ok(200);
+    ann.delete(&format!("/api/v1/auth/sessions/{}", text(&sessions[1]["session_id"])))
+        .await
+        .ok(200);
     elsewhere.get("/api/v1/users/me").await.refused(401, "unauthenticated");
     ann.get("/api/v1/users/me").await.ok(200);
 }
@@ -290,7 +349,11 @@ async fn a_person_signs_out_everywhere() {
 
 // ---- passwords ---------------------------------------------------------------------------------
 
-async fn change_password(ann: &crate::support::Client, current: &str, new: &str) -> crate::support::Answer {
+async fn change_password(
+    ann: &crate::support::Client,
+    current: &str,
+    new: &str,
+) -> crate::support::Answer {
     let body = json!({"current_password": current, "new_password": new});
     ann.post("/api/v1/auth/change-password", body).await
 }
@@ -318,7 +381,9 @@ async fn forgot(app: &TestApp, email: &str) -> Value {
 }
 
 async fn reset(app: &TestApp, token: &str, password: &str) -> crate::support::Answer {
-    app.anyone.post("/api/v1/auth/reset-password", json!({"token": token, "password": password})).await
+    app.anyone
+        .post("/api/v1/auth/reset-password", json!({"token": token, "password": password}))
+        .await
 }
 
 #[tokio::test]
@@ -348,7 +413,10 @@ async fn a_reset_link_works_for_an_hour_and_for_nothing_else() {
     app.customer(ANN).await;
     forgot(&app, ANN).await;
     let token = app.mail_to(ANN, "Choose a new password").await.token();
-    app.anyone.post("/api/v1/auth/verify-email", json!({"token": token})).await.refused(400, "invalid_token");
+    app.anyone
+        .post("/api/v1/auth/verify-email", json!({"token": token}))
+        .await
+        .refused(400, "invalid_token");
     app.advance(HOUR).await;
     reset(&app, &token, OTHER_PASSWORD).await.refused(400, "invalid_token");
     app.login(ANN, PASSWORD).await.ok(200);
@@ -373,7 +441,11 @@ async fn a_person_changes_the_profile_and_nothing_else() {
     assert_eq!((&user["full_name"], &user["company_name"]), (&json!("Ann W."), &json!("Loom Ltd")));
     let user = ann.patch("/api/v1/users/me", json!({"company_name": ""})).await.ok(200);
     assert_eq!((&user["full_name"], &user["company_name"]), (&json!("Ann W."), &Value::Null));
-    for (name, value) in [("email", json!("b@example.com")), ("operator", json!(true)), ("email_verified", json!(true))] {
+    for (name, value) in [
+        ("email", json!("b@example.com")),
+        ("operator", json!(true)),
+        ("email_verified", json!(true)),
+    ] {
         ann.patch("/api/v1/users/me", json!({name: value})).await.refused_field(name);
     }
     ann.patch("/api/v1/users/me", json!({"full_name": "  "})).await.refused_field("full_name");
@@ -410,14 +482,20 @@ async fn the_only_operator_cannot_leave() {
 /// Every call that checks a credential or sends mail.
 fn auth_calls() -> [(&'static str, Value); 8] {
     [
-        ("/api/v1/auth/register", json!({"email": "e@example.com", "password": PASSWORD, "full_name": "E"})),
+        (
+            "/api/v1/auth/register",
+            json!({"email": "e@example.com", "password": PASSWORD, "full_name": "E"}),
+        ),
         ("/api/v1/auth/verify-email", json!({"token": "x"})),
         ("/api/v1/auth/resend-verification", json!({"email": "e@example.com"})),
         ("/api/v1/auth/forgot-password", json!({"email": "e@example.com"})),
         ("/api/v1/auth/reset-password", json!({"token": "x", "password": PASSWORD})),
         ("/api/v1/auth/login", json!({"email": "e@example.com", "password": PASSWORD})),
         ("/api/v1/auth/refresh", json!({"refresh_token": "x"})),
-        ("/api/v1/setup", json!({"token": "x", "email": "e@example.com", "password": PASSWORD, "full_name": "E"})),
+        (
+            "/api/v1/setup",
+            json!({"token": "x", "email": "e@example.com", "password": PASSWORD, "full_name": "E"}),
+        ),
     ]
 }
 
@@ -432,7 +510,11 @@ async fn every_auth_call_is_limited_by_address_and_says_when_to_come_back() {
         let answer = app.anyone.post(path, body).await;
         assert!((1..=60).contains(&answer.retry_after()), "{path}");
         assert_eq!(answer.header("ratelimit-policy"), r#""address";q=2;w=120"#, "{path}");
-        assert_eq!(answer.header("ratelimit"), format!(r#""address";r=0;t={}"#, answer.retry_after()), "{path}");
+        assert_eq!(
+            answer.header("ratelimit"),
+            format!(r#""address";r=0;t={}"#, answer.retry_after()),
+            "{path}"
+        );
         let problem = answer.refused(429, "rate_limited");
         assert!(problem["retry_after"].is_u64());
     }
@@ -442,10 +524,16 @@ async fn every_auth_call_is_limited_by_address_and_says_when_to_come_back() {
 
 #[tokio::test]
 async fn changing_the_password_is_limited_like_signing_in() {
-    let app = Setup::usual().set("AUTH_ACCOUNT_PER_MINUTE", "1").set("AUTH_ACCOUNT_BURST", "3").start().await;
+    let app = Setup::usual()
+        .set("AUTH_ACCOUNT_PER_MINUTE", "1")
+        .set("AUTH_ACCOUNT_BURST", "3")
+        .start()
+        .await;
     let operator = app.operator().await;
     for _ in 0..3 {
-        change_password(&operator, OTHER_PASSWORD, PASSWORD).await.refused(401, "invalid_credentials");
+        change_password(&operator, OTHER_PASSWORD, PASSWORD)
+            .await
+            .refused(401, "invalid_credentials");
     }
     change_password(&operator, OTHER_PASSWORD, PASSWORD).await.refused(429, "rate_limited");
 }
@@ -473,8 +561,11 @@ async fn an_account_is_limited_whatever_the_address_and_others_are_not() {
 
 #[tokio::test]
 async fn nobody_hides_behind_a_forwarded_address_that_no_trusted_proxy_wrote() {
-    let limited = || Setup::usual().set("AUTH_ADDRESS_PER_MINUTE", "1").set("AUTH_ADDRESS_BURST", "1");
-    for (setup, last) in [(limited(), 429), (limited().set("SERVER_TRUSTED_PROXIES", "127.0.0.0/8"), 401)] {
+    let limited =
+        || Setup::usual().set("AUTH_ADDRESS_PER_MINUTE", "1").set("AUTH_ADDRESS_BURST", "1");
+    for (setup, last) in
+        [(limited(), 429), (limited().set("SERVER_TRUSTED_PROXIES", "127.0.0.0/8"), 401)]
+    {
         let app = setup.start().await;
         let mut status = 0;
         for host in 1..=2 {

@@ -36,7 +36,8 @@ fn measured(metrics: &str, name: &str) -> f64 {
     let values = metrics.lines().filter(|line| {
         line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ') || rest.starts_with('{'))
     });
-    let mut values = values.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).peekable();
+    let mut values =
+        values.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).peekable();
     assert!(values.peek().is_some(), "{name} in\n{metrics}");
     values.sum()
 }
@@ -50,27 +51,47 @@ async fn metrics_tell_requests_seats_commits_jobs_and_mails() {
     app.heartbeat(&seat).await.ok(200);
     app.settle().await;
     let answer = app.anyone.get("/metrics").await;
-    assert!(answer.header("content-type").contains("text"), "{}", answer.header("content-type"));
+    assert_eq!(
+        answer.header("content-type"),
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
     let metrics = answer.text;
     for (name, at_least) in [
-        ("coditect_requests_total", 4.0), ("coditect_request_duration_seconds_count", 4.0), ("coditect_seats_live", 1.0),
-        ("coditect_seats_peak", 1.0), ("coditect_seats_denied_total", 1.0), ("coditect_seats_acquired_total", 1.0),
-        ("coditect_commit_batch_writes_count", 1.0), ("coditect_commit_duration_seconds_count", 1.0),
-        ("coditect_writer_queue_depth", 0.0), ("coditect_jobs", 1.0), ("coditect_mails_total", 1.0),
+        ("coditect_requests_total", 4.0),
+        ("coditect_request_duration_seconds_count", 4.0),
+        ("coditect_seats_live", 1.0),
+        ("coditect_seats_peak", 1.0),
+        ("coditect_seats_denied_total", 1.0),
+        ("coditect_seats_acquired_total", 1.0),
+        ("coditect_commit_batch_writes_count", 1.0),
+        ("coditect_commit_duration_seconds_count", 1.0),
+        ("coditect_writer_queue_depth", 0.0),
+        ("coditect_jobs", 1.0),
+        ("coditect_mails_total", 1.0),
     ] {
         assert!(measured(&metrics, name) >= at_least, "{name} in\n{metrics}");
     }
+    assert!(metrics.ends_with("# EOF\n"));
     assert!(!metrics.contains(&text(&license["license_key"])));
 }
 
 #[tokio::test]
 async fn every_page_is_served_by_the_binary_under_a_strict_policy() {
     let app = TestApp::start().await;
-    for path in ["/", "/admin", "/docs", "/handbook", "/verify-email?token=x", "/reset-password?token=x"] {
+    for path in
+        ["/", "/admin", "/docs", "/handbook", "/verify-email?token=x", "/reset-password?token=x"]
+    {
         let answer = app.anyone.get(path).await;
-        assert!(answer.status == 200 || matches!(answer.status, 301..=308), "{path}: {}", answer.status);
+        assert!(
+            answer.status == 200 || matches!(answer.status, 301..=308),
+            "{path}: {}",
+            answer.status
+        );
         let policy = answer.header("content-security-policy");
-        assert!(!policy.contains("http:") && !policy.contains("https:") && !policy.contains('*'), "{path}: {policy}");
+        assert!(
+            !policy.contains("http:") && !policy.contains("https:") && !policy.contains('*'),
+            "{path}: {policy}"
+        );
     }
     let document = app.anyone.get("/openapi.json").await;
     assert_eq!(document.header("content-type"), "application/json");
@@ -114,7 +135,11 @@ impl std::io::Write for Lines {
 
 #[tokio::test]
 async fn the_log_names_each_request_and_no_secret() {
-    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(|| Lines).init();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(|| Lines)
+        .init();
     let app = TestApp::start().await;
     let ann = app.customer("ann@example.com").await;
     let body = json!({"email": "ann@example.com", "max_concurrent_seats": 1});
@@ -129,10 +154,15 @@ async fn the_log_names_each_request_and_no_secret() {
 
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     // What libraries say of the bytes on the wire is not the product's and off by default.
-    let ours: String = log.lines().filter(|line| line.contains("coditect")).collect::<Vec<_>>().join("\n");
+    let ours: String =
+        log.lines().filter(|line| line.contains("coditect")).collect::<Vec<_>>().join("\n");
     assert!(ours.lines().any(|line| line.contains(&id)), "a line for {id} in\n{ours}");
     let secrets = [
-        text(&license["license_key"]), text(&seat["session_id"]), ann.refresh_token.clone(), link, PASSWORD.to_owned(),
+        text(&license["license_key"]),
+        text(&seat["session_id"]),
+        ann.refresh_token.clone(),
+        link,
+        PASSWORD.to_owned(),
     ];
     for secret in secrets {
         assert!(!ours.contains(&secret), "{secret} in\n{ours}");

@@ -21,9 +21,11 @@ struct Operation {
 impl Operation {
     /// Its path with every id filled in.
     fn path_with(&self, id: impl Fn(&str, &str) -> String) -> String {
-        let parts = self.path.split('/').map(|part| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-            Some(name) => id(&self.path, name),
-            None => part.to_owned(),
+        let parts = self.path.split('/').map(|part| {
+            match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+                Some(name) => id(&self.path, name),
+                None => part.to_owned(),
+            }
         });
         parts.collect::<Vec<_>>().join("/")
     }
@@ -52,7 +54,8 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 _ => Value::Null,
             };
             let method = method.to_uppercase().parse().unwrap();
-            let secured = operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
+            let secured =
+                operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
             found.push(Operation { method, path: path.clone(), secured, body });
         }
     }
@@ -75,7 +78,10 @@ impl Anns {
     async fn of(app: &TestApp) -> Self {
         let plan = app.plan("Team", 5).await;
         let person = app.customer("ann@example.com").await;
-        let trial = person.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
+        let trial = person
+            .post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]}))
+            .await
+            .ok(201);
         let license = trial["license"].clone();
         let body = json!({"license_key": license["license_key"], "hardware_id": "hw-1"});
         let activated = app.anyone.post("/api/v1/licenses/activate", body).await.ok(201);
@@ -102,7 +108,9 @@ impl Anns {
             "plan_id" => self.plan.clone(),
             // No job stays parked in a healthy server.
             "job_id" => NOBODY.to_owned(),
-            other => panic!("{path} has a new kind of id, {other}: say here which of Ann's records it is"),
+            other => panic!(
+                "{path} has a new kind of id, {other}: say here which of Ann's records it is"
+            ),
         }
     }
 }
@@ -116,8 +124,15 @@ async fn another_organisations_record_answers_as_one_that_does_not_exist() {
     for operation in operations(&app).await.iter().filter(|operation| operation.has_ids()) {
         let hers = operation.path_with(|path, name| anns.id(path, name));
         let nobodys = operation.path_with(|_, _| NOBODY.to_owned());
-        let (hers, nobodys) = (operation.call(&stranger, &hers).await, operation.call(&stranger, &nobodys).await);
-        assert_eq!((hers.status, &hers.body), (nobodys.status, &nobodys.body), "{} {}", operation.method, operation.path);
+        let (hers, nobodys) =
+            (operation.call(&stranger, &hers).await, operation.call(&stranger, &nobodys).await);
+        assert_eq!(
+            (hers.status, &hers.body),
+            (nobodys.status, &nobodys.body),
+            "{} {}",
+            operation.method,
+            operation.path
+        );
         let expected = if operation.path.contains("/admin/") { 403 } else { 404 };
         assert_eq!(hers.status, expected, "{} {}", operation.method, operation.path);
         asked += 1;
@@ -127,10 +142,20 @@ async fn another_organisations_record_answers_as_one_that_does_not_exist() {
     // Nothing of hers was touched.
     anns.person.get("/api/v1/users/me").await.ok(200);
     app.heartbeat(&json!({"session_id": anns.session})).await.ok(200);
-    let license = anns.person.get(&format!("/api/v1/licenses/{}", text(&anns.license["license_id"]))).await.ok(200);
-    assert_eq!((&license["status"], &license["max_concurrent_seats"]), (&json!("active"), &json!(5)));
+    let license = anns
+        .person
+        .get(&format!("/api/v1/licenses/{}", text(&anns.license["license_id"])))
+        .await
+        .ok(200);
+    assert_eq!(
+        (&license["status"], &license["max_concurrent_seats"]),
+        (&json!("active"), &json!(5))
+    );
     let subscription = &items(&anns.person.get("/api/v1/subscriptions").await.ok(200))[0].clone();
-    assert_eq!((&subscription["status"], &subscription["cancel_at_period_end"]), (&json!("trialing"), &json!(false)));
+    assert_eq!(
+        (&subscription["status"], &subscription["cancel_at_period_end"]),
+        (&json!("trialing"), &json!(false))
+    );
 }
 
 #[tokio::test]
@@ -142,7 +167,9 @@ async fn a_mixed_path_of_ones_own_licence_and_anothers_record_is_unknown_too() {
     let his = app.operator().await.post("/api/v1/admin/licenses", body).await.ok(201);
     let bob = app.sign_in("bob@example.com").await;
     let base = format!("/api/v1/licenses/{}", text(&his["license_id"]));
-    bob.delete(&format!("{base}/sessions/{}", anns.session)).await.refused(404, "session_not_found");
+    bob.delete(&format!("{base}/sessions/{}", anns.session))
+        .await
+        .refused(404, "session_not_found");
     bob.delete(&format!("{base}/activations/{}", anns.activation)).await.refused(404, "not_found");
     app.heartbeat(&json!({"session_id": anns.session})).await.ok(200);
 }
@@ -152,9 +179,23 @@ async fn an_ill_formed_id_is_an_unknown_one() {
     let app = TestApp::start().await;
     let operator = app.operator().await;
     for operation in operations(&app).await.iter().filter(|operation| operation.has_ids()) {
-        for odd in ["me", "0", "%00", "%F0%9F%A6%89", "..%2F..%2Fetc", "' OR 1=1", &"9".repeat(300), &NOBODY.to_uppercase()] {
-            let answer = operation.call(&operator, &operation.path_with(|_, _| odd.to_owned())).await;
-            assert_eq!(answer.status, 404, "{} {} with {odd}: {}", operation.method, operation.path, answer.text);
+        for odd in [
+            "me",
+            "0",
+            "%00",
+            "%F0%9F%A6%89",
+            "..%2F..%2Fetc",
+            "' OR 1=1",
+            &"9".repeat(300),
+            &NOBODY.to_uppercase(),
+        ] {
+            let answer =
+                operation.call(&operator, &operation.path_with(|_, _| odd.to_owned())).await;
+            assert_eq!(
+                answer.status, 404,
+                "{} {} with {odd}: {}",
+                operation.method, operation.path, answer.text
+            );
         }
     }
 }
@@ -164,13 +205,35 @@ async fn without_credentials_every_secured_operation_answers_401() {
     let app = TestApp::start().await;
     let operations = operations(&app).await;
     for operation in operations.iter().filter(|operation| operation.secured) {
-        let answer = operation.call(&app.anyone, &operation.path_with(|_, _| NOBODY.to_owned())).await;
-        assert_eq!((answer.status, answer.code()), (401, "unauthenticated"), "{} {}", operation.method, operation.path);
+        let answer =
+            operation.call(&app.anyone, &operation.path_with(|_, _| NOBODY.to_owned())).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (401, "unauthenticated"),
+            "{} {}",
+            operation.method,
+            operation.path
+        );
     }
-    let open = operations.iter().filter(|operation| !operation.secured).map(|operation| operation.path.as_str());
+    let open = operations
+        .iter()
+        .filter(|operation| !operation.secured)
+        .map(|operation| operation.path.as_str());
     for path in open {
-        let known = ["/api/v1/auth/", "/api/v1/setup", "/api/v1/plans", "/api/v1/licenses/", "/api/v1/keys", "/.well-known/", "/health/", "/metrics"];
-        assert!(known.iter().any(|prefix| path.starts_with(prefix)), "{path} is open to everybody: is it meant to be?");
+        let known = [
+            "/api/v1/auth/",
+            "/api/v1/setup",
+            "/api/v1/plans",
+            "/api/v1/licenses/",
+            "/api/v1/keys",
+            "/.well-known/",
+            "/health/",
+            "/metrics",
+        ];
+        assert!(
+            known.iter().any(|prefix| path.starts_with(prefix)),
+            "{path} is open to everybody: is it meant to be?"
+        );
     }
 }
 
@@ -179,19 +242,31 @@ async fn what_operators_do_is_forbidden_to_everybody_else() {
     let app = TestApp::start().await;
     let ann = app.customer("ann@example.com").await;
     let mut asked = 0;
-    for operation in operations(&app).await.iter().filter(|operation| operation.path.contains("/admin/")) {
+    for operation in
+        operations(&app).await.iter().filter(|operation| operation.path.contains("/admin/"))
+    {
         assert!(operation.secured, "{}", operation.path);
         let mut operation_body = operation.body.clone();
         if operation.method == Method::POST && operation_body.is_null() {
             operation_body = match operation.path.rsplit('/').next().unwrap() {
-                "plans" => json!({"plan_name": "Mine", "max_concurrent_seats": 1, "monthly_price_cents": 0, "currency": "EUR"}),
+                "plans" => {
+                    json!({"plan_name": "Mine", "max_concurrent_seats": 1, "monthly_price_cents": 0, "currency": "EUR"})
+                }
                 "licenses" => json!({"email": "ann@example.com", "max_concurrent_seats": 1}),
                 "payments" => json!({"org_id": ann.user["org_id"], "plan_id": NOBODY}),
                 _ => Value::Null,
             };
         }
-        let operation = Operation { method: operation.method.clone(), path: operation.path.clone(), secured: true, body: operation_body };
-        operation.call(&ann, &operation.path_with(|_, _| NOBODY.to_owned())).await.refused(403, "forbidden");
+        let operation = Operation {
+            method: operation.method.clone(),
+            path: operation.path.clone(),
+            secured: true,
+            body: operation_body,
+        };
+        operation
+            .call(&ann, &operation.path_with(|_, _| NOBODY.to_owned()))
+            .await
+            .refused(403, "forbidden");
         asked += 1;
     }
     assert!(asked >= 20, "{asked} operations are for operators");
@@ -206,7 +281,11 @@ async fn lists_show_ones_own_alone() {
     let bob = app.customer("bob@example.com").await;
     for list in ["licenses", "subscriptions", "payments"] {
         assert!(items(&bob.get(&format!("/api/v1/{list}")).await.ok(200)).is_empty(), "{list}");
-        assert_eq!(items(&anns.person.get(&format!("/api/v1/{list}")).await.ok(200)).len(), 1, "{list}");
+        assert_eq!(
+            items(&anns.person.get(&format!("/api/v1/{list}")).await.ok(200)).len(),
+            1,
+            "{list}"
+        );
     }
     // A cursor into her list leads nowhere in his.
     for nth in 0..2 {
@@ -225,7 +304,12 @@ async fn an_operator_reads_any_licence_and_its_holders() {
     let anns = Anns::of(&app).await;
     let operator = app.sign_in(OPERATOR).await;
     let base = format!("/api/v1/licenses/{}", text(&anns.license["license_id"]));
-    for path in [base.clone(), format!("{base}/sessions"), format!("{base}/activations"), format!("{base}/file")] {
+    for path in [
+        base.clone(),
+        format!("{base}/sessions"),
+        format!("{base}/activations"),
+        format!("{base}/file"),
+    ] {
         operator.get(&path).await.ok(200);
     }
 }

@@ -32,7 +32,10 @@ async fn pay(app: &TestApp, subscription_id: &Value) -> Value {
 }
 
 async fn validated(app: &TestApp, license: &Value) -> Value {
-    app.anyone.post("/api/v1/licenses/validate", json!({"license_key": license["license_key"]})).await.ok(200)
+    app.anyone
+        .post("/api/v1/licenses/validate", json!({"license_key": license["license_key"]}))
+        .await
+        .ok(200)
 }
 
 /// How often each of these was audited.
@@ -50,7 +53,8 @@ async fn mailed(app: &TestApp, words: &str) -> usize {
 async fn on_trial(app: &TestApp) -> (Person, Value) {
     let plan = app.plan("Team", 2).await;
     let ann = app.customer(ANN).await;
-    let trial = ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
+    let trial =
+        ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
     (ann, trial)
 }
 
@@ -67,7 +71,10 @@ async fn from_registration_to_renewal_with_the_process_stopped_between_any_two_s
     let app = app.restart().await;
     let signed_in = app.login(ANN, PASSWORD).await.ok(200);
     let app = app.restart().await;
-    app.anyone.post("/api/v1/auth/verify-email", json!({"token": token})).await.refused(400, "invalid_token");
+    app.anyone
+        .post("/api/v1/auth/verify-email", json!({"token": token}))
+        .await
+        .refused(400, "invalid_token");
     // The sign-in outlives the process.
     let ann = app.person(&signed_in);
     ann.get("/api/v1/users/me").await.ok(200);
@@ -75,7 +82,8 @@ async fn from_registration_to_renewal_with_the_process_stopped_between_any_two_s
     // 2. Choose a plan. 3. Start its trial: nothing is paid yet.
     let plans = app.anyone.get("/api/v1/plans").await.ok(200);
     assert_eq!(items(&plans), [plan.clone()]);
-    let trial = ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
+    let trial =
+        ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
     assert_eq!(trial["trial_end"], "2030-01-29T09:00:00Z");
     let app = app.restart().await;
 
@@ -126,7 +134,6 @@ async fn from_registration_to_renewal_with_the_process_stopped_between_any_two_s
 
     // Grace ends: suspended, and who holds a seat is told at the next heartbeat.
     app.advance(7 * DAY - 3 * MINUTE).await;
-    let app = app.restart().await;
     let seat = app.acquire(&license, "hw-1").await.ok(201);
     app.advance(2 * MINUTE).await;
     app.heartbeat(&seat).await.refused(403, "license_suspended");
@@ -170,17 +177,28 @@ async fn from_registration_to_renewal_with_the_process_stopped_between_any_two_s
 
     // Cancelled with the period: it ends for good, without grace.
     let ann = app.sign_in(ANN).await;
-    ann.post_nothing(&format!("/api/v1/subscriptions/{}/cancel", text(&trial["subscription_id"]))).await.ok(200);
+    ann.post_nothing(&format!("/api/v1/subscriptions/{}/cancel", text(&trial["subscription_id"])))
+        .await
+        .ok(200);
     let app = app.restart_after(30 * DAY).await;
     assert_eq!(stands(&app).await, ("canceled".to_owned(), "expired".to_owned()));
     app.acquire(&license, "hw-1").await.refused(403, "license_expired");
     assert_eq!(mailed(&app, "subscription of CODITECT has ended").await, 1);
-    assert_eq!(audited(&app, &["subscription.canceled", "subscription.ended", "license.expired"]).await, [1, 1, 1]);
+    assert_eq!(
+        audited(&app, &["subscription.canceled", "subscription.ended", "license.expired"]).await,
+        [1, 1, 1]
+    );
 
     // 9. The operator sees it all.
     let overview = app.operator().await.get("/api/v1/admin/overview").await.ok(200);
-    assert_eq!((&overview["jobs"]["parked"], &overview["mails"]["waiting"]), (&json!(0), &json!(0)));
-    assert_eq!((&overview["subscriptions"]["canceled"], &overview["licenses"]["expired"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&overview["jobs"]["parked"], &overview["mails"]["waiting"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(
+        (&overview["subscriptions"]["canceled"], &overview["licenses"]["expired"]),
+        (&json!(1), &json!(1))
+    );
 }
 
 #[tokio::test]
@@ -191,7 +209,14 @@ async fn a_server_that_slept_through_everything_takes_every_step_when_it_wakes()
     assert_eq!(stands(&app).await, ("unpaid".to_owned(), "suspended".to_owned()));
     app.acquire(&trial["license"], "hw-1").await.refused(403, "license_suspended");
     assert_eq!((mailed(&app, "has ended").await, mailed(&app, "is suspended").await), (1, 1));
-    assert_eq!(audited(&app, &["subscription.trial_ended", "subscription.grace_ended", "license.suspended"]).await, [1, 1, 1]);
+    assert_eq!(
+        audited(
+            &app,
+            &["subscription.trial_ended", "subscription.grace_ended", "license.suspended"]
+        )
+        .await,
+        [1, 1, 1]
+    );
     // Grace counts from the trial's end, not from when somebody noticed.
     let recorded = pay(&app, &trial["subscription_id"]).await;
     assert_eq!(recorded["subscription"]["current_period_start"], "2030-02-24T09:00:00Z");

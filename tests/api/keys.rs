@@ -45,11 +45,25 @@ async fn a_signed_license_verifies_against_the_key_set_and_says_what_it_must() {
     assert_eq!(
         members(&claims),
         [
-            "exp", "features", "hardware_id", "iat", "iss", "jti", "license_key", "max_seats", "nbf", "org", "plan",
-            "status", "sub"
+            "exp",
+            "features",
+            "hardware_id",
+            "iat",
+            "iss",
+            "jti",
+            "license_key",
+            "max_seats",
+            "nbf",
+            "org",
+            "plan",
+            "status",
+            "sub"
         ]
     );
-    assert_eq!((&claims["sub"], &claims["license_key"]), (&license["license_id"], &license["license_key"]));
+    assert_eq!(
+        (&claims["sub"], &claims["license_key"]),
+        (&license["license_id"], &license["license_key"])
+    );
     assert_eq!((&claims["org"], &claims["max_seats"]), (&license["org_id"], &json!(3)));
     assert_eq!((&claims["status"], &claims["hardware_id"]), (&json!("active"), &json!("hw-1")));
     assert_eq!(claims["iss"], PUBLIC_URL);
@@ -61,11 +75,24 @@ async fn the_key_is_rsa_with_4096_bits_and_published_as_pem_with_its_dates() {
     let (_, token) = signed(&app).await;
     let page = app.anyone.get("/api/v1/keys").await.ok(200);
     let kid = decode_header(&token).unwrap().kid.unwrap();
-    let key = items(&page).iter().find(|key| key["kid"] == json!(kid)).expect("the key that signed");
-    assert_eq!(members(key), ["algorithm", "created_at", "kid", "public_key_pem", "purpose", "retired_at"]);
-    assert_eq!((&key["algorithm"], &key["created_at"], &key["retired_at"]), (&json!("RS256"), &json!(START), &Value::Null));
+    let key =
+        items(&page).iter().find(|key| key["kid"] == json!(kid)).expect("the key that signed");
+    assert_eq!(
+        members(key),
+        ["algorithm", "created_at", "kid", "public_key_pem", "purpose", "retired_at"]
+    );
+    assert_eq!(
+        (&key["algorithm"], &key["created_at"], &key["retired_at"]),
+        (&json!("RS256"), &json!(START), &Value::Null)
+    );
     let jwk = app.anyone.get("/.well-known/jwks.json").await.ok(200);
-    let jwk = jwk["keys"].as_array().unwrap().iter().find(|key| key["kid"] == json!(kid)).unwrap().clone();
+    let jwk = jwk["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["kid"] == json!(kid))
+        .unwrap()
+        .clone();
     // 512 bytes are 683 characters of base64url.
     assert_eq!((text(&jwk["n"]).len(), &jwk["e"]), (683, &json!("AQAB")));
     assert!(jwk.get("d").is_none() && jwk.get("p").is_none(), "no private half");
@@ -84,7 +111,11 @@ async fn openssl_verifies_a_signed_license_with_the_published_pem() {
     std::fs::write(folder.join("message"), message).unwrap();
     std::fs::write(folder.join("signature"), URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
     let verify = ["dgst", "-sha256", "-verify", "public.pem", "-signature", "signature", "message"];
-    let said = Command::new("openssl").args(verify).current_dir(&folder).output().expect("openssl is installed");
+    let said = Command::new("openssl")
+        .args(verify)
+        .current_dir(&folder)
+        .output()
+        .expect("openssl is installed");
     assert_eq!(String::from_utf8_lossy(&said.stdout), "Verified OK\n");
 }
 
@@ -93,12 +124,16 @@ async fn a_changed_license_does_not_verify() {
     let app = TestApp::start().await;
     let (_, token) = signed(&app).await;
     let keys = jwks(&app).await;
-    let key = DecodingKey::from_jwk(keys.find(&decode_header(&token).unwrap().kid.unwrap()).unwrap()).unwrap();
+    let key =
+        DecodingKey::from_jwk(keys.find(&decode_header(&token).unwrap().kid.unwrap()).unwrap())
+            .unwrap();
     let mut validation = Validation::new(Algorithm::RS256);
     validation.validate_exp = false;
     let parts: Vec<&str> = token.split('.').collect();
-    let payload = parts[1].replace(&parts[1][40..41], if &parts[1][40..41] == "A" { "B" } else { "A" });
-    decode::<Value>(&format!("{}.{payload}.{}", parts[0], parts[2]), &key, &validation).unwrap_err();
+    let payload =
+        parts[1].replace(&parts[1][40..41], if &parts[1][40..41] == "A" { "B" } else { "A" });
+    decode::<Value>(&format!("{}.{payload}.{}", parts[0], parts[2]), &key, &validation)
+        .unwrap_err();
 }
 
 #[tokio::test]
@@ -108,7 +143,8 @@ async fn a_rotated_key_stays_published_so_what_it_signed_stays_valid() {
     let operator = app.operator().await;
     let made = operator.post_nothing("/api/v1/admin/keys/rotate").await.ok(201);
     let body = json!({"license_key": license["license_key"], "hardware_id": "hw-1"});
-    let after = text(&app.anyone.post("/api/v1/licenses/activate", body).await.ok(200)["signed_license"]);
+    let after =
+        text(&app.anyone.post("/api/v1/licenses/activate", body).await.ok(200)["signed_license"]);
     assert_eq!(json!(decode_header(&after).unwrap().kid.unwrap()), made["kid"]);
     assert_ne!(decode_header(&before).unwrap().kid, decode_header(&after).unwrap().kid);
     let app = app.restart().await;
@@ -116,7 +152,9 @@ async fn a_rotated_key_stays_published_so_what_it_signed_stays_valid() {
         verified(&app, token, Algorithm::RS256).await;
     }
     let page = app.anyone.get("/api/v1/keys").await.ok(200);
-    let retired = items(&page).iter().filter(|key| key["purpose"] == "license" && !key["retired_at"].is_null());
+    let retired = items(&page)
+        .iter()
+        .filter(|key| key["purpose"] == "license" && !key["retired_at"].is_null());
     assert_eq!(retired.count(), 1);
     assert!(app.audited().await.contains(&"key.created".to_owned()));
 }
@@ -126,7 +164,9 @@ async fn keys_are_rotated_every_90_days_by_themselves() {
     let app = Setup::usual().set("KEYS_ROTATION_DAYS", "90").start().await;
     let kid = |app: TestApp| async move {
         let page = app.anyone.get("/api/v1/keys").await.ok(200);
-        let keys = items(&page).iter().filter(|key| key["purpose"] == "license" && key["retired_at"].is_null());
+        let keys = items(&page)
+            .iter()
+            .filter(|key| key["purpose"] == "license" && key["retired_at"].is_null());
         let kids: Vec<String> = keys.map(|key| text(&key["kid"])).collect();
         assert_eq!(kids.len(), 1, "one key signs");
         (kids[0].clone(), app)
@@ -172,7 +212,10 @@ async fn the_answer_to_a_nonce_is_signed_with_a_published_key() {
     let body = json!({"license_key": license["license_key"], "hardware_id": "hw-1", "nonce": "n-0S6_WzA2Mj"});
     let answer = app.anyone.post("/api/v1/licenses/validate", body).await.ok(200);
     let claims = verified(&app, &text(&answer["signed"]), Algorithm::EdDSA).await;
-    assert_eq!((&claims["nonce"], &claims["valid"], &claims["code"]), (&json!("n-0S6_WzA2Mj"), &json!(true), &json!("valid")));
+    assert_eq!(
+        (&claims["nonce"], &claims["valid"], &claims["code"]),
+        (&json!("n-0S6_WzA2Mj"), &json!(true), &json!("valid"))
+    );
     assert_eq!((&claims["hardware_id"], &claims["activated"]), (&json!("hw-1"), &json!(false)));
     assert_eq!(claims["sub"], license["license_id"]);
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{DAY, OPERATOR, START, Setup, TestApp, claims, eventually, items, later, members, text};
+use crate::support::{
+    DAY, OPERATOR, START, Setup, TestApp, claims, eventually, items, later, members, text,
+};
 
 const ANN: &str = "ann@example.com";
 
@@ -41,25 +43,44 @@ async fn a_licence_is_issued_from_a_plan_or_with_values_of_its_own() {
     let plan = app.plan("Team", 5).await;
     let operator = app.operator().await;
     let issue = |body: Value| operator.post("/api/v1/admin/licenses", body);
-    let from_plan = issue(json!({"org_id": ann.user["org_id"], "plan_id": plan["plan_id"]})).await.ok(201);
-    assert_eq!((&from_plan["plan_name"], &from_plan["max_concurrent_seats"]), (&json!("Team"), &json!(5)));
-    assert_eq!((&from_plan["features"], &from_plan["org_id"]), (&plan["features"], &ann.user["org_id"]));
+    let from_plan =
+        issue(json!({"org_id": ann.user["org_id"], "plan_id": plan["plan_id"]})).await.ok(201);
+    assert_eq!(
+        (&from_plan["plan_name"], &from_plan["max_concurrent_seats"]),
+        (&json!("Team"), &json!(5))
+    );
+    assert_eq!(
+        (&from_plan["features"], &from_plan["org_id"]),
+        (&plan["features"], &ann.user["org_id"])
+    );
     let own = json!({"email": ANN, "plan_id": plan["plan_id"], "max_concurrent_seats": 50, "max_activations": 60,
         "expiry_date": later(DAY), "features": {"export": false}});
     let own = issue(own).await.ok(201);
     assert_eq!((&own["max_concurrent_seats"], &own["max_activations"]), (&json!(50), &json!(60)));
-    assert_eq!((&own["expiry_date"], &own["features"]), (&json!(later(DAY)), &json!({"export": false})));
+    assert_eq!(
+        (&own["expiry_date"], &own["features"]),
+        (&json!(later(DAY)), &json!({"export": false}))
+    );
 
     let nobody = json!("00000000-0000-7000-8000-000000000000");
-    issue(json!({"email": "nobody@example.com", "max_concurrent_seats": 1})).await.refused(404, "not_found");
+    issue(json!({"email": "nobody@example.com", "max_concurrent_seats": 1}))
+        .await
+        .refused(404, "not_found");
     issue(json!({"org_id": nobody, "max_concurrent_seats": 1})).await.refused(404, "not_found");
     issue(json!({"email": ANN, "plan_id": nobody})).await.refused(404, "not_found");
     issue(json!({"max_concurrent_seats": 1})).await.refused_field("org_id");
-    issue(json!({"email": ANN, "org_id": ann.user["org_id"], "max_concurrent_seats": 1})).await.refused_field("org_id");
+    issue(json!({"email": ANN, "org_id": ann.user["org_id"], "max_concurrent_seats": 1}))
+        .await
+        .refused_field("org_id");
     for (field, value) in [
-        ("max_concurrent_seats", json!(0)), ("max_concurrent_seats", json!(1_000_001)), ("max_activations", json!(0)),
-        ("expiry_date", json!(START)), ("expiry_date", json!("tomorrow")), ("expiry_date", json!(1_900_000_000)),
-        ("expiry_date", json!("2030-02-30T00:00:00Z")), ("email", json!("not an address")),
+        ("max_concurrent_seats", json!(0)),
+        ("max_concurrent_seats", json!(1_000_001)),
+        ("max_activations", json!(0)),
+        ("expiry_date", json!(START)),
+        ("expiry_date", json!("tomorrow")),
+        ("expiry_date", json!(1_900_000_000)),
+        ("expiry_date", json!("2030-02-30T00:00:00Z")),
+        ("email", json!("not an address")),
     ] {
         let mut body = json!({"email": ANN, "max_concurrent_seats": 1});
         body[field] = value;
@@ -74,19 +95,28 @@ async fn suspending_and_reinstating_are_mailed_with_the_reason_and_audited() {
     let license = anns_license(&app).await;
     let operator = app.operator().await;
     operator.post_nothing(&path(&license, "reinstate")).await.refused(409, "license_state");
-    let suspended = operator.post(&path(&license, "suspend"), json!({"reason": "chargeback – größer"})).await.ok(200);
+    let suspended = operator
+        .post(&path(&license, "suspend"), json!({"reason": "chargeback – größer"}))
+        .await
+        .ok(200);
     assert_eq!(suspended["status"], "suspended");
     operator.post_nothing(&path(&license, "suspend")).await.refused(409, "license_state");
     let mail = app.mail_to(ANN, "is suspended").await;
     assert!(mail.text.contains("chargeback – größer"), "{}", mail.text);
     assert!(!mail.text.contains(&text(&license["license_key"])), "the whole key is mailed once");
-    assert_eq!(operator.post_nothing(&path(&license, "reinstate")).await.ok(200)["status"], "active");
+    assert_eq!(
+        operator.post_nothing(&path(&license, "reinstate")).await.ok(200)["status"],
+        "active"
+    );
     app.mail_to(ANN, "works again").await;
     let audited = app.audited().await;
     for action in ["license.suspend", "license.suspended", "license.reinstate", "license.active"] {
         assert!(audited.contains(&action.to_owned()), "{action} in {audited:?}");
     }
-    operator.post(&path(&license, "suspend"), json!({"reason": "x".repeat(501)})).await.refused_field("reason");
+    operator
+        .post(&path(&license, "suspend"), json!({"reason": "x".repeat(501)}))
+        .await
+        .refused_field("reason");
 }
 
 #[tokio::test]
@@ -99,8 +129,14 @@ async fn revoking_is_for_good() {
     for act in ["revoke", "reinstate", "suspend"] {
         operator.post_nothing(&path(&license, act)).await.refused(409, "license_state");
     }
-    operator.post(&path(&license, "extend"), json!({"expiry_date": later(DAY)})).await.refused(409, "license_state");
-    operator.post(&path(&license, "resize"), json!({"max_concurrent_seats": 3})).await.refused(409, "license_state");
+    operator
+        .post(&path(&license, "extend"), json!({"expiry_date": later(DAY)}))
+        .await
+        .refused(409, "license_state");
+    operator
+        .post(&path(&license, "resize"), json!({"max_concurrent_seats": 3}))
+        .await
+        .refused(409, "license_state");
     assert!(app.audited().await.contains(&"license.revoked".to_owned()));
 }
 
@@ -109,8 +145,12 @@ async fn extending_moves_the_end_and_revives_what_had_expired() {
     let app = TestApp::start().await;
     let license = anns_license(&app).await;
     let operator = app.operator().await;
-    operator.post(&path(&license, "extend"), json!({"expiry_date": START})).await.refused_field("expiry_date");
-    let ending = operator.post(&path(&license, "extend"), json!({"expiry_date": later(DAY)})).await.ok(200);
+    operator
+        .post(&path(&license, "extend"), json!({"expiry_date": START}))
+        .await
+        .refused_field("expiry_date");
+    let ending =
+        operator.post(&path(&license, "extend"), json!({"expiry_date": later(DAY)})).await.ok(200);
     assert_eq!((&ending["status"], &ending["expiry_date"]), (&json!("active"), &json!(later(DAY))));
     app.advance(DAY).await;
     app.acquire(&license, "hw-1").await.refused(403, "license_expired");
@@ -118,7 +158,8 @@ async fn extending_moves_the_end_and_revives_what_had_expired() {
     assert!(app.audited().await.contains(&"license.expired".to_owned()));
 
     let operator = app.operator().await;
-    let revived = operator.post(&path(&license, "extend"), json!({"expiry_date": null})).await.ok(200);
+    let revived =
+        operator.post(&path(&license, "extend"), json!({"expiry_date": null})).await.ok(200);
     assert_eq!((&revived["status"], &revived["expiry_date"]), (&json!("active"), &Value::Null));
     app.acquire(&license, "hw-1").await.ok(201);
 }
@@ -128,9 +169,14 @@ async fn a_licence_that_follows_a_subscription_is_extended_by_paying() {
     let app = TestApp::start().await;
     let plan = app.plan("Team", 5).await;
     let ann = app.customer(ANN).await;
-    let trial = ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
+    let trial =
+        ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
     let body = json!({"expiry_date": later(DAY)});
-    app.operator().await.post(&path(&trial["license"], "extend"), body).await.refused(409, "license_state");
+    app.operator()
+        .await
+        .post(&path(&trial["license"], "extend"), body)
+        .await
+        .refused(409, "license_state");
 }
 
 #[tokio::test]
@@ -138,12 +184,16 @@ async fn a_suspension_by_an_operator_is_not_lifted_by_a_payment() {
     let app = TestApp::start().await;
     let plan = app.plan("Team", 5).await;
     let ann = app.customer(ANN).await;
-    let trial = ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
+    let trial =
+        ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
     let operator = app.operator().await;
     operator.post_nothing(&path(&trial["license"], "suspend")).await.ok(200);
     let payment = json!({"subscription_id": trial["subscription_id"]});
     let recorded = operator.post("/api/v1/admin/payments", payment).await.ok(201);
-    assert_eq!((&recorded["subscription"]["status"], &recorded["license"]["status"]), (&json!("active"), &json!("suspended")));
+    assert_eq!(
+        (&recorded["subscription"]["status"], &recorded["license"]["status"]),
+        (&json!("active"), &json!("suspended"))
+    );
     app.acquire(&trial["license"], "hw-1").await.refused(403, "license_suspended");
 }
 
@@ -152,13 +202,17 @@ async fn resizing_changes_the_seats_and_the_signed_licence() {
     let app = TestApp::start().await;
     let license = anns_license(&app).await;
     let operator = app.operator().await;
-    let resized = operator.post(&path(&license, "resize"), json!({"max_concurrent_seats": 9})).await.ok(200);
+    let resized =
+        operator.post(&path(&license, "resize"), json!({"max_concurrent_seats": 9})).await.ok(200);
     assert_eq!(resized["max_concurrent_seats"], 9);
     let body = json!({"license_key": license["license_key"], "hardware_id": "hw-1"});
     let activated = app.anyone.post("/api/v1/licenses/activate", body).await.ok(201);
     assert_eq!(claims(&text(&activated["signed_license"]))["max_seats"], 9);
     for seats in [json!(0), json!(1_000_001), json!("9"), Value::Null] {
-        operator.post(&path(&license, "resize"), json!({"max_concurrent_seats": seats})).await.refused_field("max_concurrent_seats");
+        operator
+            .post(&path(&license, "resize"), json!({"max_concurrent_seats": seats}))
+            .await
+            .refused_field("max_concurrent_seats");
     }
 }
 
@@ -169,17 +223,27 @@ async fn the_overview_counts_what_there_is() {
     let app = TestApp::start().await;
     let plan = app.plan("Team", 5).await;
     let ann = app.customer(ANN).await;
-    let trial = ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
+    let trial =
+        ann.post("/api/v1/subscriptions/trial", json!({"plan_id": plan["plan_id"]})).await.ok(201);
     app.acquire(&trial["license"], "hw-1").await.ok(201);
     let small = app.license(1).await;
     app.acquire(&small, "hw-1").await.ok(201);
     app.acquire(&small, "hw-2").await.refused(409, "no_seats_available");
     app.settle().await;
     let overview = app.operator().await.get("/api/v1/admin/overview").await.ok(200);
-    assert_eq!(overview["seats"], json!({"live": 2, "peak": 2, "denials": 1, "licenses_in_use": 2}));
-    assert_eq!((&overview["licenses"]["active"], &overview["subscriptions"]["trialing"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        overview["seats"],
+        json!({"live": 2, "peak": 2, "denials": 1, "licenses_in_use": 2})
+    );
+    assert_eq!(
+        (&overview["licenses"]["active"], &overview["subscriptions"]["trialing"]),
+        (&json!(2), &json!(1))
+    );
     assert_eq!((&overview["users"], &overview["orgs"]), (&json!(2), &json!(2)));
-    assert_eq!((&overview["jobs"]["parked"], &overview["mails"]["waiting"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&overview["jobs"]["parked"], &overview["mails"]["waiting"]),
+        (&json!(0), &json!(0))
+    );
     assert_eq!(overview["storage"], json!({"status": "writable", "reason": null}));
     assert_eq!(overview["signing_key"]["status"], "ready");
 }
@@ -216,7 +280,17 @@ async fn the_audit_log_says_who_did_what_when_by_which_request() {
     let entry = entries.iter().find(|entry| entry["action"] == "license.suspend").unwrap();
     assert_eq!(
         members(entry),
-        ["action", "actor", "at", "audit_id", "details", "org_id", "request_id", "subject", "user_id"]
+        [
+            "action",
+            "actor",
+            "at",
+            "audit_id",
+            "details",
+            "org_id",
+            "request_id",
+            "subject",
+            "user_id"
+        ]
     );
     assert_eq!((&entry["actor"], &entry["user_id"]), (&json!("user"), &operator.user["user_id"]));
     assert_eq!((&entry["subject"], &entry["org_id"]), (&license["license_id"], &license["org_id"]));
@@ -230,13 +304,17 @@ async fn the_e_mail_log_says_what_was_sent_to_whom_and_why() {
     app.settle().await;
     let page = app.operator().await.get("/api/v1/admin/emails").await.ok(200);
     let mail = items(&page).iter().find(|mail| mail["message"] == "license_delivered").unwrap();
-    assert_eq!((&mail["to"], &mail["status"], &mail["cause"]), (&json!(ANN), &json!("sent"), &json!("license.issued")));
+    assert_eq!(
+        (&mail["to"], &mail["status"], &mail["cause"]),
+        (&json!(ANN), &json!("sent"), &json!("license.issued"))
+    );
     assert_eq!((&mail["attempts"], &mail["sent_at"]), (&json!(1), &json!(START)));
 }
 
 #[tokio::test]
 async fn a_mail_that_fails_is_tried_again_later_and_later_then_parked_for_an_operator() {
-    let app = Setup::usual().set("JOBS_MAX_ATTEMPTS", "3").set("JOBS_RETRY_BASE_S", "30").start().await;
+    let app =
+        Setup::usual().set("JOBS_MAX_ATTEMPTS", "3").set("JOBS_RETRY_BASE_S", "30").start().await;
     // A file where the folder was: no message can be written.
     let folder = app.data().join("mail");
     std::fs::rename(&folder, app.data().join("mail.away")).unwrap();
@@ -247,7 +325,10 @@ async fn a_mail_that_fails_is_tried_again_later_and_later_then_parked_for_an_ope
     let jobs = async || operator.get("/api/v1/admin/jobs").await.list();
     let waiting = jobs().await;
     let job = waiting.iter().find(|job| job["kind"] == "send_mail").unwrap();
-    assert_eq!((&job["attempts"], &job["due"]), (&json!(1), &json!(later(std::time::Duration::from_secs(30)))));
+    assert_eq!(
+        (&job["attempts"], &job["due"]),
+        (&json!(1), &json!(later(std::time::Duration::from_secs(30))))
+    );
     assert!(!text(&job["last_error"]).is_empty());
     app.advance(std::time::Duration::from_secs(30)).await;
     assert_eq!(app.parked(), 0);

@@ -28,8 +28,16 @@ async fn the_public_list_has_what_a_comparison_page_needs() {
     let [plan] = items(&page) else { panic!("one plan: {page}") };
     let told = members(plan);
     for member in [
-        "plan_id", "plan_name", "description", "max_concurrent_seats", "monthly_price_cents", "yearly_price_cents",
-        "currency", "trial_duration_days", "features", "max_activations",
+        "plan_id",
+        "plan_name",
+        "description",
+        "max_concurrent_seats",
+        "monthly_price_cents",
+        "yearly_price_cents",
+        "currency",
+        "trial_duration_days",
+        "features",
+        "max_activations",
     ] {
         assert!(told.contains(&member), "{member}");
     }
@@ -44,7 +52,10 @@ async fn an_operator_adds_a_plan_and_what_is_left_out_has_its_default() {
     let operator = app.operator().await;
     let made = create(&operator, plan("Team")).await.ok(201);
     assert_eq!((&made["trial_duration_days"], &made["features"]), (&json!(14), &json!({})));
-    assert_eq!((&made["yearly_price_cents"], &made["max_activations"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&made["yearly_price_cents"], &made["max_activations"]),
+        (&Value::Null, &Value::Null)
+    );
     assert_eq!((&made["created_at"], &made["public"]), (&json!(START), &json!(true)));
     assert!(app.audited().await.contains(&"plan.created".to_owned()));
 }
@@ -62,7 +73,8 @@ async fn a_plan_name_is_taken_whatever_the_case() {
 async fn a_plan_keeps_its_bounds() {
     let app = TestApp::start().await;
     let operator = app.operator().await;
-    let many: serde_json::Map<String, Value> = (0..65).map(|nth| (format!("f{nth}"), json!(true))).collect();
+    let many: serde_json::Map<String, Value> =
+        (0..65).map(|nth| (format!("f{nth}"), json!(true))).collect();
     for (field, value) in [
         ("plan_name", json!("")),
         ("plan_name", json!("   ")),
@@ -88,7 +100,9 @@ async fn a_plan_keeps_its_bounds() {
     ] {
         create(&operator, with(field, value)).await.refused_field(field);
     }
-    create(&operator, with("features", json!({"nested": {"no": 1}}))).await.refused(400, "validation_failed");
+    create(&operator, with("features", json!({"nested": {"no": 1}})))
+        .await
+        .refused(400, "validation_failed");
     assert!(items(&app.anyone.get("/api/v1/plans").await.ok(200)).is_empty());
 }
 
@@ -131,7 +145,9 @@ async fn lists_are_read_a_page_at_a_time() {
         let page = app.anyone.get(&format!("/api/v1/plans?limit=3{cursor}")).await.ok(200);
         seen.extend(items(&page).iter().map(|plan| text(&plan["plan_name"])));
         assert_eq!(page["next_cursor"].is_null(), left == 0, "{page}");
-        cursor = page["next_cursor"].as_str().map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+        cursor = page["next_cursor"]
+            .as_str()
+            .map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
     }
     seen.sort();
     assert_eq!(seen, (0..7).map(|nth| format!("Plan {nth}")).collect::<Vec<_>>());
@@ -145,6 +161,9 @@ async fn a_page_has_1_to_200_items_and_a_cursor_comes_from_the_page_before() {
     }
     app.anyone.get("/api/v1/plans?limit=200").await.ok(200);
     for cursor in ["not base64!", "%00", &"A".repeat(2000)] {
-        app.anyone.get(&format!("/api/v1/plans?cursor={cursor}")).await.refused(400, "invalid_cursor");
+        app.anyone
+            .get(&format!("/api/v1/plans?cursor={cursor}"))
+            .await
+            .refused(400, "invalid_cursor");
     }
 }

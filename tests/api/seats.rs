@@ -18,7 +18,12 @@ async fn resize(app: &TestApp, license: &Value, seats: u32) {
 }
 
 /// A request for a seat that waits in line.
-fn waiting(app: &TestApp, license: &Value, hardware_id: &str, seconds: u32) -> tokio::task::JoinHandle<crate::support::Answer> {
+fn waiting(
+    app: &TestApp,
+    license: &Value,
+    hardware_id: &str,
+    seconds: u32,
+) -> tokio::task::JoinHandle<crate::support::Answer> {
     let body = json!({"license_key": license["license_key"], "hardware_id": hardware_id, "wait_seconds": seconds});
     let anyone = app.anyone.clone();
     tokio::spawn(async move { anyone.post("/api/v1/licenses/acquire", body).await })
@@ -29,7 +34,10 @@ async fn in_line(app: &TestApp, people: u32) {
     let services = &app.services;
     let waiting = || services.render_metrics().unwrap();
     let line = format!("waiting {people}\n");
-    eventually("they wait in line", || waiting().lines().any(|told| told.contains("seat") && format!("{told}\n").ends_with(&line))).await;
+    eventually("they wait in line", || {
+        waiting().lines().any(|told| told.contains("seat") && format!("{told}\n").ends_with(&line))
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -39,11 +47,24 @@ async fn a_seat_is_granted_for_360_seconds_and_wants_a_heartbeat_every_300() {
     let seat = app.acquire(&license, "hw-1").await.ok(201);
     assert_eq!(
         members(&seat),
-        ["expires_at", "expires_in", "hardware_id", "heartbeat_interval", "license_id", "seats", "session_id", "started_at", "status"]
+        [
+            "expires_at",
+            "expires_in",
+            "hardware_id",
+            "heartbeat_interval",
+            "license_id",
+            "seats",
+            "session_id",
+            "started_at",
+            "status"
+        ]
     );
     assert_eq!((&seat["expires_in"], &seat["heartbeat_interval"]), (&json!(360), &json!(300)));
     assert_eq!((&seat["started_at"], &seat["expires_at"]), (&json!(START), &json!(later(TTL))));
-    assert_eq!((&seat["license_id"], &seat["hardware_id"]), (&license["license_id"], &json!("hw-1")));
+    assert_eq!(
+        (&seat["license_id"], &seat["hardware_id"]),
+        (&license["license_id"], &json!("hw-1"))
+    );
     assert_eq!(seat["seats"], json!({"max": 3, "used": 1, "available": 2}));
     assert_eq!(seat["status"], "active");
 }
@@ -55,7 +76,10 @@ async fn asking_twice_is_never_two_seats() {
     let first = app.acquire(&license, "hw-1").await.ok(201);
     app.advance(60 * SECOND).await;
     let again = app.acquire(&license, "hw-1").await.ok(200);
-    assert_eq!((&first["session_id"], &first["started_at"]), (&again["session_id"], &again["started_at"]));
+    assert_eq!(
+        (&first["session_id"], &first["started_at"]),
+        (&again["session_id"], &again["started_at"])
+    );
     assert_eq!(again["seats"]["used"], 1);
 }
 
@@ -78,7 +102,8 @@ async fn one_machine_asking_a_hundred_times_at_once_holds_one_seat() {
 async fn never_more_seats_than_the_licence_has_however_many_ask_at_once() {
     let app = TestApp::start().await;
     let license = app.license(7).await;
-    let asked: Vec<_> = (0..100).map(|nth| waiting(&app, &license, &format!("hw-{nth}"), 0)).collect();
+    let asked: Vec<_> =
+        (0..100).map(|nth| waiting(&app, &license, &format!("hw-{nth}"), 0)).collect();
     let mut granted = 0;
     for answer in asked {
         let answer = answer.await.unwrap();
@@ -126,7 +151,8 @@ async fn heartbeat_and_release_have_two_methods_each() {
     let seat = app.acquire(&license, "hw-1").await.ok(201);
     let body = json!({"session_id": seat["session_id"]});
     app.anyone.with_body(Method::PUT, "/api/v1/licenses/heartbeat", &body).await.ok(200);
-    let released = app.anyone.with_body(Method::DELETE, "/api/v1/licenses/release", &body).await.ok(200);
+    let released =
+        app.anyone.with_body(Method::DELETE, "/api/v1/licenses/release", &body).await.ok(200);
     assert_eq!(released, json!({"status": "released"}));
 }
 
@@ -228,7 +254,10 @@ async fn a_licence_that_grows_admits_at_once() {
     app.acquire(&license, "hw-1").await.ok(201);
     app.acquire(&license, "hw-2").await.refused(409, "no_seats_available");
     resize(&app, &license, 2).await;
-    assert_eq!(app.acquire(&license, "hw-2").await.ok(201)["seats"], json!({"max": 2, "used": 2, "available": 0}));
+    assert_eq!(
+        app.acquire(&license, "hw-2").await.ok(201)["seats"],
+        json!({"max": 2, "used": 2, "available": 0})
+    );
 }
 
 #[tokio::test]
@@ -309,7 +338,10 @@ async fn a_seat_survives_the_process_and_has_a_full_life_to_be_heard_from() {
     let app = app.restart().await;
     app.heartbeat(&released).await.refused(404, "session_not_found");
     let again = app.acquire(&license, "hw-1").await.ok(200);
-    assert_eq!((&again["session_id"], &again["started_at"]), (&kept["session_id"], &kept["started_at"]));
+    assert_eq!(
+        (&again["session_id"], &again["started_at"]),
+        (&kept["session_id"], &kept["started_at"])
+    );
     app.acquire(&license, "hw-2").await.ok(201);
     app.acquire(&license, "hw-3").await.refused(409, "no_seats_available");
     app.advance(TTL - SECOND).await;
@@ -347,8 +379,11 @@ async fn notes_of_an_application_are_kept_with_its_seat() {
     app.anyone.post("/api/v1/licenses/acquire", body).await.ok(201);
     let page = app.operator().await.get("/api/v1/admin/sessions").await.ok(200);
     assert_eq!(items(&page)[0]["metadata"], json!({"user": "Ann – größer", "tab": "a\tb"}));
-    let many: serde_json::Map<String, Value> = (0..17).map(|nth| (format!("n{nth}"), json!("v"))).collect();
-    for metadata in [json!(many), json!({"": "v"}), json!({"n".repeat(65): "v"}), json!({"n": "v".repeat(257)})] {
+    let many: serde_json::Map<String, Value> =
+        (0..17).map(|nth| (format!("n{nth}"), json!("v"))).collect();
+    for metadata in
+        [json!(many), json!({"": "v"}), json!({"n".repeat(65): "v"}), json!({"n": "v".repeat(257)})]
+    {
         let body = json!({"license_key": license["license_key"], "hardware_id": "hw-1", "metadata": metadata});
         app.anyone.post("/api/v1/licenses/acquire", body).await.refused_field("metadata");
     }

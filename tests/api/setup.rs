@@ -7,13 +7,16 @@ use crate::support::{HOUR, PASSWORD, PUBLIC_URL, Setup, TestApp, text};
 const FIRST: &str = "first@example.com";
 
 async fn claim(app: &TestApp, token: &str) -> crate::support::Answer {
-    let body = json!({"token": token, "email": FIRST, "password": PASSWORD, "full_name": "The First"});
+    let body =
+        json!({"token": token, "email": FIRST, "password": PASSWORD, "full_name": "The First"});
     app.anyone.post("/api/v1/setup", body).await
 }
 
 async fn token(app: &TestApp) -> String {
     let link = app.services.setup_link().await.unwrap();
-    link.strip_prefix(&format!("{PUBLIC_URL}/admin#setup=")).expect("a link to the admin page").to_owned()
+    link.strip_prefix(&format!("{PUBLIC_URL}/admin#setup="))
+        .expect("a link to the admin page")
+        .to_owned()
 }
 
 #[tokio::test]
@@ -64,16 +67,24 @@ async fn a_set_up_link_works_for_a_day() {
 async fn an_operator_from_the_settings_signs_in_at_once_and_is_made_once() {
     let app = TestApp::start().await;
     let operator = app.operator().await;
-    assert_eq!((&operator.user["operator"], &operator.user["email_verified"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&operator.user["operator"], &operator.user["email_verified"]),
+        (&json!(true), &json!(true))
+    );
     let app = app.restart().await;
     assert_eq!(app.operator().await.user["user_id"], operator.user["user_id"]);
-    assert_eq!(app.audited().await.iter().filter(|action| *action == "operator.created").count(), 1);
+    assert_eq!(
+        app.audited().await.iter().filter(|action| *action == "operator.created").count(),
+        1
+    );
 }
 
 #[tokio::test]
 async fn there_is_no_default_password() {
     let app = Setup::usual().without_operator().start().await;
-    for (email, password) in [("admin", "admin"), ("admin@localhost", "admin"), ("operator@example.com", "")] {
+    for (email, password) in
+        [("admin", "admin"), ("admin@localhost", "admin"), ("operator@example.com", "")]
+    {
         app.login(email, password).await.refused(401, "invalid_credentials");
     }
     assert_eq!(text(&app.anyone.get("/health/ready").await.ok(200)["status"]), "ready");

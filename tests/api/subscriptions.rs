@@ -5,8 +5,19 @@ use serde_json::{Value, json};
 use crate::support::{DAY, OPERATOR, START, TestApp, items, later, members, text};
 
 const SUBSCRIPTION: [&str; 14] = [
-    "cancel_at_period_end", "canceled_at", "created_at", "current_period_end", "current_period_start",
-    "grace_period_ends_at", "interval", "org_id", "plan_id", "plan_name", "status", "subscription_id", "trial_end",
+    "cancel_at_period_end",
+    "canceled_at",
+    "created_at",
+    "current_period_end",
+    "current_period_start",
+    "grace_period_ends_at",
+    "interval",
+    "org_id",
+    "plan_id",
+    "plan_name",
+    "status",
+    "subscription_id",
+    "trial_end",
     "user_id",
 ];
 
@@ -28,15 +39,27 @@ async fn a_trial_starts_a_subscription_with_its_licence() {
     let plan = app.plan("Team", 5).await;
     let ann = app.customer("ann@example.com").await;
     let trial = start_trial(&ann, &plan).await.ok(201);
-    assert_eq!((&trial["status"], &trial["trial_end"]), (&json!("trialing"), &json!(later(14 * DAY))));
+    assert_eq!(
+        (&trial["status"], &trial["trial_end"]),
+        (&json!("trialing"), &json!(later(14 * DAY)))
+    );
     let subscription = &trial["subscription"];
     assert_eq!(members(subscription), SUBSCRIPTION);
     assert_eq!(subscription["subscription_id"], trial["subscription_id"]);
-    assert_eq!((&subscription["current_period_start"], &subscription["current_period_end"]), (&json!(START), &json!(later(14 * DAY))));
+    assert_eq!(
+        (&subscription["current_period_start"], &subscription["current_period_end"]),
+        (&json!(START), &json!(later(14 * DAY)))
+    );
     let license = &trial["license"];
-    assert_eq!((&license["status"], &license["max_concurrent_seats"]), (&json!("active"), &json!(5)));
+    assert_eq!(
+        (&license["status"], &license["max_concurrent_seats"]),
+        (&json!("active"), &json!(5))
+    );
     assert_eq!((&license["plan_name"], &license["features"]), (&json!("Team"), &plan["features"]));
-    assert_eq!((&license["subscription_id"], &license["expiry_date"]), (&trial["subscription_id"], &json!(later(14 * DAY))));
+    assert_eq!(
+        (&license["subscription_id"], &license["expiry_date"]),
+        (&trial["subscription_id"], &json!(later(14 * DAY)))
+    );
     assert_eq!(items(&ann.get("/api/v1/subscriptions").await.ok(200)), [subscription.clone()]);
     assert_eq!(items(&ann.get("/api/v1/licenses").await.ok(200)), [license.clone()]);
 }
@@ -72,7 +95,9 @@ async fn a_trial_needs_a_plan_that_has_one() {
     let plan = operator.post("/api/v1/admin/plans", body).await.ok(201);
     let ann = app.customer("ann@example.com").await;
     start_trial(&ann, &plan).await.refused(409, "trial_unavailable");
-    start_trial(&ann, &json!({"plan_id": "00000000-0000-7000-8000-000000000000"})).await.refused(404, "not_found");
+    start_trial(&ann, &json!({"plan_id": "00000000-0000-7000-8000-000000000000"}))
+        .await
+        .refused(404, "not_found");
     start_trial(&ann, &json!({"plan_id": "team"})).await.refused_field("plan_id");
 }
 
@@ -87,11 +112,17 @@ async fn a_recorded_payment_starts_a_subscription_and_its_licence_is_mailed() {
     let payment = &recorded["payment"];
     assert_eq!((&payment["amount_cents"], &payment["currency"]), (&json!(49000), &json!("EUR")));
     assert_eq!((&payment["reference"], &payment["periods"]), (&json!("PO 4711"), &json!(1)));
-    assert_eq!((&recorded["subscription"]["status"], &recorded["subscription"]["interval"]), (&json!("active"), &json!("year")));
+    assert_eq!(
+        (&recorded["subscription"]["status"], &recorded["subscription"]["interval"]),
+        (&json!("active"), &json!("year"))
+    );
     assert_eq!(recorded["subscription"]["current_period_end"], "2031-01-15T09:00:00Z");
     assert_eq!(recorded["license"]["status"], "active");
     assert_eq!(items(&ann.get("/api/v1/payments").await.ok(200)), [payment.clone()]);
-    assert_eq!(items(&app.operator().await.get("/api/v1/admin/payments").await.ok(200)), [payment.clone()]);
+    assert_eq!(
+        items(&app.operator().await.get("/api/v1/admin/payments").await.ok(200)),
+        [payment.clone()]
+    );
     app.mail_to("ann@example.com", "Payment received").await;
     let mail = app.mail_to("ann@example.com", "Your licence").await;
     assert!(mail.text.contains(&text(&recorded["license"]["license_key"])), "{}", mail.text);
@@ -104,8 +135,12 @@ async fn a_payment_during_the_trial_extends_what_is_there() {
     let plan = app.plan("Team", 5).await;
     let ann = app.customer("ann@example.com").await;
     let trial = start_trial(&ann, &plan).await.ok(201);
-    let recorded = pay(&app, json!({"subscription_id": trial["subscription_id"], "periods": 2})).await.ok(201);
-    assert_eq!((&recorded["payment"]["amount_cents"], &recorded["payment"]["periods"]), (&json!(9800), &json!(2)));
+    let recorded =
+        pay(&app, json!({"subscription_id": trial["subscription_id"], "periods": 2})).await.ok(201);
+    assert_eq!(
+        (&recorded["payment"]["amount_cents"], &recorded["payment"]["periods"]),
+        (&json!(9800), &json!(2))
+    );
     assert_eq!(recorded["subscription"]["status"], "active");
     // Two months after the trial's end of 29 January.
     assert_eq!(recorded["subscription"]["current_period_end"], "2030-03-29T09:00:00Z");
@@ -132,13 +167,23 @@ async fn a_payment_names_what_it_is_for() {
     let ann = app.customer("ann@example.com").await;
     let (org_id, plan_id) = (&ann.user["org_id"], &plan["plan_id"]);
     let nobody = json!("00000000-0000-7000-8000-000000000000");
-    for body in [json!({}), json!({"org_id": org_id}), json!({"plan_id": plan_id}), json!({"subscription_id": nobody, "org_id": org_id})] {
+    for body in [
+        json!({}),
+        json!({"org_id": org_id}),
+        json!({"plan_id": plan_id}),
+        json!({"subscription_id": nobody, "org_id": org_id}),
+    ] {
         pay(&app, body).await.refused_field("subscription_id");
     }
     let sound = json!({"org_id": org_id, "plan_id": plan_id});
     for (field, value) in [
-        ("amount_cents", json!(-1)), ("amount_cents", json!(1.5)), ("periods", json!(0)), ("periods", json!(37)),
-        ("currency", json!("euro")), ("reference", json!("x".repeat(201))), ("reference", json!("a\u{0}b")),
+        ("amount_cents", json!(-1)),
+        ("amount_cents", json!(1.5)),
+        ("periods", json!(0)),
+        ("periods", json!(37)),
+        ("currency", json!("euro")),
+        ("reference", json!("x".repeat(201))),
+        ("reference", json!("a\u{0}b")),
         ("interval", json!("week")),
     ] {
         let mut body = sound.clone();
@@ -159,7 +204,10 @@ async fn a_cancellation_takes_effect_with_the_period_and_can_be_taken_back() {
     let trial = start_trial(&ann, &plan).await.ok(201);
     ann.post_nothing(&path(&trial, "resume")).await.refused(409, "subscription_state");
     let canceled = ann.post_nothing(&path(&trial, "cancel")).await.ok(200);
-    assert_eq!((&canceled["status"], &canceled["cancel_at_period_end"]), (&json!("trialing"), &json!(true)));
+    assert_eq!(
+        (&canceled["status"], &canceled["cancel_at_period_end"]),
+        (&json!("trialing"), &json!(true))
+    );
     app.acquire(&trial["license"], "hw-1").await.ok(201);
     let resumed = ann.post_nothing(&path(&trial, "resume")).await.ok(200);
     assert_eq!(resumed["cancel_at_period_end"], false);
@@ -168,16 +216,23 @@ async fn a_cancellation_takes_effect_with_the_period_and_can_be_taken_back() {
     app.advance(14 * DAY).await;
     let ann = app.sign_in("ann@example.com").await;
     let ended = &items(&ann.get("/api/v1/subscriptions").await.ok(200))[0].clone();
-    assert_eq!((&ended["status"], &ended["canceled_at"]), (&json!("canceled"), &json!(later(14 * DAY))));
+    assert_eq!(
+        (&ended["status"], &ended["canceled_at"]),
+        (&json!("canceled"), &json!(later(14 * DAY)))
+    );
     app.acquire(&trial["license"], "hw-1").await.refused(403, "license_expired");
     app.mail_to("ann@example.com", "has ended").await;
     let audited = app.audited().await;
-    for action in ["subscription.canceled", "subscription.resumed", "subscription.ended", "license.expired"] {
+    for action in
+        ["subscription.canceled", "subscription.resumed", "subscription.ended", "license.expired"]
+    {
         assert!(audited.contains(&action.to_owned()), "{action} in {audited:?}");
     }
     ann.post_nothing(&path(&trial, "cancel")).await.refused(409, "subscription_state");
     ann.post_nothing(&path(&trial, "resume")).await.refused(409, "subscription_state");
-    pay(&app, json!({"subscription_id": trial["subscription_id"]})).await.refused(409, "subscription_state");
+    pay(&app, json!({"subscription_id": trial["subscription_id"]}))
+        .await
+        .refused(409, "subscription_state");
 }
 
 #[tokio::test]
@@ -188,7 +243,10 @@ async fn a_subscription_canceled_at_once_ends_at_once_and_that_is_mailed() {
     let trial = start_trial(&ann, &plan).await.ok(201);
     let seat = app.acquire(&trial["license"], "hw-1").await.ok(201);
     let canceled = ann.post(&path(&trial, "cancel"), json!({"at_period_end": false})).await.ok(200);
-    assert_eq!((&canceled["status"], &canceled["canceled_at"]), (&json!("canceled"), &json!(START)));
+    assert_eq!(
+        (&canceled["status"], &canceled["canceled_at"]),
+        (&json!("canceled"), &json!(START))
+    );
     app.heartbeat(&seat).await.refused(403, "license_expired");
     app.mail_to("ann@example.com", "has ended").await;
 }
