@@ -51,7 +51,8 @@ python_packages() {
 
 tools() { debian_packages && python_packages; }
 
-format() { cargo fmt --check; }
+# Names the files; `cargo fmt` makes them right.
+format() { cargo fmt --check -- -l --color never; }
 
 # Ignored tests are those that need what `tools` installed.
 tests() {
