@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Connections on which nothing is sent or received are closed after this time. Longer than the
 /// longest a request may wait in line for a seat is not needed: that wait is bounded by itself.
-const IDLE: Duration = Duration::from_secs(360);
+const IDLE: Duration = Duration::from_mins(6);
 
 /// Accepts at most so many connections at once; further ones wait in the kernel's queue.
 pub struct Bounded<A> {

@@ -1,5 +1,7 @@
 //! HTTP, thin: wire types, documentation, one call of a service each.
 
+#![allow(clippy::unused_async, reason = "poem-openapi has operations be async, also those that wait for nothing")]
+
 mod accounts;
 mod auth;
 mod document;

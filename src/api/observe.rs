@@ -77,13 +77,11 @@ impl<E: Endpoint<Output = Response>> Observe<E> {
     /// Answers within the time limit, whatever a disk or a lock does. An operation that is cut off
     /// may still take effect: what it had sent to the writer is written.
     async fn timely(&self, request: Request) -> Response {
-        match tokio::time::timeout(self.time_limit, self.inner.call(request)).await {
-            Ok(answer) => answer.unwrap_or_else(Error::into_response),
-            Err(_) => {
-                let text = "The request took too long. It may have taken effect; look before you repeat it.";
-                Problem(error::Error::new(Code::Overloaded, text).retry_after(5)).into_response()
-            }
+        if let Ok(answer) = tokio::time::timeout(self.time_limit, self.inner.call(request)).await {
+            return answer.unwrap_or_else(Error::into_response);
         }
+        let text = "The request took too long. It may have taken effect; look before you repeat it.";
+        Problem(error::Error::new(Code::Overloaded, text).retry_after(5)).into_response()
     }
 }
 

@@ -55,6 +55,7 @@ impl Ctx {
     }
 
     /// Leaves an audit entry.
+    #[allow(clippy::needless_pass_by_value, reason = "callers hand in an id or a word, and neither is used again")]
     pub fn audit<const N: usize>(
         &self,
         tx: &mut WriteTx,

@@ -306,7 +306,7 @@ fn power(n: usize) -> u8 {
     (0..n % SYMBOLS_MAX).fold(1, |product, _| multiply(product, 2))
 }
 
-/// Multiplication in GF(32) = GF(2)[x] / (x^5 + x^2 + 1).
+/// Multiplication in `GF(32) = GF(2)[x] / (x^5 + x^2 + 1)`.
 fn multiply(left: u8, right: u8) -> u8 {
     let mut product = 0;
     let mut shifted = left;
