@@ -49,7 +49,9 @@ impl Services {
         actor.require_operator()?;
         let now = self.clock.now().wall;
         let stamp = now.to_string().replace([':', '.'], "-");
-        let name = format!("coditect-{stamp}.backup");
+        // Two backups of one instant, or of a calendar that was set back, must not meet.
+        let apart = u32::from_be_bytes(self.entropy.bytes());
+        let name = format!("coditect-{stamp}-{apart:08x}.backup");
         let info = self.backup(&self.backups.join(&name)).await?;
         Ok((name, info.bytes))
     }

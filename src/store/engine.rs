@@ -241,7 +241,8 @@ impl Engine {
             return Err(Error::new(
                 Code::Overloaded,
                 "A backup is running already. Wait until it is done.",
-            ));
+            )
+            .retry_after(10));
         }
         *tracked = Some(HashSet::new());
         Ok(Tracking(self))
