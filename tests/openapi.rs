@@ -1,8 +1,13 @@
 //! The document that clients are written against. A change of the wire shows here, to be looked at.
 
-#![allow(clippy::unwrap_used, dead_code, reason = "the harness serves other tests too")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unused_imports,
+    reason = "the harness serves other tests too"
+)]
 
-#[path = "api/support.rs"]
+#[path = "api/support/mod.rs"]
 mod support;
 
 use std::collections::HashSet;

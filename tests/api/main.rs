@@ -5,12 +5,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+mod bad_http;
 mod bad_input;
 mod health;
 mod isolation;
 mod journey;
 mod keys;
 mod licenses;
+mod limits;
 mod operator;
 mod plans;
 mod seats;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{DAY, START, TestApp, eventually, items, later, members, text};
+use crate::support::{DAY, HOUR, START, TestApp, eventually, items, later, members, text};
 
 /// How long a seat lives past its last heartbeat.
-const TTL: Duration = Duration::from_secs(360);
+const TTL: Duration = Duration::from_mins(6);
+/// One second less.
+const ALMOST_TTL: Duration = Duration::from_secs(359);
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR_MS: i64 = 365 * 86_400_000;
 
@@ -161,7 +163,7 @@ async fn a_seat_lapses_exactly_360_seconds_after_it_was_last_heard_from() {
     let app = TestApp::start().await;
     let license = app.license(1).await;
     let seat = app.acquire(&license, "hw-1").await.ok(201);
-    app.advance(TTL - SECOND).await;
+    app.advance(ALMOST_TTL).await;
     let full = app.acquire(&license, "hw-2").await;
     assert_eq!(full.retry_after(), 1);
     full.refused(409, "no_seats_available");
@@ -219,7 +221,7 @@ async fn a_calendar_that_is_set_neither_frees_seats_nor_freezes_them() {
             full.refused(409, "no_seats_available");
             assert_eq!(app.heartbeat(&seat).await.ok(200)["expires_in"], 360);
         }
-        app.advance(TTL - SECOND).await;
+        app.advance(ALMOST_TTL).await;
         app.acquire(&license, "hw-2").await.refused(409, "no_seats_available");
         app.advance(SECOND).await;
         app.acquire(&license, "hw-2").await.ok(201);
@@ -344,7 +346,7 @@ async fn a_seat_survives_the_process_and_has_a_full_life_to_be_heard_from() {
     );
     app.acquire(&license, "hw-2").await.ok(201);
     app.acquire(&license, "hw-3").await.refused(409, "no_seats_available");
-    app.advance(TTL - SECOND).await;
+    app.advance(ALMOST_TTL).await;
     app.heartbeat(&kept).await.ok(200);
 }
 
@@ -363,7 +365,7 @@ async fn an_expiry_is_noticed_inside_acquire_and_heartbeat() {
     let app = TestApp::start().await;
     let body = json!({"email": crate::support::OPERATOR, "max_concurrent_seats": 1, "expiry_date": later(DAY)});
     let license = app.operator().await.post("/api/v1/admin/licenses", body).await.ok(201);
-    app.advance(DAY - SECOND).await;
+    app.advance(23 * HOUR + 3_599 * SECOND).await;
     let seat = app.acquire(&license, "hw-1").await.ok(201);
     // No job runs between the clock's move and the question.
     app.clock.advance(SECOND);

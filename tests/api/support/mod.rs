@@ -3,16 +3,16 @@
 //! Whatever a test asks, every answer is held to what all answers promise: see [`Answer`]. When a
 //! test ends, its server must stop cleanly and must not have left a job that nobody can do.
 
-use std::fmt::Write as _;
+mod client;
+mod mail;
+mod values;
+
 use std::net::SocketAddr;
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use coditect::app::{App, DataDir, master_key};
 use coditect::clock::Clock;
 use coditect::config::{Config, Flags, Loaded};
@@ -23,12 +23,13 @@ use coditect::entropy::Entropy;
 use coditect::services::Services;
 use coditect::signing::{KeyRecord, Purpose};
 use coditect::store::{Options, Store, jobs, logs};
-use mail_parser::{MessageParser, MimeHeaders};
-use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+
+pub use client::{Answer, Client, Person};
+pub use mail::Mail;
+pub use values::{claims, items, members, text};
 
 /// When every test begins.
 pub const START: &str = "2030-01-15T09:00:00Z";
@@ -39,13 +40,13 @@ pub const OPERATOR: &str = "operator@example.com";
 /// Everybody's password.
 pub const PASSWORD: &str = "seven quiet herons at dusk";
 /// Signs licences in every test but those of key making, which takes seconds.
-const RSA_PEM: &str = include_str!("../fixtures/keys/license-rsa4096.pkcs8.pem");
+const RSA_PEM: &str = include_str!("../../fixtures/keys/license-rsa4096.pkcs8.pem");
 /// How long a test waits for what must come at once.
 const SOON: Duration = Duration::from_secs(20);
 
-pub const MINUTE: Duration = Duration::from_secs(60);
-pub const HOUR: Duration = Duration::from_secs(3_600);
-pub const DAY: Duration = Duration::from_secs(86_400);
+pub const MINUTE: Duration = Duration::from_mins(1);
+pub const HOUR: Duration = Duration::from_hours(1);
+pub const DAY: Duration = Duration::from_hours(24);
 
 /// The instant a test begins at, moved.
 pub fn later(by: Duration) -> String {
@@ -93,10 +94,10 @@ impl Setup {
 
     pub async fn start(self) -> TestApp {
         let data = Arc::new(tempfile::tempdir().unwrap());
-        self.start_in(data, START.parse().unwrap()).await
+        self.start_in(data, START.parse().unwrap())
     }
 
-    async fn start_in(self, data: Arc<TempDir>, wall: Timestamp) -> TestApp {
+    fn start_in(self, data: Arc<TempDir>, wall: Timestamp) -> TestApp {
         let loaded = self.load(&data);
         let clock = Clock::manual(wall);
         let (stop, stopped) = oneshot::channel();
@@ -214,7 +215,7 @@ impl TestApp {
         let (data, setup) = (Arc::clone(&self.data), self.setup.clone());
         let wall = self.clock.now().wall + down.as_millis() as i64;
         drop(self);
-        let app = setup.start_in(data, wall).await;
+        let app = setup.start_in(data, wall);
         app.settle().await;
         app
     }
@@ -304,12 +305,7 @@ impl TestApp {
 
     /// Whoever the answer to a sign-in is about.
     pub fn person(&self, tokens: &Value) -> Person {
-        let client = Client { bearer: Some(text(&tokens["access_token"])), ..self.anyone.clone() };
-        Person {
-            client,
-            refresh_token: text(&tokens["refresh_token"]),
-            user: tokens["user"].clone(),
-        }
+        Person::new(self.anyone.with_bearer(&text(&tokens["access_token"])), tokens)
     }
 
     /// A plan with so many seats and a trial of 14 days.
@@ -383,290 +379,4 @@ pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(tokio::time::Instant::now() < until, "not within {SOON:?}: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-}
-
-/// Somebody who has signed in.
-pub struct Person {
-    client: Client,
-    /// The newest one.
-    pub refresh_token: String,
-    /// The account.
-    pub user: Value,
-}
-
-impl Deref for Person {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.client
-    }
-}
-
-/// Calls the server, with or without a bearer token.
-#[derive(Clone)]
-pub struct Client {
-    http: reqwest::Client,
-    base: String,
-    bearer: Option<String>,
-}
-
-impl Client {
-    fn new(address: SocketAddr) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .user_agent("coditect-tests/1")
-            .build()
-            .unwrap();
-        Self { http, base: format!("http://{address}"), bearer: None }
-    }
-
-    /// The same caller with another token.
-    pub fn with_bearer(&self, token: &str) -> Self {
-        Self { bearer: Some(token.to_owned()), ..self.clone() }
-    }
-
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
-        match &self.bearer {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        }
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        self.send(self.request(Method::GET, path)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> Answer {
-        self.send(self.request(Method::DELETE, path)).await
-    }
-
-    /// A POST without a body.
-    pub async fn post_nothing(&self, path: &str) -> Answer {
-        self.send(self.request(Method::POST, path)).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.with_body(Method::POST, path, &body).await
-    }
-
-    pub async fn patch(&self, path: &str, body: Value) -> Answer {
-        self.with_body(Method::PATCH, path, &body).await
-    }
-
-    pub async fn with_body(&self, method: Method, path: &str, body: &Value) -> Answer {
-        self.send(self.request(method, path).json(body)).await
-    }
-
-    /// A POST of these bytes as JSON.
-    pub async fn post_raw(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
-        self.send(
-            self.request(Method::POST, path).header("content-type", "application/json").body(body),
-        )
-        .await
-    }
-
-    pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let request = request.build().unwrap();
-        let asked = format!("{} {}", request.method(), request.url().path());
-        let response =
-            self.http.execute(request).await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
-        Answer::read(asked, response).await
-    }
-}
-
-/// An answer that keeps what all answers promise: a request id, safe headers, and a problem in the
-/// product's own form where it is none of the good ones.
-pub struct Answer {
-    asked: String,
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub text: String,
-    /// Null where the answer is no JSON.
-    pub body: Value,
-}
-
-impl Answer {
-    async fn read(asked: String, response: reqwest::Response) -> Self {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
-        let body = serde_json::from_str(&text).unwrap_or_default();
-        let answer = Self { asked, status, headers, text, body };
-        answer.check_promises();
-        answer
-    }
-
-    fn check_promises(&self) {
-        let told = self.told();
-        assert!(!self.header("x-request-id").is_empty(), "a request id: {told}");
-        assert_eq!(self.header("x-content-type-options"), "nosniff", "{told}");
-        let policy = self.header("content-security-policy");
-        assert!(
-            policy.contains("default-src") && policy.contains("frame-ancestors 'none'"),
-            "{told}"
-        );
-        assert!(!policy.contains("unsafe"), "{told}");
-        // What is no redirect says whether it may be kept.
-        assert!(self.status == 302 || !self.header("cache-control").is_empty(), "{told}");
-        assert!(!matches!(self.status, 422 | 500..=502), "{told}");
-        // Readiness is told in its own words by /health/ready.
-        if self.status >= 400
-            && !(self.status == 503 && self.header("content-type") == "application/json")
-        {
-            self.check_problem();
-        }
-    }
-
-    fn check_problem(&self) {
-        let told = self.told();
-        assert_eq!(self.header("content-type"), "application/problem+json", "{told}");
-        assert_eq!(self.body["status"], self.status, "{told}");
-        for member in ["type", "title", "detail", "code"] {
-            assert!(
-                self.body[member].as_str().is_some_and(|text| !text.is_empty()),
-                "{member}: {told}"
-            );
-        }
-        let code = self.code();
-        assert!(
-            code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
-            "snake_case: {told}"
-        );
-        let promised: &[&str] = match self.status {
-            401 => &["www-authenticate"],
-            405 => &["allow"],
-            429 => &["retry-after", "ratelimit", "ratelimit-policy"],
-            503 => &["retry-after"],
-            _ => &[],
-        };
-        for name in promised {
-            assert!(!self.header(name).is_empty(), "{name}: {told}");
-        }
-    }
-
-    /// The answer for people who read why a test failed.
-    fn told(&self) -> String {
-        let mut told = format!("{} answered {}\n", self.asked, self.status);
-        for (name, value) in &self.headers {
-            let _ = writeln!(told, "{name}: {value:?}");
-        }
-        told + &self.text
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    /// Seconds after which trying again makes sense.
-    pub fn retry_after(&self) -> u32 {
-        self.header("retry-after")
-            .parse()
-            .unwrap_or_else(|_| panic!("Retry-After: {}", self.told()))
-    }
-
-    pub fn code(&self) -> &str {
-        self.body["code"].as_str().unwrap_or_default()
-    }
-
-    /// The body of a good answer with this status.
-    #[track_caller]
-    pub fn ok(self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.told());
-        self.body
-    }
-
-    /// The items of a list.
-    #[track_caller]
-    pub fn list(self) -> Vec<Value> {
-        let page = self.ok(200);
-        assert_eq!(members(&page), ["items", "next_cursor"]);
-        items(&page).to_vec()
-    }
-
-    /// The problem with this status and code.
-    #[track_caller]
-    pub fn refused(self, status: u16, code: &str) -> Value {
-        assert_eq!((self.status, self.code()), (status, code), "{}", self.told());
-        self.body
-    }
-
-    /// A refusal because of one field.
-    #[track_caller]
-    pub fn refused_field(self, field: &str) -> Value {
-        assert_eq!((self.status, self.code()), (400, "validation_failed"), "{}", self.told());
-        assert_eq!(self.body["errors"][0]["field"], field, "{}", self.told());
-        assert!(self.body["errors"][0]["message"].is_string(), "{}", self.told());
-        self.body
-    }
-}
-
-/// A message as a mail reader shows it.
-#[derive(Debug)]
-pub struct Mail {
-    pub to: String,
-    pub from: String,
-    pub subject: String,
-    pub text: String,
-    pub html: String,
-    /// File names and contents.
-    pub attachments: Vec<(String, String)>,
-}
-
-impl Mail {
-    fn read(bytes: &[u8]) -> Self {
-        let message = MessageParser::default().parse(bytes).expect("a well-formed message");
-        let address = |list: Option<&mail_parser::Address<'_>>| {
-            list.and_then(|list| list.first())
-                .and_then(|one| one.address())
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let attachments = message.attachments().map(|part| {
-            let name = part.attachment_name().unwrap_or_default().to_owned();
-            (name, String::from_utf8(part.contents().to_vec()).unwrap())
-        });
-        Self {
-            to: address(message.to()),
-            from: address(message.from()),
-            subject: message.subject().unwrap_or_default().to_owned(),
-            text: message.body_text(0).unwrap_or_default().into_owned(),
-            html: message.body_html(0).unwrap_or_default().into_owned(),
-            attachments: attachments.collect(),
-        }
-    }
-
-    /// What follows `token=` in its link.
-    pub fn token(&self) -> String {
-        let (_, rest) = self.text.split_once("token=").expect("a link with a token");
-        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect()
-    }
-}
-
-/// A text that must be there.
-#[track_caller]
-pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("a text, not {value}")).to_owned()
-}
-
-/// The names of an object's members, in order.
-#[track_caller]
-pub fn members(value: &Value) -> Vec<&str> {
-    let mut names: Vec<&str> =
-        value.as_object().expect("an object").keys().map(String::as_str).collect();
-    names.sort_unstable();
-    names
-}
-
-/// The items of a list.
-#[track_caller]
-pub fn items(page: &Value) -> &[Value] {
-    page["items"].as_array().expect("a list")
-}
-
-/// The claims of a JWS, without a look at its signature.
-pub fn claims(token: &str) -> Value {
-    let payload = token.split('.').nth(1).expect("a compact JWS");
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }

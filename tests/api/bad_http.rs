@@ -1,0 +1,237 @@
+//! Requests that are wrong before anybody reads their JSON: media types, methods, addresses, sizes.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{Answer, PASSWORD, Setup, TestApp, text};
+
+const REGISTER: &str = "/api/v1/auth/register";
+
+fn person() -> Value {
+    json!({"email": "ann@example.com", "password": PASSWORD, "full_name": "Ann Weaver"})
+}
+
+#[tokio::test]
+async fn a_body_must_say_that_it_is_json() {
+    let app = TestApp::start().await;
+    let sent = |content_type: Option<&'static str>| {
+        let request = app.anyone.request(Method::POST, REGISTER).body(person().to_string());
+        let request = match content_type {
+            Some(content_type) => request.header("content-type", content_type),
+            None => request,
+        };
+        app.anyone.send(request)
+    };
+    for wrong in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/xml"),
+        Some("multipart/form-data; boundary=x"),
+        Some("text/json"),
+        Some("json"),
+        Some("application/jsonp"),
+        Some(""),
+    ] {
+        sent(wrong).await.refused(415, "unsupported_media_type");
+    }
+    sent(Some("Application/JSON; charset=utf-8")).await.ok(201);
+    let operator = app.operator().await;
+    let path = "/api/v1/admin/licenses/01890a5d-ac96-774b-bcce-b302099a8057/suspend";
+    let request =
+        operator.request(Method::POST, path).header("content-type", "text/plain").body("reason");
+    operator.send(request).await.refused(415, "unsupported_media_type");
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let app = TestApp::start().await;
+    let sorted = |answer: &Answer| {
+        let mut methods: Vec<String> =
+            answer.header("allow").split(", ").map(str::to_owned).collect();
+        methods.sort();
+        methods.join(" ")
+    };
+    for (method, path, allowed) in [
+        (Method::GET, REGISTER, "POST"),
+        (Method::PUT, "/api/v1/plans", "GET HEAD"),
+        (Method::POST, "/api/v1/users/me", "GET HEAD PATCH"),
+        (Method::PATCH, "/api/v1/licenses/heartbeat", "POST PUT"),
+        (Method::GET, "/api/v1/licenses/release", "DELETE POST"),
+        (Method::DELETE, "/api/v1/licenses/01890a5d-ac96-774b-bcce-b302099a8057", "GET HEAD"),
+        (Method::POST, "/health/live", "GET HEAD"),
+        (Method::DELETE, "/openapi.json", "GET HEAD"),
+        (Method::from_bytes(b"BREW").unwrap(), "/metrics", "GET HEAD"),
+        (Method::TRACE, "/.well-known/jwks.json", "GET HEAD"),
+    ] {
+        let answer = app.anyone.send(app.anyone.request(method.clone(), path)).await;
+        assert_eq!(sorted(&answer), allowed, "{method} {path}");
+        answer.refused(405, "method_not_allowed");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let app = TestApp::start().await;
+    for path in [
+        "/api/v1/nothing",
+        "/api/v2/plans",
+        "/api/",
+        "/api/v1",
+        "/api/v1/plans/",
+        "/health/",
+        "/health",
+        "/.well-known/openid-configuration",
+        "/nothing",
+        "/admin/../../etc/passwd",
+        "/api/v1/licenses/%2e%2e/x",
+        "/%00",
+        "/assets/nothing.js",
+        "/api/v1/PLANS",
+    ] {
+        app.anyone.get(path).await.refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn a_query_is_checked_like_a_body() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    operator.get("/api/v1/admin/users?limit=ten").await.refused_field("limit");
+    operator.get("/api/v1/admin/jobs?parked=maybe").await.refused_field("parked");
+    operator.get("/api/v1/admin/audit?cursor=%F0%9F%A6%89").await.refused(400, "invalid_cursor");
+    for list in [
+        "users",
+        "orgs",
+        "audit",
+        "emails",
+        "jobs",
+        "licenses",
+        "subscriptions",
+        "payments",
+        "plans",
+        "sessions",
+    ] {
+        // A cursor that no page gave is refused or leads somewhere; it is never a fault.
+        let answer = operator.get(&format!("/api/v1/admin/{list}?cursor=AA")).await;
+        assert!(
+            matches!((answer.status, answer.code()), (200, "") | (400, "invalid_cursor")),
+            "{}",
+            answer.text
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_is_no_bearer_token_is_no_credential() {
+    let app = TestApp::start().await;
+    for header in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic b3BlcmF0b3I6cGFzcw==",
+        "bearer x y",
+        "Token x",
+        "Bearer \u{e9}",
+    ] {
+        let request = app
+            .anyone
+            .request(Method::GET, "/api/v1/users/me")
+            .header("authorization", header.as_bytes());
+        app.anyone.send(request).await.refused(401, "unauthenticated");
+    }
+}
+
+// ---- sizes -------------------------------------------------------------------------------------
+
+/// Writes bytes as they are and reads what comes back, until the server closes or is silent.
+async fn raw(app: &TestApp, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    // The server may answer and close before it has read everything.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    let _ = tokio::time::timeout(Duration::from_secs(15), read).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() {
+    let app = Setup::usual().set("SERVER_BODY_LIMIT_BYTES", "2048").start().await;
+    let pad = |length: usize| {
+        let mut body = person();
+        let short = body.to_string().len();
+        body["full_name"] = json!(format!("Ann Weaver{}", "x".repeat(length - short)));
+        body.to_string()
+    };
+    app.anyone.post_raw(REGISTER, pad(2048)).await.refused_field("full_name");
+    let problem = app.anyone.post_raw(REGISTER, pad(2049)).await.refused(413, "payload_too_large");
+    assert!(text(&problem["detail"]).contains("2048"));
+
+    let declared = format!(
+        "POST {REGISTER} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\nconnection: close\r\n\r\n{{"
+    );
+    let answer = raw(&app, declared.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
+
+    let mut chunked = format!(
+        "POST {REGISTER} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+    );
+    for _ in 0..3 {
+        let _ = write!(chunked, "400\r\n{}\r\n", "x".repeat(1024));
+    }
+    chunked += "0\r\n\r\n";
+    let answer = raw(&app, chunked.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
+    // The same to an address where nothing is.
+    let nowhere = chunked.replace(REGISTER, "/api/v1/nothing");
+    let answer = raw(&app, nowhere.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413") || answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_chunked_body_within_the_limit_is_read() {
+    let app = TestApp::start().await;
+    let body = person().to_string();
+    let (head, tail) = body.split_at(20);
+    let request = format!(
+        "POST {REGISTER} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{:x}\r\n{head}\r\n{:x}\r\n{tail}\r\n0\r\n\r\n",
+        head.len(),
+        tail.len()
+    );
+    let answer = raw(&app, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_not_waited_for_for_ever() {
+    let app = TestApp::start().await;
+    let request = format!(
+        "POST {REGISTER} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{{"
+    );
+    let answer = raw(&app, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("invalid_request"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_http_ends_the_connection_and_nothing_else() {
+    let app = TestApp::start().await;
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ] {
+        let answer = raw(&app, bytes).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    let long =
+        format!("GET /{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "x".repeat(200_000));
+    let answer = raw(&app, long.as_bytes()).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    app.anyone.get("/health/live").await.ok(200);
+}
