@@ -362,3 +362,20 @@ async fn a_backup_is_made_while_the_server_runs() {
     let again = app.operator().await.post_nothing("/api/v1/admin/backups").await.ok(201);
     assert_ne!(answer["file"], again["file"]);
 }
+
+#[tokio::test]
+async fn one_backup_runs_at_a_time_and_whoever_comes_second_is_told_when_to_come_back() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    let backup = || operator.post_nothing("/api/v1/admin/backups");
+    let (one, two, three) = tokio::join!(backup(), backup(), backup());
+    let mut made = 0;
+    for answer in [one, two, three] {
+        match answer.status {
+            201 => made += 1,
+            _ => drop(answer.refused(503, "overloaded")),
+        }
+    }
+    assert!(made >= 1);
+    backup().await.ok(201);
+}
