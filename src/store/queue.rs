@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::SetOnce;
 
 use super::engine::closed;
@@ -111,6 +111,10 @@ struct State {
     idle: bool,
 }
 
+/// The longest a batch waits for company: a fraction of what syncing it takes.
+const GATHER_MAX: Duration = Duration::from_micros(400);
+/// How often it looks whether the company has come.
+const GATHER_STEP: Duration = Duration::from_micros(30);
 /// Outages remembered for `wait_durable`; older failed tickets have long been answered.
 const OUTAGES_MAX: usize = 1024;
 
@@ -197,9 +201,20 @@ impl Queue {
 
     /// Waits for something to do. While writes are refused, that is a probe every
     /// `probe_every`; otherwise an idle writer sleeps until it is woken.
-    pub(super) fn next(&self, probe_every: Duration) -> Next {
+    ///
+    /// `company` is how many items the last batch had. Those who were answered with it come back
+    /// one after the other: whoever took the first of them at once would sync for one, let the
+    /// rest wait, and go on so in turns. So a batch waits for most of that company, but never
+    /// longer than [`GATHER_MAX`], and one who writes alone never waits.
+    pub(super) fn next(&self, probe_every: Duration, company: usize) -> Next {
         let mut state = self.state.lock();
         loop {
+            if !state.waiting.is_empty() && state.phase == Phase::Writable {
+                let until = Instant::now() + GATHER_MAX;
+                while state.size < company / 4 * 3 && Instant::now() < until {
+                    MutexGuard::unlocked(&mut state, || std::thread::sleep(GATHER_STEP));
+                }
+            }
             if let Some(batch) = state.waiting.pop_front() {
                 state.size -= batch.size;
                 state.bytes -= batch.bytes;

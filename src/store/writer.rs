@@ -244,9 +244,13 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
+        let mut company = 0;
         loop {
-            match self.shared.queue.next(self.shared.probe_every) {
-                Next::Commit(batch) => self.commit(batch),
+            match self.shared.queue.next(self.shared.probe_every, company) {
+                Next::Commit(batch) => {
+                    company = batch.size;
+                    self.commit(batch);
+                }
                 Next::Probe => self.recover(),
                 Next::Stop => return,
             }
