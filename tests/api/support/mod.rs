@@ -9,7 +9,7 @@ mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -94,22 +94,22 @@ impl Setup {
 
     pub async fn start(self) -> TestApp {
         let data = Arc::new(tempfile::tempdir().unwrap());
-        self.start_in(data, START.parse().unwrap())
+        self.start_in(data, START.parse().unwrap()).await
     }
 
-    fn start_in(self, data: Arc<TempDir>, wall: Timestamp) -> TestApp {
+    async fn start_in(self, data: Arc<TempDir>, wall: Timestamp) -> TestApp {
         let loaded = self.load(&data);
         let clock = Clock::manual(wall);
         let (stop, stopped) = oneshot::channel();
-        let (ready, started) = mpsc::channel();
+        let (ready, started) = oneshot::channel();
         let (its_clock, with_key) = (clock.clone(), self.with_key);
         let server = std::thread::spawn(move || {
             if with_key {
                 import_key(&loaded.config, wall);
             }
-            serve(loaded, its_clock, &ready, stopped)
+            serve(loaded, its_clock, ready, stopped)
         });
-        let Ok((address, services)) = started.recv() else {
+        let Ok((address, services)) = started.await else {
             panic!("the server did not start: {:?}", server.join().unwrap());
         };
         let anyone = Client::new(address);
@@ -166,7 +166,7 @@ fn import_key(config: &Config, now: Timestamp) {
 fn serve(
     loaded: Loaded,
     clock: Clock,
-    ready: &mpsc::Sender<(SocketAddr, Arc<Services>)>,
+    ready: oneshot::Sender<(SocketAddr, Arc<Services>)>,
     stopped: oneshot::Receiver<()>,
 ) -> Result<()> {
     let runtime =
@@ -174,7 +174,7 @@ fn serve(
     runtime.block_on(async {
         let app = App::open(loaded, clock, Entropy::system()).await?;
         app.services.setup_from_config().await?;
-        ready.send((app.address, Arc::clone(&app.services))).unwrap();
+        let _ = ready.send((app.address, Arc::clone(&app.services)));
         app.run(async {
             let _ = stopped.await;
         })
@@ -215,7 +215,7 @@ impl TestApp {
         let (data, setup) = (Arc::clone(&self.data), self.setup.clone());
         let wall = self.clock.now().wall + down.as_millis() as i64;
         drop(self);
-        let app = setup.start_in(data, wall);
+        let app = setup.start_in(data, wall).await;
         app.settle().await;
         app
     }
