@@ -4,7 +4,8 @@
 //! without naming the field. This one names it, refuses duplicates and unknown
 //! fields, and costs less; the `OpenAPI` document is the same.
 
-use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
+use poem::http::{HeaderValue, header};
+use poem::{IntoResponse, Request, RequestBody, Response};
 use poem_openapi::error::ContentTypeError;
 use poem_openapi::payload::{ParsePayload, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
@@ -55,8 +56,8 @@ impl<T: Type> Payload for Json<T> {
 impl<T: Type + DeserializeOwned> ParsePayload for Json<T> {
     const IS_REQUIRED: bool = true;
 
-    async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+    async fn from_request(_: &Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let bytes = body.take()?.into_bytes().await?;
         parse(&bytes).map(Self).map_err(|error| Problem(error).into())
     }
 }
@@ -85,7 +86,7 @@ impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalJson
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+        let bytes = body.take()?.into_bytes().await?;
         match request.content_type() {
             _ if bytes.is_empty() => Ok(Self(T::default())),
             Some(given) if Json::<T>::check_content_type(given) => {
@@ -133,9 +134,11 @@ fn refused(path: &str, cause: &serde_json::Error) -> Error {
     error
 }
 
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/json");
+
 fn respond(status: poem::http::StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
-        Ok(bytes) => Response::builder().status(status).content_type("application/json").body(bytes),
+        Ok(bytes) => Response::builder().status(status).header(header::CONTENT_TYPE, MEDIA_TYPE).body(bytes),
         Err(cause) => Problem(Error::internal(cause)).into_response(),
     }
 }

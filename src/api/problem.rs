@@ -108,9 +108,6 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self(error) = self;
         let (code, status, title) = table(error.code);
-        if let Some(internal) = &error.internal {
-            tracing::error!(code, internal, "a request failed");
-        }
         let fields: Vec<FieldProblem> = error
             .fields
             .into_iter()
@@ -138,6 +135,9 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"coditect\""));
         }
+        if let Some(internal) = error.internal {
+            response.set_data(Cause { code, internal });
+        }
         response
     }
 }
@@ -155,9 +155,24 @@ fn describe_limit(headers: &mut HeaderMap, limit: RateLimit, next_s: u32) {
     }
 }
 
+/// What is logged of a problem and never sent. It travels with the response to where the request's
+/// id is known.
+#[derive(Clone)]
+pub(super) struct Cause {
+    pub(super) code: &'static str,
+    pub(super) internal: String,
+}
+
 impl From<Problem> for poem::Error {
     fn from(problem: Problem) -> Self {
-        Self::from_response(problem.into_response())
+        let mut response = problem.into_response();
+        // An error puts its own data in place of its response's.
+        let cause = response.extensions_mut().remove::<Cause>();
+        let mut error = Self::from_response(response);
+        if let Some(cause) = cause {
+            error.set_data(cause);
+        }
+        error
     }
 }
 
