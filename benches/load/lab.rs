@@ -1,6 +1,5 @@
 //! The reference beside the server under test, and how the two are compared.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -43,40 +42,41 @@ impl Lab {
 
     /// One round of the reference.
     pub fn bare_round(&mut self) -> Outcome {
-        drive(self.bare.address, &mut self.bare_clients, self.round)
+        drive(&self.bare, &mut self.bare_clients, self.round)
     }
 
     /// The reference alone.
     pub fn bare(&mut self) -> Row {
         let rounds: Vec<Outcome> = (0..self.rounds).map(|_| self.bare_round()).collect();
-        Row::of("bare endpoint, the reference", &rounds, &[], "")
+        Row::of("bare endpoint, the reference", &rounds, &[], &[], "")
     }
 
     /// Rounds of a load, each between two of the reference; the ratio is to the mean of these two,
     /// because a shared machine is not as fast from one second to the next.
-    pub fn compare(&mut self, name: &str, address: SocketAddr, clients: &mut Clients, goal: &str) -> Row {
-        let (mut outcomes, mut ratios) = (Vec::new(), Vec::new());
-        let mut before = self.bare_round().rate();
+    pub fn compare(&mut self, name: &str, server: &Process, clients: &mut Clients, goal: &str) -> Row {
+        let (mut outcomes, mut ratios, mut costs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut before = self.bare_round();
         for _ in 0..self.rounds {
-            let outcome = drive(address, clients, self.round);
-            let after = self.bare_round().rate();
-            ratios.push(outcome.rate() / f64::midpoint(before, after));
+            let outcome = drive(server, clients, self.round);
+            let after = self.bare_round();
+            ratios.push(outcome.rate() / f64::midpoint(before.rate(), after.rate()));
+            costs.push(outcome.cpu_us / f64::midpoint(before.cpu_us, after.cpu_us));
             before = after;
             outcomes.push(outcome);
         }
-        Row::of(name, &outcomes, &ratios, goal)
+        Row::of(name, &outcomes, &ratios, &costs, goal)
     }
 
     /// Rounds without the reference, at a pace: each client takes a pause after each answer.
-    pub fn paced(&self, name: &str, address: SocketAddr, clients: &mut Clients, think: Duration, goal: &str) -> Row {
+    pub fn paced(&self, name: &str, server: &Process, clients: &mut Clients, think: Duration, goal: &str) -> Row {
         let round = Round { think: Some(think), ..self.round };
-        let rounds: Vec<Outcome> = (0..self.rounds).map(|_| drive(address, clients, round)).collect();
-        Row::of(name, &rounds, &[], goal)
+        let rounds: Vec<Outcome> = (0..self.rounds).map(|_| drive(server, clients, round)).collect();
+        Row::of(name, &rounds, &[], &[], goal)
     }
 
     /// One longer measurement, beside something else that runs.
-    pub fn beside(&self, address: SocketAddr, clients: &mut Clients, think: Option<Duration>, time: Duration) -> Outcome {
-        drive(address, clients, Round { think, time, ..self.round })
+    pub fn beside(&self, server: &Process, clients: &mut Clients, think: Option<Duration>, time: Duration) -> Outcome {
+        drive(server, clients, Round { think, time, ..self.round })
     }
 
     /// How many hashes of a password, at the product's cost, this machine makes a second on all its

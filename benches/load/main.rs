@@ -106,33 +106,33 @@ fn seats(lab: &mut Lab) {
 
     lab.bare().print();
     let mut beats = Cycle::clients(CONNECTIONS, HEARTBEAT, &session_bodies(&sessions));
-    let heartbeat = lab.compare("heartbeat", at, &mut beats, "goal >= 0.90, p99 <= 5");
+    let heartbeat = lab.compare("heartbeat", &server, &mut beats, "goal >= 0.90, p99 <= 5");
     heartbeat.print();
     let mut takers = TakeAndGive::clients(CONNECTIONS, &keys, 6_400, 1);
-    let durable = lab.compare("acquire + release, durable, 64 licences", at, &mut takers, "goal >= 0.60, then 0.75; p99 <= 8");
+    let durable = lab.compare("acquire + release, durable, 64 licences", &server, &mut takers, "goal >= 0.60, then 0.75; p99 <= 8");
     durable.print();
 
     let contended = operator.issue(1_000);
     let mut rivals = TakeAndGive::clients(CONNECTIONS, &[contended], 10_000, usize::MAX);
     // Until every seat is held.
-    lab.beside(at, &mut rivals, None, Duration::from_secs(1));
+    lab.beside(&server, &mut rivals, None, Duration::from_secs(1));
     let goal = format!("goal >= {:.0}/s, 0.8 of 64 licences", durable.rate() * 0.8);
-    lab.compare("the same, 10,000 machines for 1,000 seats", at, &mut rivals, &goal).print();
+    lab.compare("the same, 10,000 machines for 1,000 seats", &server, &mut rivals, &goal).print();
 
     let plain: Vec<String> = keys.iter().map(|key| format!(r#"{{"license_key":"{key}"}}"#)).collect();
     let mut asking = Cycle::clients(CONNECTIONS, "/api/v1/licenses/validate", &plain);
-    lab.compare("validate", at, &mut asking, "goal >= 0.85").print();
+    lab.compare("validate", &server, &mut asking, "goal >= 0.85").print();
     let signed: Vec<String> =
         keys.iter().map(|key| format!(r#"{{"license_key":"{key}","nonce":"0123456789abcdef"}}"#)).collect();
     let mut asking = Cycle::clients(CONNECTIONS, "/api/v1/licenses/validate", &signed);
-    lab.compare("validate, signed with its nonce", at, &mut asking, "").print();
+    lab.compare("validate, signed with its nonce", &server, &mut asking, "").print();
 
     head("Seats, at half of what saturates, 100 users with pauses");
     let pause = |rate: f64| Duration::from_secs_f64(100.0 / (rate / 2.0));
     let mut beats = Cycle::clients(100, HEARTBEAT, &session_bodies(&sessions));
-    lab.paced("heartbeat", at, &mut beats, pause(heartbeat.rate()), "goal p99 <= 3").print();
+    lab.paced("heartbeat", &server, &mut beats, pause(heartbeat.rate()), "goal p99 <= 3").print();
     let mut takers = TakeAndGive::clients(100, &keys, 10_000, 1);
-    lab.paced("acquire + release, durable", at, &mut takers, pause(durable.rate()), "goal p99 <= 3").print();
+    lab.paced("acquire + release, durable", &server, &mut takers, pause(durable.rate()), "goal p99 <= 3").print();
     println!();
     std::thread::sleep(Duration::from_secs(6));
     fact("memory after all this", server.resident_mb(), "MB", "");
@@ -152,21 +152,21 @@ fn sign_in(lab: &Lab) {
 
     let limit = Lab::hashes_a_second();
     let mut people = Cycle::clients(CONNECTIONS, "/api/v1/auth/login", &[server::login()]);
-    let storm = lab.beside(at, &mut people, None, Duration::from_secs(5));
+    let storm = lab.beside(&server, &mut people, None, Duration::from_secs(5));
     let limit = f64::midpoint(limit, Lab::hashes_a_second());
     let share = 100.0 * storm.rate() / limit;
     let remark = format!("{share:.0} % of the {limit:.1} hashes/s this machine makes; goal >= 95 %");
-    report::Row::of("login, 64 at once", &[storm], &[], &remark).print();
+    report::Row::of("login, 64 at once", &[storm], &[], &[], &remark).print();
 
     let mut beats = Cycle::clients(CONNECTIONS, HEARTBEAT, &session_bodies(&sessions));
     for (name, think) in [("heartbeat meanwhile, 3,000/s", Some(Duration::from_millis(21))), ("heartbeat meanwhile, saturated", None)] {
         let (storm, calm) = std::thread::scope(|scope| {
-            let storm = scope.spawn(|| lab.beside(at, &mut people, None, Duration::from_secs(5)));
-            let calm = lab.beside(at, &mut beats, think, Duration::from_secs(5));
+            let storm = scope.spawn(|| lab.beside(&server, &mut people, None, Duration::from_secs(5)));
+            let calm = lab.beside(&server, &mut beats, think, Duration::from_secs(5));
             (storm.join().expect("the storm ends"), calm)
         });
         let remark = format!("with {:.1} logins/s; goal p99 <= 15", storm.rate());
-        report::Row::of(name, &[calm], &[], &remark).print();
+        report::Row::of(name, &[calm], &[], &[], &remark).print();
     }
     server.stop();
 }
@@ -185,10 +185,10 @@ fn size(lab: &mut Lab, licenses: usize, seats: usize) {
     let (server, ready) = house.serve_ready();
     let fresh_mb = server.resident_mb();
     let mut beats = Cycle::clients(CONNECTIONS, HEARTBEAT, &session_bodies(&seeded.sessions));
-    lab.compare("heartbeat", server.address, &mut beats, "goal: 0.85 x that of an empty server").print();
+    lab.compare("heartbeat", &server, &mut beats, "goal: 0.85 x that of an empty server").print();
     let mut takers = TakeAndGive::clients(CONNECTIONS, &seeded.license_keys, 6_400, 1);
     let goal = "goal: 0.9 x that of an empty server";
-    lab.compare("acquire + release, durable", server.address, &mut takers, goal).print();
+    lab.compare("acquire + release, durable", &server, &mut takers, goal).print();
     backup(lab, &house, &server, &mut beats);
     println!();
     fact("start to ready", ready.as_secs_f64() * 1e3, "ms", "goal <= 1500 with 1,000,000 and 100,000");
@@ -221,10 +221,10 @@ fn backup(lab: &Lab, house: &House, server: &Process, beats: &mut drive::Clients
             operator.call("POST", "/api/v1/admin/backups", &serde_json::Value::Null);
             begin.elapsed()
         });
-        let outcome = lab.beside(server.address, beats, Some(Duration::from_millis(6)), Duration::from_secs(3));
+        let outcome = lab.beside(server, beats, Some(Duration::from_millis(6)), Duration::from_secs(3));
         (copying.join().expect("the backup is made"), outcome)
     });
     let growth = 100.0 * (file_mb(&house.database()) - before) / before;
     let remark = format!("took {:.1} s, the file grew by {growth:.0} %; goal p99 <= 10, <= 10 %", took.as_secs_f64());
-    report::Row::of("heartbeat, 10,000/s, while a backup is made", &[outcome], &[], &remark).print();
+    report::Row::of("heartbeat, 10,000/s, while a backup is made", &[outcome], &[], &[], &remark).print();
 }
