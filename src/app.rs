@@ -17,13 +17,13 @@ use crate::config::{Config, Loaded};
 use crate::domain::error::{Error, Result};
 use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool, HashPoolConfig};
+use crate::listen::Bounded;
 use crate::mail::{Renderer, Transport};
 use crate::services::seats::Desk;
 use crate::services::{Services, Throttles};
 use crate::signing::{KeyRecord, KeyRing, MasterKey, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
 use crate::telemetry::Metrics;
-use crate::listen::Bounded;
 use crate::{api, jobs, web};
 
 /// How long requests that run may take to end at shutdown.
@@ -83,7 +83,9 @@ impl DataDir {
             return Ok(database);
         }
         let path = database.display();
-        Err(Error::internal(format!("there is no database at {path}; is --data right? The first start makes it")))
+        Err(Error::internal(format!(
+            "there is no database at {path}; is --data right? The first start makes it"
+        )))
     }
 
     /// The folder of the master key.
@@ -123,7 +125,10 @@ impl App {
     pub async fn open(loaded: Loaded, clock: Clock, entropy: Entropy) -> Result<Self> {
         let data = DataDir::of(&loaded.config);
         data.create().map_err(|error| {
-            Error::internal(format!("the data directory {} cannot be made: {error}", data.path().display()))
+            Error::internal(format!(
+                "the data directory {} cannot be made: {error}",
+                data.path().display()
+            ))
         })?;
         // The data comes first: whoever starts a second server is told which process holds it,
         // rather than that a port is taken.
@@ -167,7 +172,10 @@ impl App {
 }
 
 /// The end, with nobody left to wait in line for a seat.
-fn stopping_lines<S: Future<Output = ()> + Send>(services: &Arc<Services>, stop: S) -> impl Future<Output = ()> + Send + use<S> {
+fn stopping_lines<S: Future<Output = ()> + Send>(
+    services: &Arc<Services>,
+    stop: S,
+) -> impl Future<Output = ()> + Send + use<S> {
     let services = Arc::clone(services);
     async move {
         stop.await;
@@ -212,7 +220,8 @@ impl Opened {
     fn open(config: &Config, data: &DataDir, clock: &Clock) -> Result<Self> {
         check_template(config)?;
         let started = clock.now().wall;
-        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), started, api::operation_ids()));
+        let metrics =
+            Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), started, api::operation_ids()));
         let options = Options { observer: Some(observer(&metrics)), ..Options::default() };
         let store = Store::open(&data.database(), options).map_err(Error::internal)?;
         Ok(Self { store, metrics })
@@ -270,7 +279,10 @@ fn check_template(config: &Config) -> Result<()> {
         .map_err(|why| Error::internal(format!("license.key_template: {why}")))?;
     let bits = template.entropy_bits();
     if bits < 64 {
-        tracing::warn!(bits, "licence keys of this license.key_template can be guessed with patience; more X make it hopeless");
+        tracing::warn!(
+            bits,
+            "licence keys of this license.key_template can be guessed with patience; more X make it hopeless"
+        );
     }
     Ok(())
 }
@@ -281,12 +293,17 @@ fn stored_keys(store: &Store) -> Result<Vec<KeyRecord>> {
 }
 
 /// The master key: from the configuration, or a file beside the data.
-pub fn master_key(config: &Config, data: &DataDir, entropy: &Entropy, sealed_exists: bool) -> Result<MasterKey> {
+pub fn master_key(
+    config: &Config,
+    data: &DataDir,
+    entropy: &Entropy,
+    sealed_exists: bool,
+) -> Result<MasterKey> {
     if let Some(secret) = &config.keys.master {
         return MasterKey::parse(secret.expose(), "keys.master").map_err(Error::internal);
     }
-    let loaded =
-        MasterKey::load_or_create(&data.master_key(), entropy, sealed_exists).map_err(Error::internal)?;
+    let loaded = MasterKey::load_or_create(&data.master_key(), entropy, sealed_exists)
+        .map_err(Error::internal)?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
@@ -310,7 +327,11 @@ fn observer(metrics: &Arc<Metrics>) -> store::Observer {
 fn register_samples(services: &Arc<Services>) {
     let sample = |name, help, read: fn(&Services) -> i64| {
         let services = Arc::downgrade(services);
-        if let Some(s) = services.upgrade() { s.metrics.sample(name, help, move || services.upgrade().map_or(0, |services| read(&services))); }
+        if let Some(s) = services.upgrade() {
+            s.metrics.sample(name, help, move || {
+                services.upgrade().map_or(0, |services| read(&services))
+            });
+        }
     };
     sample("passwords_waiting", "Passwords that wait to be hashed", |s| s.hasher.waiting() as i64);
     sample("store_file_bytes", "Size of the database file", |s| s.store.stats().file_bytes as i64);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::http::Connection;
+use super::server::Process;
 
 /// What an answer was to its script.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,14 +53,18 @@ pub struct Outcome {
     pub refused: u64,
     /// Requests failed.
     pub failed: u64,
+    /// Requests answered in any way, warm-up included.
+    pub answered: u64,
     /// How long was measured.
     pub time: Duration,
+    /// Processor time the server took for a request, warm-up included, in microseconds.
+    pub cpu_us: f64,
 }
 
 impl Outcome {
     fn new(time: Duration) -> Self {
         let times = Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are sound");
-        Self { times, done: 0, refused: 0, failed: 0, time }
+        Self { times, done: 0, refused: 0, failed: 0, answered: 0, time, cpu_us: f64::NAN }
     }
 
     /// Requests done a second.
@@ -78,6 +83,7 @@ impl Outcome {
         self.done += other.done;
         self.refused += other.refused;
         self.failed += other.failed;
+        self.answered += other.answered;
         self.time += other.time;
     }
 }
@@ -86,8 +92,10 @@ impl Outcome {
 ///
 /// # Panics
 /// When the server cannot be reached, or more than one request in a thousand fails.
-pub fn drive(address: SocketAddr, clients: &mut Clients, round: Round) -> Outcome {
-    let outcome = drive_whatever_comes(address, clients, round);
+pub fn drive(server: &Process, clients: &mut Clients, round: Round) -> Outcome {
+    let before = server.ticks();
+    let mut outcome = drive_whatever_comes(server.address, clients, round);
+    outcome.cpu_us = (server.ticks() - before) as f64 * 10_000.0 / outcome.answered as f64;
     let all = outcome.done + outcome.refused;
     assert!(outcome.failed * 1_000 <= all, "{} of {all} requests failed", outcome.failed);
     outcome
@@ -95,7 +103,10 @@ pub fn drive(address: SocketAddr, clients: &mut Clients, round: Round) -> Outcom
 
 /// The same for a server that may go away meanwhile.
 pub fn drive_whatever_comes(address: SocketAddr, clients: &mut Clients, round: Round) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime starts");
     runtime.block_on(async {
         let begin = Instant::now() + round.warm_up;
         let tasks: Vec<_> = std::mem::take(clients)
@@ -124,7 +135,8 @@ async fn client(
     let end = begin + round.time;
     let mut outcome = Outcome::new(round.time);
     let mut connection = Connection::open(address).await.expect("the server accepts connections");
-    let (mut request, mut dice) = (Vec::with_capacity(512), seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let (mut request, mut dice) =
+        (Vec::with_capacity(512), seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     loop {
         if let Some(mean) = round.think {
             dice ^= dice << 13;
@@ -139,6 +151,7 @@ async fn client(
             Err(_) => Verdict::Failed,
         };
         let now = Instant::now();
+        outcome.answered += 1;
         if now >= end {
             return (script, outcome);
         }

@@ -7,11 +7,20 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Writes a request whole, so that it leaves in one piece.
-pub fn write_request(out: &mut Vec<u8>, method: &str, path: &str, bearer: Option<&str>, body: &str) {
+pub fn write_request(
+    out: &mut Vec<u8>,
+    method: &str,
+    path: &str,
+    bearer: Option<&str>,
+    body: &str,
+) {
     out.clear();
     let length = body.len();
     // Writing to a vector cannot fail.
-    let _ = write!(out, "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
+    let _ = write!(
+        out,
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    );
     if let Some(token) = bearer {
         let _ = write!(out, "authorization: Bearer {token}\r\n");
     }
@@ -23,10 +32,13 @@ fn parse(bytes: &[u8]) -> Option<(u16, usize, usize)> {
     let head_end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let status = std::str::from_utf8(bytes.get(9..12)?).ok()?.parse().ok()?;
     const NAME: &[u8] = b"content-length: ";
-    let length = bytes[..head_end].windows(NAME.len()).position(|name| name.eq_ignore_ascii_case(NAME)).map_or(0, |at| {
-        let digits = bytes[at + NAME.len()..].iter().take_while(|byte| byte.is_ascii_digit());
-        digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
-    });
+    let length = bytes[..head_end]
+        .windows(NAME.len())
+        .position(|name| name.eq_ignore_ascii_case(NAME))
+        .map_or(0, |at| {
+            let digits = bytes[at + NAME.len()..].iter().take_while(|byte| byte.is_ascii_digit());
+            digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
+        });
     (bytes.len() >= head_end + length).then_some((status, head_end, head_end + length))
 }
 

@@ -39,7 +39,11 @@ fn main() {
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    let parts: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with('-')).collect();
+    let parts: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     let mut lab = Lab::open();
     if wanted("rest") {
@@ -71,7 +75,12 @@ fn rest() {
     println!("\nAt rest, with nothing in the database");
     let house = House::new();
     let (server, ready) = house.serve_ready();
-    fact("first start to ready (the RSA key is made meanwhile)", ready.as_secs_f64() * 1e3, "ms", "");
+    fact(
+        "first start to ready (the RSA key is made meanwhile)",
+        ready.as_secs_f64() * 1e3,
+        "ms",
+        "",
+    );
     Operator::sign_in(server.address).settle();
     server.stop();
     let starts = (0..5).map(|_| {
@@ -106,33 +115,48 @@ fn seats(lab: &mut Lab) {
 
     lab.bare().print();
     let mut beats = Cycle::clients(CONNECTIONS, HEARTBEAT, &session_bodies(&sessions));
-    let heartbeat = lab.compare("heartbeat", at, &mut beats, "goal >= 0.90, p99 <= 5");
+    let heartbeat = lab.compare("heartbeat", &server, &mut beats, "goal >= 0.90, p99 <= 5");
     heartbeat.print();
     let mut takers = TakeAndGive::clients(CONNECTIONS, &keys, 6_400, 1);
-    let durable = lab.compare("acquire + release, durable, 64 licences", at, &mut takers, "goal >= 0.60, then 0.75; p99 <= 8");
+    let durable = lab.compare(
+        "acquire + release, durable, 64 licences",
+        &server,
+        &mut takers,
+        "goal >= 0.60, then 0.75; p99 <= 8",
+    );
     durable.print();
 
     let contended = operator.issue(1_000);
     let mut rivals = TakeAndGive::clients(CONNECTIONS, &[contended], 10_000, usize::MAX);
     // Until every seat is held.
-    lab.beside(at, &mut rivals, None, Duration::from_secs(1));
+    lab.beside(&server, &mut rivals, None, Duration::from_secs(1));
     let goal = format!("goal >= {:.0}/s, 0.8 of 64 licences", durable.rate() * 0.8);
-    lab.compare("the same, 10,000 machines for 1,000 seats", at, &mut rivals, &goal).print();
+    lab.compare("the same, 10,000 machines for 1,000 seats", &server, &mut rivals, &goal).print();
 
-    let plain: Vec<String> = keys.iter().map(|key| format!(r#"{{"license_key":"{key}"}}"#)).collect();
+    let plain: Vec<String> =
+        keys.iter().map(|key| format!(r#"{{"license_key":"{key}"}}"#)).collect();
     let mut asking = Cycle::clients(CONNECTIONS, "/api/v1/licenses/validate", &plain);
-    lab.compare("validate", at, &mut asking, "goal >= 0.85").print();
-    let signed: Vec<String> =
-        keys.iter().map(|key| format!(r#"{{"license_key":"{key}","nonce":"0123456789abcdef"}}"#)).collect();
+    lab.compare("validate", &server, &mut asking, "goal >= 0.85").print();
+    let signed: Vec<String> = keys
+        .iter()
+        .map(|key| format!(r#"{{"license_key":"{key}","nonce":"0123456789abcdef"}}"#))
+        .collect();
     let mut asking = Cycle::clients(CONNECTIONS, "/api/v1/licenses/validate", &signed);
-    lab.compare("validate, signed with its nonce", at, &mut asking, "").print();
+    lab.compare("validate, signed with its nonce", &server, &mut asking, "").print();
 
     head("Seats, at half of what saturates, 100 users with pauses");
     let pause = |rate: f64| Duration::from_secs_f64(100.0 / (rate / 2.0));
     let mut beats = Cycle::clients(100, HEARTBEAT, &session_bodies(&sessions));
-    lab.paced("heartbeat", at, &mut beats, pause(heartbeat.rate()), "goal p99 <= 3").print();
+    lab.paced("heartbeat", &server, &mut beats, pause(heartbeat.rate()), "goal p99 <= 3").print();
     let mut takers = TakeAndGive::clients(100, &keys, 10_000, 1);
-    lab.paced("acquire + release, durable", at, &mut takers, pause(durable.rate()), "goal p99 <= 3").print();
+    lab.paced(
+        "acquire + release, durable",
+        &server,
+        &mut takers,
+        pause(durable.rate()),
+        "goal p99 <= 3",
+    )
+    .print();
     println!();
     std::thread::sleep(Duration::from_secs(6));
     fact("memory after all this", server.resident_mb(), "MB", "");
@@ -152,21 +176,26 @@ fn sign_in(lab: &Lab) {
 
     let limit = Lab::hashes_a_second();
     let mut people = Cycle::clients(CONNECTIONS, "/api/v1/auth/login", &[server::login()]);
-    let storm = lab.beside(at, &mut people, None, Duration::from_secs(5));
+    let storm = lab.beside(&server, &mut people, None, Duration::from_secs(5));
     let limit = f64::midpoint(limit, Lab::hashes_a_second());
     let share = 100.0 * storm.rate() / limit;
-    let remark = format!("{share:.0} % of the {limit:.1} hashes/s this machine makes; goal >= 95 %");
-    report::Row::of("login, 64 at once", &[storm], &[], &remark).print();
+    let remark =
+        format!("{share:.0} % of the {limit:.1} hashes/s this machine makes; goal >= 95 %");
+    report::Row::of("login, 64 at once", &[storm], &[], &[], &remark).print();
 
     let mut beats = Cycle::clients(CONNECTIONS, HEARTBEAT, &session_bodies(&sessions));
-    for (name, think) in [("heartbeat meanwhile, 3,000/s", Some(Duration::from_millis(21))), ("heartbeat meanwhile, saturated", None)] {
+    for (name, think) in [
+        ("heartbeat meanwhile, 3,000/s", Some(Duration::from_millis(21))),
+        ("heartbeat meanwhile, saturated", None),
+    ] {
         let (storm, calm) = std::thread::scope(|scope| {
-            let storm = scope.spawn(|| lab.beside(at, &mut people, None, Duration::from_secs(5)));
-            let calm = lab.beside(at, &mut beats, think, Duration::from_secs(5));
+            let storm =
+                scope.spawn(|| lab.beside(&server, &mut people, None, Duration::from_secs(5)));
+            let calm = lab.beside(&server, &mut beats, think, Duration::from_secs(5));
             (storm.join().expect("the storm ends"), calm)
         });
         let remark = format!("with {:.1} logins/s; goal p99 <= 15", storm.rate());
-        report::Row::of(name, &[calm], &[], &remark).print();
+        report::Row::of(name, &[calm], &[], &[], &remark).print();
     }
     server.stop();
 }
@@ -185,13 +214,18 @@ fn size(lab: &mut Lab, licenses: usize, seats: usize) {
     let (server, ready) = house.serve_ready();
     let fresh_mb = server.resident_mb();
     let mut beats = Cycle::clients(CONNECTIONS, HEARTBEAT, &session_bodies(&seeded.sessions));
-    lab.compare("heartbeat", server.address, &mut beats, "goal: 0.85 x that of an empty server").print();
+    lab.compare("heartbeat", &server, &mut beats, "goal: 0.85 x that of an empty server").print();
     let mut takers = TakeAndGive::clients(CONNECTIONS, &seeded.license_keys, 6_400, 1);
     let goal = "goal: 0.9 x that of an empty server";
-    lab.compare("acquire + release, durable", server.address, &mut takers, goal).print();
+    lab.compare("acquire + release, durable", &server, &mut takers, goal).print();
     backup(lab, &house, &server, &mut beats);
     println!();
-    fact("start to ready", ready.as_secs_f64() * 1e3, "ms", "goal <= 1500 with 1,000,000 and 100,000");
+    fact(
+        "start to ready",
+        ready.as_secs_f64() * 1e3,
+        "ms",
+        "goal <= 1500 with 1,000,000 and 100,000",
+    );
     fact("memory after the start", fresh_mb, "MB", "goal <= 400 with 1,000,000 seats");
     fact("memory after the load", server.resident_mb(), "MB", "");
     fact("database file", file_mb(&house.database()), "MB", "");
@@ -199,13 +233,19 @@ fn size(lab: &mut Lab, licenses: usize, seats: usize) {
     // Killed in the middle of writing.
     let address = server.address;
     let writing = std::thread::spawn(move || {
-        let round = drive::Round { warm_up: Duration::ZERO, time: Duration::from_secs(2), think: None };
+        let round =
+            drive::Round { warm_up: Duration::ZERO, time: Duration::from_secs(2), think: None };
         drive_whatever_comes(address, &mut takers, round)
     });
     std::thread::sleep(Duration::from_secs(1));
     server.kill();
     let (server, ready) = house.serve_ready();
-    fact("start to ready after kill -9 under load", ready.as_secs_f64() * 1e3, "ms", "goal <= 1000 with 1 GB");
+    fact(
+        "start to ready after kill -9 under load",
+        ready.as_secs_f64() * 1e3,
+        "ms",
+        "goal <= 1000 with 1 GB",
+    );
     let _ = writing.join();
     server.stop();
 }
@@ -221,10 +261,15 @@ fn backup(lab: &Lab, house: &House, server: &Process, beats: &mut drive::Clients
             operator.call("POST", "/api/v1/admin/backups", &serde_json::Value::Null);
             begin.elapsed()
         });
-        let outcome = lab.beside(server.address, beats, Some(Duration::from_millis(6)), Duration::from_secs(3));
+        let outcome =
+            lab.beside(server, beats, Some(Duration::from_millis(6)), Duration::from_secs(3));
         (copying.join().expect("the backup is made"), outcome)
     });
     let growth = 100.0 * (file_mb(&house.database()) - before) / before;
-    let remark = format!("took {:.1} s, the file grew by {growth:.0} %; goal p99 <= 10, <= 10 %", took.as_secs_f64());
-    report::Row::of("heartbeat, 10,000/s, while a backup is made", &[outcome], &[], &remark).print();
+    let remark = format!(
+        "took {:.1} s, the file grew by {growth:.0} %; goal p99 <= 10, <= 10 %",
+        took.as_secs_f64()
+    );
+    report::Row::of("heartbeat, 10,000/s, while a backup is made", &[outcome], &[], &[], &remark)
+        .print();
 }

@@ -8,20 +8,27 @@ pub struct Row {
     rate: f64,
     percentiles_ms: [f64; 3],
     ratio: Option<f64>,
+    cpu_us: f64,
+    cost: Option<f64>,
     remark: String,
 }
 
 impl Row {
-    /// The medians of some rounds. `ratios` are those to the reference, round by round.
-    pub fn of(name: &str, rounds: &[Outcome], ratios: &[f64], remark: &str) -> Self {
+    /// The medians of some rounds. `ratios` are those of the rate to the reference's, round by
+    /// round, and `costs` those of the server's processor time.
+    pub fn of(name: &str, rounds: &[Outcome], ratios: &[f64], costs: &[f64], remark: &str) -> Self {
         let over = |read: fn(&Outcome) -> f64| median(rounds.iter().map(read).collect());
         let percentiles_ms = [
             over(|round| round.percentile_ms(50.0)),
             over(|round| round.percentile_ms(99.0)),
             over(|round| round.percentile_ms(99.9)),
         ];
-        let ratio = (!ratios.is_empty()).then(|| median(ratios.to_vec()));
-        let spread = match (ratios.iter().copied().reduce(f64::min), ratios.iter().copied().reduce(f64::max)) {
+        let middle = |values: &[f64]| (!values.is_empty()).then(|| median(values.to_vec()));
+        let (ratio, cost) = (middle(ratios), middle(costs));
+        let spread = match (
+            ratios.iter().copied().reduce(f64::min),
+            ratios.iter().copied().reduce(f64::max),
+        ) {
             (Some(least), Some(most)) if ratios.len() > 1 => format!("{least:.2}-{most:.2}; "),
             _ => String::new(),
         };
@@ -32,7 +39,9 @@ impl Row {
             _ => format!("; and {:.0} % more were refused", 100.0 * refused as f64 / done as f64),
         };
         let rate = over(Outcome::rate);
-        Self { name: name.to_owned(), rate, percentiles_ms, ratio, remark: format!("{spread}{remark}{refused}") }
+        let cpu_us = over(|round| round.cpu_us);
+        let remark = format!("{spread}{remark}{refused}");
+        Self { name: name.to_owned(), rate, percentiles_ms, ratio, cpu_us, cost, remark }
     }
 
     /// Requests a second.
@@ -43,10 +52,15 @@ impl Row {
     /// Prints it at once: a long run is watched.
     pub fn print(&self) {
         let [half, most, nearly_all] = self.percentiles_ms;
-        let ratio = self.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
+        let text = |ratio: Option<f64>| ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
         println!(
-            "{:<44} {:>8.0} {half:>8.2} {most:>8.2} {nearly_all:>8.2} {ratio:>7}  {}",
-            self.name, self.rate, self.remark
+            "{:<44} {:>8.0} {half:>8.2} {most:>8.2} {nearly_all:>8.2} {:>7} {:>7.1} {:>7}  {}",
+            self.name,
+            self.rate,
+            text(self.ratio),
+            self.cpu_us,
+            text(self.cost),
+            self.remark
         );
     }
 }
@@ -55,8 +69,8 @@ impl Row {
 pub fn head(title: &str) {
     println!("\n{title}");
     println!(
-        "{:<44} {:>8} {:>8} {:>8} {:>8} {:>7}  ratio's spread; goal",
-        "", "req/s", "p50 ms", "p99 ms", "p99.9 ms", "x bare"
+        "{:<44} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>7}  spread of the ratio; goal",
+        "", "req/s", "p50 ms", "p99 ms", "p99.9 ms", "x bare", "cpu us", "x bare"
     );
 }
 

@@ -26,7 +26,8 @@ impl Cycle {
                     write_request(&mut bytes, "POST", path, None, body);
                     bytes
                 };
-                Box::new(Self { requests: mine.into_iter().map(request).collect(), at: 0 }) as Box<dyn Script>
+                Box::new(Self { requests: mine.into_iter().map(request).collect(), at: 0 })
+                    as Box<dyn Script>
             })
             .collect()
     }
@@ -60,7 +61,10 @@ impl TakeAndGive {
     pub fn clients(count: usize, license_keys: &[String], machines: usize, hold: usize) -> Clients {
         (0..count)
             .map(|client| {
-                let machines = (client..machines).step_by(count).map(|nth| format!("machine-{nth:08}")).collect();
+                let machines = (client..machines)
+                    .step_by(count)
+                    .map(|nth| format!("machine-{nth:08}"))
+                    .collect();
                 Box::new(Self {
                     license_key: license_keys[client % license_keys.len()].clone(),
                     machines,
@@ -78,7 +82,9 @@ impl TakeAndGive {
 impl Script for TakeAndGive {
     fn next(&mut self, request: &mut Vec<u8>) {
         self.giving = !self.held.is_empty() && (self.full || self.held.len() >= self.hold);
-        if self.giving && let Some(session_id) = self.held.pop_front() {
+        if self.giving
+            && let Some(session_id) = self.held.pop_front()
+        {
             let body = format!(r#"{{"session_id":"{session_id}"}}"#);
             return write_request(request, "POST", "/api/v1/licenses/release", None, &body);
         }
@@ -106,7 +112,10 @@ impl Script for TakeAndGive {
 
 /// The text behind a name in a JSON object without escapes; cheaper than parsing it all.
 fn text_of(body: &[u8], name: &[u8]) -> String {
-    let from = body.windows(name.len()).position(|window| window == name).map_or(body.len(), |at| at + name.len());
+    let from = body
+        .windows(name.len())
+        .position(|window| window == name)
+        .map_or(body.len(), |at| at + name.len());
     let text = body[from..].split(|byte| *byte == b'"').next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
 }

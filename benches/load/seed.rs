@@ -30,13 +30,19 @@ pub struct Seeded {
 /// When the database cannot be written.
 pub fn fill(database: &Path, licenses: usize, seats: usize) -> Seeded {
     let store = Store::open(database, Options::default()).expect("no server has it");
-    let model = store.read(|tx| licenses::list(tx, &PageRequest::first())).expect("it reads").items.remove(0);
+    let model = store
+        .read(|tx| licenses::list(tx, &PageRequest::first()))
+        .expect("it reads")
+        .items
+        .remove(0);
     let entropy = Entropy::system();
     let made = make(&model, licenses, &entropy);
     for some in made.chunks(LICENSES_A_COMMIT) {
         let some = some.to_vec();
         let write = store.write_blocking(move |tx| {
-            some.iter().try_for_each(|one| licenses::insert(tx, one, &license_key::index_form(&one.license_key)))
+            some.iter().try_for_each(|one| {
+                licenses::insert(tx, one, &license_key::index_form(&one.license_key))
+            })
         });
         write.expect("the disk works");
     }
@@ -48,7 +54,8 @@ pub fn fill(database: &Path, licenses: usize, seats: usize) -> Seeded {
 }
 
 fn make(model: &License, count: usize, entropy: &Entropy) -> Vec<License> {
-    let template = Template::parse("CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX").expect("the default template");
+    let template =
+        Template::parse("CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX").expect("the default template");
     let now = Clock::system().now().wall;
     let one = |_| License {
         license_id: LicenseId(entropy.record_id(now)),

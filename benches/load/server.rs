@@ -56,7 +56,8 @@ impl Process {
 
     /// Megabytes in use, as the kernel counts them.
     pub fn resident_mb(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(f64::NAN) / 1024.0
     }
@@ -66,7 +67,12 @@ impl Process {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
         // The name may hold spaces; the fields count from behind it: user time is the 12th, system time the 13th.
         let fields = stat.rsplit(')').next().unwrap_or_default();
-        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+        fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum()
     }
 
     /// Kills it as a power cut would.
@@ -77,7 +83,10 @@ impl Process {
 
     /// Ends it politely.
     pub fn stop(mut self) {
-        let ended = Command::new("kill").arg(self.child.id().to_string()).status().is_ok_and(|status| status.success());
+        let ended = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .is_ok_and(|status| status.success());
         if ended {
             let _ = self.child.wait();
         }
@@ -116,7 +125,8 @@ impl House {
 
     /// Serves it with the release binary: rate limits out of the way, everything else as shipped.
     pub fn serve(&self) -> Process {
-        let binary = std::env::var_os("LOAD_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_coditect").into());
+        let binary = std::env::var_os("LOAD_BINARY")
+            .unwrap_or_else(|| env!("CARGO_BIN_EXE_coditect").into());
         let mut command = Command::new(binary);
         let limits = ["ADDRESS_PER_MINUTE", "ADDRESS_BURST", "ACCOUNT_PER_MINUTE", "ACCOUNT_BURST"];
         command
@@ -152,7 +162,8 @@ pub struct Operator {
 impl Operator {
     /// Signs in.
     pub fn sign_in(address: SocketAddr) -> Self {
-        let (status, answer) = call(address, "POST", "/api/v1/auth/login", None, &login()).expect("it answers");
+        let (status, answer) =
+            call(address, "POST", "/api/v1/auth/login", None, &login()).expect("it answers");
         assert_eq!(status, 200, "{answer}");
         let token = answer["access_token"].as_str().expect("a token").to_owned();
         Self { address, token }
@@ -169,8 +180,11 @@ impl Operator {
 
     /// Issues a licence; its key.
     pub fn issue(&self, seats: u32) -> String {
-        let answer =
-            self.call("POST", "/api/v1/admin/licenses", &json!({"email": EMAIL, "max_concurrent_seats": seats}));
+        let answer = self.call(
+            "POST",
+            "/api/v1/admin/licenses",
+            &json!({"email": EMAIL, "max_concurrent_seats": seats}),
+        );
         answer["license_key"].as_str().expect("a key").to_owned()
     }
 
@@ -179,7 +193,8 @@ impl Operator {
     pub fn settle(&self) {
         let quiet = || {
             let overview = self.call("GET", "/api/v1/admin/overview", &Value::Null);
-            overview["signing_key"]["status"] == "ready" && overview["mails"]["waiting"].as_u64().unwrap_or(0) == 0
+            overview["signing_key"]["status"] == "ready"
+                && overview["mails"]["waiting"].as_u64().unwrap_or(0) == 0
         };
         while !quiet() {
             std::thread::sleep(Duration::from_millis(50));
@@ -193,10 +208,15 @@ pub fn login() -> String {
 }
 
 /// Takes a seat for each of so many machines; their session ids.
-pub fn take_seats(address: SocketAddr, license_key: &str, machines: usize) -> io::Result<Vec<String>> {
+pub fn take_seats(
+    address: SocketAddr,
+    license_key: &str,
+    machines: usize,
+) -> io::Result<Vec<String>> {
     (0..machines)
         .map(|nth| {
-            let body = json!({"license_key": license_key, "hardware_id": format!("holder-{nth}")}).to_string();
+            let body = json!({"license_key": license_key, "hardware_id": format!("holder-{nth}")})
+                .to_string();
             let (status, answer) = call(address, "POST", "/api/v1/licenses/acquire", None, &body)?;
             assert_eq!(status, 201, "{answer}");
             Ok(answer["session_id"].as_str().unwrap_or_default().to_owned())

@@ -282,13 +282,23 @@ impl Accounts {
     /// Register
     ///
     /// Makes an account with an organisation of its own and mails a verification link.
-    #[oai(path = "/auth/register", method = "post", operation_id = "register", tag = "Tag::Accounts")]
+    #[oai(
+        path = "/auth/register",
+        method = "post",
+        operation_id = "register",
+        tag = "Tag::Accounts"
+    )]
     async fn register(&self, from: From, body: Json<Register>) -> Answer<Created<User>> {
         Ok(Created(self.services.register(&from.0, body.0.into()).await?.into()))
     }
 
     /// Verify the e-mail address
-    #[oai(path = "/auth/verify-email", method = "post", operation_id = "verify_email", tag = "Tag::Accounts")]
+    #[oai(
+        path = "/auth/verify-email",
+        method = "post",
+        operation_id = "verify_email",
+        tag = "Tag::Accounts"
+    )]
     async fn verify_email(&self, from: From, body: Json<LinkToken>) -> Answer<Json<User>> {
         Ok(Json(self.services.verify_email(&from.0, &body.0.token).await?.into()))
     }
@@ -296,7 +306,12 @@ impl Accounts {
     /// Ask for a new verification link
     ///
     /// Answers the same, in the same time, whether the address has an account or not.
-    #[oai(path = "/auth/resend-verification", method = "post", operation_id = "resend_verification", tag = "Tag::Accounts")]
+    #[oai(
+        path = "/auth/resend-verification",
+        method = "post",
+        operation_id = "resend_verification",
+        tag = "Tag::Accounts"
+    )]
     async fn resend_verification(&self, from: From, body: Json<Address>) -> Answer<Accepted<Done>> {
         self.services.request_link(&from.0, &body.0.email, LinkPurpose::VerifyEmail).await?;
         Ok(Accepted(Done::new("accepted")))
@@ -305,7 +320,12 @@ impl Accounts {
     /// Ask for a link to choose a new password
     ///
     /// Answers the same, in the same time, whether the address has an account or not.
-    #[oai(path = "/auth/forgot-password", method = "post", operation_id = "forgot_password", tag = "Tag::Accounts")]
+    #[oai(
+        path = "/auth/forgot-password",
+        method = "post",
+        operation_id = "forgot_password",
+        tag = "Tag::Accounts"
+    )]
     async fn forgot_password(&self, from: From, body: Json<Address>) -> Answer<Accepted<Done>> {
         self.services.request_link(&from.0, &body.0.email, LinkPurpose::ResetPassword).await?;
         Ok(Accepted(Done::new("accepted")))
@@ -314,7 +334,12 @@ impl Accounts {
     /// Choose a new password from a mailed link
     ///
     /// Ends every sign-in of the account.
-    #[oai(path = "/auth/reset-password", method = "post", operation_id = "reset_password", tag = "Tag::Accounts")]
+    #[oai(
+        path = "/auth/reset-password",
+        method = "post",
+        operation_id = "reset_password",
+        tag = "Tag::Accounts"
+    )]
     async fn reset_password(&self, from: From, body: Json<ResetPassword>) -> Answer<Json<Done>> {
         self.services.reset_password(&from.0, &body.0.token, body.0.password).await?;
         Ok(Json(Done::new("password_reset")))
@@ -344,15 +369,29 @@ impl Accounts {
     /// Change the password
     ///
     /// Ends every other sign-in of the account.
-    #[oai(path = "/auth/change-password", method = "post", operation_id = "change_password", tag = "Tag::Accounts")]
-    async fn change_password(&self, person: Person, body: Json<ChangePassword>) -> Answer<Json<Done>> {
+    #[oai(
+        path = "/auth/change-password",
+        method = "post",
+        operation_id = "change_password",
+        tag = "Tag::Accounts"
+    )]
+    async fn change_password(
+        &self,
+        person: Person,
+        body: Json<ChangePassword>,
+    ) -> Answer<Json<Done>> {
         let Json(ChangePassword { current_password, new_password }) = body;
         self.services.change_password(&person.0, current_password, new_password).await?;
         Ok(Json(Done::new("password_changed")))
     }
 
     /// The person's sign-ins
-    #[oai(path = "/auth/sessions", method = "get", operation_id = "list_sign_ins", tag = "Tag::Accounts")]
+    #[oai(
+        path = "/auth/sessions",
+        method = "get",
+        operation_id = "list_sign_ins",
+        tag = "Tag::Accounts"
+    )]
     async fn list_sign_ins(&self, person: Person) -> Answer<Json<SignIns>> {
         let current = person.0.login_id;
         let items = self.services.logins(&person.0)?.into_iter().map(|login| SignIn {
@@ -368,14 +407,24 @@ impl Accounts {
     }
 
     /// Sign out everywhere
-    #[oai(path = "/auth/sessions", method = "delete", operation_id = "end_sign_ins", tag = "Tag::Accounts")]
+    #[oai(
+        path = "/auth/sessions",
+        method = "delete",
+        operation_id = "end_sign_ins",
+        tag = "Tag::Accounts"
+    )]
     async fn end_sign_ins(&self, person: Person) -> Answer<Json<Done>> {
         self.services.end_all_logins(&person.0).await?;
         Ok(Json(Done::new("signed_out_everywhere")))
     }
 
     /// End one sign-in
-    #[oai(path = "/auth/sessions/:session_id", method = "delete", operation_id = "end_sign_in", tag = "Tag::Accounts")]
+    #[oai(
+        path = "/auth/sessions/:session_id",
+        method = "delete",
+        operation_id = "end_sign_in",
+        tag = "Tag::Accounts"
+    )]
     async fn end_sign_in(&self, person: Person, session_id: Path<Uuid>) -> Answer<Json<Done>> {
         self.services.end_login(&person.0, LoginId(session_id.0)).await?;
         Ok(Json(Done::new("signed_out")))
@@ -398,7 +447,12 @@ impl Accounts {
     /// Close the account
     ///
     /// No sign-in works any more. Licences live on with their organisation.
-    #[oai(path = "/users/me/deactivate", method = "post", operation_id = "deactivate_me", tag = "Tag::Accounts")]
+    #[oai(
+        path = "/users/me/deactivate",
+        method = "post",
+        operation_id = "deactivate_me",
+        tag = "Tag::Accounts"
+    )]
     async fn deactivate_me(&self, person: Person) -> Answer<Json<Done>> {
         self.services.deactivate_account(&person.0).await?;
         Ok(Json(Done::new("deactivated")))

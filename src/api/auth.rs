@@ -53,19 +53,26 @@ fn caller(request: &Request) -> Caller {
 /// The client's address. `X-Forwarded-For` is believed from a trusted proxy alone, and then
 /// read from its end: what stands further left was written by the client.
 fn address(request: &Request) -> IpAddr {
-    let peer = request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), std::net::SocketAddr::ip);
+    let peer = request
+        .remote_addr()
+        .as_socket_addr()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), std::net::SocketAddr::ip);
     let Some(services) = request.data::<Arc<Services>>() else { return peer };
     let proxies = &services.config.server.trusted_proxies;
     if !proxies.contains(peer) {
         return peer;
     }
-    let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<IpAddr> =
-        forwarded.flat_map(|value| value.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+    let forwarded =
+        request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<IpAddr> = forwarded
+        .flat_map(|value| value.split(','))
+        .filter_map(|hop| hop.trim().parse().ok())
+        .collect();
     hops.iter().rev().find(|hop| !proxies.contains(**hop)).copied().unwrap_or(peer)
 }
 
 /// An ill-formed id in a path is an unknown one.
 pub fn path_id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem(Error::new(Code::NotFound, format!("There is no such {what}."))))
+    text.parse()
+        .map_err(|_| Problem(Error::new(Code::NotFound, format!("There is no such {what}."))))
 }

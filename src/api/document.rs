@@ -31,7 +31,9 @@ impl Document {
     pub fn new(generated: &str) -> Self {
         let mut spec: Value = serde_json::from_str(generated).unwrap_or(Value::Null);
         let requests = request_schemas(&spec);
-        if let Some(schemas) = spec.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        if let Some(schemas) =
+            spec.pointer_mut("/components/schemas").and_then(Value::as_object_mut)
+        {
             for (name, schema) in schemas {
                 make_exact(schema);
                 if requests.contains(name) {
@@ -63,14 +65,19 @@ impl Document {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let fits = |template: &[String]| {
             template.len() == parts.len()
-                && template.iter().zip(&parts).all(|(want, got)| want.starts_with('{') || want == got)
+                && template
+                    .iter()
+                    .zip(&parts)
+                    .all(|(want, got)| want.starts_with('{') || want == got)
         };
         if path == "/openapi.json" {
             return Some("GET, HEAD");
         }
         // An exact path before one with parameters: /licenses/acquire is no licence's id.
         let mut found: Vec<_> = self.paths.iter().filter(|(template, _)| fits(template)).collect();
-        found.sort_by_key(|(template, _)| template.iter().filter(|part| part.starts_with('{')).count());
+        found.sort_by_key(|(template, _)| {
+            template.iter().filter(|part| part.starts_with('{')).count()
+        });
         found.first().map(|(_, methods)| methods.as_str())
     }
 }
@@ -83,7 +90,9 @@ fn make_exact(schema: &mut Value) {
         .and_then(Value::as_array)
         .map(|names| names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
         .unwrap_or_default();
-    let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
     for (name, property) in properties.iter_mut() {
         if required.contains(name) {
             continue;
@@ -106,8 +115,7 @@ fn make_exact(schema: &mut Value) {
 /// One line of text: control characters are refused.
 const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 /// One line of text with something on it besides white space.
-const NAME: &str =
-    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
 /// What the code demands of a text in a request, by the name of its field; the same word
 /// means the same thing in every request.
@@ -115,16 +123,17 @@ fn rule(field: &str) -> Option<(&'static str, &'static str)> {
     match field {
         "email" => Some(("format", "email")),
         "full_name" | "plan_name" => Some(("pattern", NAME)),
-        "company_name" | "description" | "reference" | "reason" | "machine_name" | "platform" | "hardware_id" => {
-            Some(("pattern", LINE))
-        }
+        "company_name" | "description" | "reference" | "reason" | "machine_name" | "platform"
+        | "hardware_id" => Some(("pattern", LINE)),
         _ => None,
     }
 }
 
 /// Adds the rules of texts and the ranges of numbers to a request.
 fn state_rules(schema: &mut Value) {
-    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
     for (name, property) in properties {
         let Some(property) = property.as_object_mut() else { continue };
         if let Some((keyword, text)) = rule(name) {
@@ -146,7 +155,9 @@ fn state_parameters(spec: &mut Value) {
         .flat_map(|paths| paths.values_mut())
         .filter_map(Value::as_object_mut)
         .flat_map(|path| path.values_mut());
-    for parameter in operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten() {
+    for parameter in
+        operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten()
+    {
         let place = parameter.get("in").and_then(Value::as_str).unwrap_or_default();
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
         let rules = match (place, name) {
@@ -174,7 +185,9 @@ fn request_schemas(spec: &Value) -> BTreeSet<String> {
         .filter_map(Value::as_object)
         .flat_map(serde_json::Map::values);
     operations
-        .filter_map(|operation| operation.pointer("/requestBody/content/application~1json/schema/$ref")?.as_str())
+        .filter_map(|operation| {
+            operation.pointer("/requestBody/content/application~1json/schema/$ref")?.as_str()
+        })
         .filter_map(|reference| reference.rsplit('/').next())
         .map(str::to_owned)
         .collect()
@@ -224,7 +237,9 @@ mod tests {
     #[test]
     fn parameters_have_the_form_that_is_accepted() {
         let exact = exact(&json!({}));
-        let schema = |n: usize| exact["paths"]["/things/{thing_id}"]["patch"]["parameters"][n]["schema"].clone();
+        let schema = |n: usize| {
+            exact["paths"]["/things/{thing_id}"]["patch"]["parameters"][n]["schema"].clone()
+        };
         assert_eq!(schema(0)["format"], "uuid");
         assert_eq!((&schema(1)["minimum"], &schema(1)["maximum"]), (&json!(1), &json!(200)));
         assert_eq!(schema(2)["maxLength"], 1024);
@@ -247,6 +262,9 @@ mod tests {
     #[test]
     fn answers_promise_nothing_about_texts() {
         let exact = exact(&json!({}));
-        assert_eq!(exact["components"]["schemas"]["Answer"]["properties"]["reason"]["pattern"], Value::Null);
+        assert_eq!(
+            exact["components"]["schemas"]["Answer"]["properties"]["reason"]["pattern"],
+            Value::Null
+        );
     }
 }

@@ -64,10 +64,15 @@ impl ApiResponse for Readiness {
             description,
             status: Some(status),
             status_range: None,
-            content: vec![MetaMediaType { content_type: "application/json", schema: Ready::schema_ref() }],
+            content: vec![MetaMediaType {
+                content_type: "application/json",
+                schema: Ready::schema_ref(),
+            }],
             headers: vec![],
         };
-        MetaResponses { responses: vec![response(200, "Ready."), response(503, "Not ready, and why.")] }
+        MetaResponses {
+            responses: vec![response(200, "Ready."), response(503, "Not ready, and why.")],
+        }
     }
 
     fn register(registry: &mut Registry) {
@@ -90,7 +95,10 @@ impl ApiResponse for Scrape {
             description: "Every metric.",
             status: Some(200),
             status_range: None,
-            content: vec![MetaMediaType { content_type: Metrics::CONTENT_TYPE, schema: String::schema_ref() }],
+            content: vec![MetaMediaType {
+                content_type: Metrics::CONTENT_TYPE,
+                schema: String::schema_ref(),
+            }],
             headers: vec![],
         };
         MetaResponses { responses: vec![response] }

@@ -4,12 +4,17 @@
 //! without naming the field. This one names it, refuses duplicates and unknown
 //! fields, and costs less; the `OpenAPI` document is the same.
 
-use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
+use poem::http::{HeaderValue, header};
+use poem::{IntoResponse, Request, RequestBody, Response};
 use poem_openapi::error::ContentTypeError;
 use poem_openapi::payload::{ParsePayload, Payload};
-use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::registry::{
+    MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry,
+};
 use poem_openapi::types::Type;
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, impl_apirequest_for_payload};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, impl_apirequest_for_payload,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -55,8 +60,8 @@ impl<T: Type> Payload for Json<T> {
 impl<T: Type + DeserializeOwned> ParsePayload for Json<T> {
     const IS_REQUIRED: bool = true;
 
-    async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+    async fn from_request(_: &Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let bytes = body.take()?.into_bytes().await?;
         parse(&bytes).map(Self).map_err(|error| Problem(error).into())
     }
 }
@@ -76,7 +81,8 @@ impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalJson
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        let content = vec![MetaMediaType { content_type: Json::<T>::CONTENT_TYPE, schema: T::schema_ref() }];
+        let content =
+            vec![MetaMediaType { content_type: Json::<T>::CONTENT_TYPE, schema: T::schema_ref() }];
         Some(MetaRequest { description: None, content, required: false })
     }
 
@@ -85,13 +91,15 @@ impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalJson
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+        let bytes = body.take()?.into_bytes().await?;
         match request.content_type() {
             _ if bytes.is_empty() => Ok(Self(T::default())),
             Some(given) if Json::<T>::check_content_type(given) => {
                 parse(&bytes).map(Self).map_err(|error| Problem(error).into())
             }
-            Some(given) => Err(ContentTypeError::NotSupported { content_type: given.to_owned() }.into()),
+            Some(given) => {
+                Err(ContentTypeError::NotSupported { content_type: given.to_owned() }.into())
+            }
             None => Err(ContentTypeError::ExpectContentType.into()),
         }
     }
@@ -109,7 +117,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         let cause = error.into_inner();
         match cause.classify() {
             Category::Data => refused(&path, &cause),
-            Category::Syntax | Category::Eof | Category::Io => Error::new(Code::MalformedJson, format!("{cause}.")),
+            Category::Syntax | Category::Eof | Category::Io => {
+                Error::new(Code::MalformedJson, format!("{cause}."))
+            }
         }
     })?;
     reader.end().map_err(|cause| Error::new(Code::MalformedJson, format!("{cause}.")))?;
@@ -133,15 +143,20 @@ fn refused(path: &str, cause: &serde_json::Error) -> Error {
     error
 }
 
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/json");
+
 fn respond(status: poem::http::StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
-        Ok(bytes) => Response::builder().status(status).content_type("application/json").body(bytes),
+        Ok(bytes) => {
+            Response::builder().status(status).header(header::CONTENT_TYPE, MEDIA_TYPE).body(bytes)
+        }
         Err(cause) => Problem(Error::internal(cause)).into_response(),
     }
 }
 
 fn meta<T: Type>(statuses: &[(u16, &'static str)]) -> MetaResponses {
-    let content = || vec![MetaMediaType { content_type: "application/json", schema: T::schema_ref() }];
+    let content =
+        || vec![MetaMediaType { content_type: "application/json", schema: T::schema_ref() }];
     let responses = statuses
         .iter()
         .map(|(status, description)| MetaResponse {
@@ -183,7 +198,8 @@ answer! {
 
 impl<T: Serialize + Send> IntoResponse for CreatedOrFound<T> {
     fn into_response(self) -> Response {
-        let status = if self.created { poem::http::StatusCode::CREATED } else { poem::http::StatusCode::OK };
+        let status =
+            if self.created { poem::http::StatusCode::CREATED } else { poem::http::StatusCode::OK };
         respond(status, &self.body)
     }
 }

@@ -222,7 +222,12 @@ pub struct Resize {
 #[OpenApi(prefix_path = "/api/v1")]
 impl Licenses {
     /// The organisation's licences
-    #[oai(path = "/licenses", method = "get", operation_id = "list_licenses", tag = "Tag::Licenses")]
+    #[oai(
+        path = "/licenses",
+        method = "get",
+        operation_id = "list_licenses",
+        tag = "Tag::Licenses"
+    )]
     async fn list_licenses(
         &self,
         person: Person,
@@ -235,7 +240,12 @@ impl Licenses {
     }
 
     /// One licence
-    #[oai(path = "/licenses/:license_id", method = "get", operation_id = "get_license", tag = "Tag::Licenses")]
+    #[oai(
+        path = "/licenses/:license_id",
+        method = "get",
+        operation_id = "get_license",
+        tag = "Tag::Licenses"
+    )]
     async fn get_license(&self, person: Person, license_id: Path<String>) -> Answer<Json<License>> {
         let id = path_id(&license_id.0, "license")?;
         Ok(Json(License::of(&self.services, self.services.license(&person.0, id)?)))
@@ -244,14 +254,28 @@ impl Licenses {
     /// The signed licence file
     ///
     /// For machines without a network: an armoured text around the signed licence.
-    #[oai(path = "/licenses/:license_id/file", method = "get", operation_id = "get_license_file", tag = "Tag::Licenses")]
-    async fn get_license_file(&self, person: Person, license_id: Path<String>) -> Answer<PlainText<String>> {
+    #[oai(
+        path = "/licenses/:license_id/file",
+        method = "get",
+        operation_id = "get_license_file",
+        tag = "Tag::Licenses"
+    )]
+    async fn get_license_file(
+        &self,
+        person: Person,
+        license_id: Path<String>,
+    ) -> Answer<PlainText<String>> {
         let id = path_id(&license_id.0, "license")?;
         Ok(PlainText(self.services.license_file(&person.0, id).await?))
     }
 
     /// Who holds the seats
-    #[oai(path = "/licenses/:license_id/sessions", method = "get", operation_id = "list_license_sessions", tag = "Tag::Licenses")]
+    #[oai(
+        path = "/licenses/:license_id/sessions",
+        method = "get",
+        operation_id = "list_license_sessions",
+        tag = "Tag::Licenses"
+    )]
     async fn list_license_sessions(
         &self,
         person: Person,
@@ -266,7 +290,12 @@ impl Licenses {
     }
 
     /// Take a seat back
-    #[oai(path = "/licenses/:license_id/sessions/:session_id", method = "delete", operation_id = "evict_session", tag = "Tag::Licenses")]
+    #[oai(
+        path = "/licenses/:license_id/sessions/:session_id",
+        method = "delete",
+        operation_id = "evict_session",
+        tag = "Tag::Licenses"
+    )]
     async fn evict_session(
         &self,
         person: Person,
@@ -280,7 +309,12 @@ impl Licenses {
     }
 
     /// The machines bound to a licence
-    #[oai(path = "/licenses/:license_id/activations", method = "get", operation_id = "list_activations", tag = "Tag::Licenses")]
+    #[oai(
+        path = "/licenses/:license_id/activations",
+        method = "get",
+        operation_id = "list_activations",
+        tag = "Tag::Licenses"
+    )]
     async fn list_activations(
         &self,
         person: Person,
@@ -290,11 +324,19 @@ impl Licenses {
     ) -> Answer<Json<ActivationList>> {
         let id = path_id(&license_id.0, "license")?;
         let request = page_request(limit.0, cursor.0.as_deref())?;
-        Ok(Json(ActivationList::of(self.services.activations(&person.0, id, &request)?, Activation::from)))
+        Ok(Json(ActivationList::of(
+            self.services.activations(&person.0, id, &request)?,
+            Activation::from,
+        )))
     }
 
     /// Unbind a machine
-    #[oai(path = "/licenses/:license_id/activations/:activation_id", method = "delete", operation_id = "delete_activation", tag = "Tag::Licenses")]
+    #[oai(
+        path = "/licenses/:license_id/activations/:activation_id",
+        method = "delete",
+        operation_id = "delete_activation",
+        tag = "Tag::Licenses"
+    )]
     async fn delete_activation(
         &self,
         person: Person,
@@ -308,7 +350,12 @@ impl Licenses {
     }
 
     /// All licences
-    #[oai(path = "/admin/licenses", method = "get", operation_id = "admin_list_licenses", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/licenses",
+        method = "get",
+        operation_id = "admin_list_licenses",
+        tag = "Tag::Operator"
+    )]
     async fn admin_list_licenses(
         &self,
         person: Person,
@@ -321,7 +368,12 @@ impl Licenses {
     }
 
     /// Issue a licence
-    #[oai(path = "/admin/licenses", method = "post", operation_id = "issue_license", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/licenses",
+        method = "post",
+        operation_id = "issue_license",
+        tag = "Tag::Operator"
+    )]
     async fn issue_license(&self, person: Person, body: Json<Issue>) -> Answer<Created<License>> {
         let Json(body) = body;
         let input = IssueInput {
@@ -340,7 +392,12 @@ impl Licenses {
     /// Suspend a licence
     ///
     /// Holders of seats are told at their next heartbeat. No payment lifts it.
-    #[oai(path = "/admin/licenses/:license_id/suspend", method = "post", operation_id = "suspend_license", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/licenses/:license_id/suspend",
+        method = "post",
+        operation_id = "suspend_license",
+        tag = "Tag::Operator"
+    )]
     async fn suspend_license(
         &self,
         person: Person,
@@ -352,21 +409,44 @@ impl Licenses {
     }
 
     /// Lift a suspension
-    #[oai(path = "/admin/licenses/:license_id/reinstate", method = "post", operation_id = "reinstate_license", tag = "Tag::Operator")]
-    async fn reinstate_license(&self, person: Person, license_id: Path<String>) -> Answer<Json<License>> {
+    #[oai(
+        path = "/admin/licenses/:license_id/reinstate",
+        method = "post",
+        operation_id = "reinstate_license",
+        tag = "Tag::Operator"
+    )]
+    async fn reinstate_license(
+        &self,
+        person: Person,
+        license_id: Path<String>,
+    ) -> Answer<Json<License>> {
         self.act(&person, &license_id.0, LicenseAct::Reinstate).await
     }
 
     /// Revoke a licence for good
-    #[oai(path = "/admin/licenses/:license_id/revoke", method = "post", operation_id = "revoke_license", tag = "Tag::Operator")]
-    async fn revoke_license(&self, person: Person, license_id: Path<String>) -> Answer<Json<License>> {
+    #[oai(
+        path = "/admin/licenses/:license_id/revoke",
+        method = "post",
+        operation_id = "revoke_license",
+        tag = "Tag::Operator"
+    )]
+    async fn revoke_license(
+        &self,
+        person: Person,
+        license_id: Path<String>,
+    ) -> Answer<Json<License>> {
         self.act(&person, &license_id.0, LicenseAct::Revoke).await
     }
 
     /// Move the end of a licence
     ///
     /// For one that no subscription pays for; the others follow their payments.
-    #[oai(path = "/admin/licenses/:license_id/extend", method = "post", operation_id = "extend_license", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/licenses/:license_id/extend",
+        method = "post",
+        operation_id = "extend_license",
+        tag = "Tag::Operator"
+    )]
     async fn extend_license(
         &self,
         person: Person,
@@ -378,7 +458,12 @@ impl Licenses {
     }
 
     /// Change the number of seats
-    #[oai(path = "/admin/licenses/:license_id/resize", method = "post", operation_id = "resize_license", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/licenses/:license_id/resize",
+        method = "post",
+        operation_id = "resize_license",
+        tag = "Tag::Operator"
+    )]
     async fn resize_license(
         &self,
         person: Person,
@@ -390,7 +475,12 @@ impl Licenses {
 }
 
 impl Licenses {
-    async fn act(&self, person: &Person, license_id: &str, act: LicenseAct) -> Answer<Json<License>> {
+    async fn act(
+        &self,
+        person: &Person,
+        license_id: &str,
+        act: LicenseAct,
+    ) -> Answer<Json<License>> {
         let id: LicenseId = path_id(license_id, "license")?;
         let license = self.services.act_on_license(&person.0, id, act).await?;
         Ok(Json(License::of(&self.services, license)))

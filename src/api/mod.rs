@@ -1,6 +1,9 @@
 //! HTTP, thin: wire types, documentation, one call of a service each.
 
-#![allow(clippy::unused_async, reason = "poem-openapi has operations be async, also those that wait for nothing")]
+#![allow(
+    clippy::unused_async,
+    reason = "poem-openapi has operations be async, also those that wait for nothing"
+)]
 
 mod accounts;
 mod auth;
@@ -19,7 +22,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use poem::endpoint::BoxEndpoint;
+use poem::endpoint::{BoxEndpoint, make_sync};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
@@ -78,20 +81,25 @@ type AllOperations = (
 
 /// The operation ids of all calls, for metrics.
 pub fn operation_ids() -> Vec<&'static str> {
-    AllOperations::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| path.operations).filter_map(|operation| operation.operation_id).collect()
+    AllOperations::meta()
+        .into_iter()
+        .flat_map(|api| api.paths)
+        .flat_map(|path| path.operations)
+        .filter_map(|operation| operation.operation_id)
+        .collect()
 }
 
 /// The whole server: API, document and pages, observed and secured.
 pub fn server(services: &Arc<Services>, pages: Route) -> impl Endpoint<Output = Response> + use<> {
     let service = api(services);
     let document = Arc::new(document::Document::new(&service.spec()));
+    let own = Arc::clone(&document);
     let fork = Fork {
-        document: Arc::clone(&document),
+        document: make_sync(move |request| own.answer(request.method())).map_to_response().boxed(),
         api: service.into_endpoint().map_to_response().boxed(),
         pages: pages.map_to_response().boxed(),
     };
-    let answering = fork.catch_all_error(|error| async move { observe::problem_of(error) });
-    Observe::new(answering, services, document).data(Arc::clone(services)).map_to_response()
+    Observe::new(fork, services, document)
 }
 
 /// The `OpenAPI` document as it is served.
@@ -111,7 +119,7 @@ const API: [&str; 4] = ["/api/", "/health/", "/metrics", "/.well-known/"];
 /// Sends a request to the API or to the pages. Cheaper than one router for both, and neither can
 /// shadow the other.
 struct Fork {
-    document: Arc<document::Document>,
+    document: BoxEndpoint<'static, Response>,
     api: BoxEndpoint<'static, Response>,
     pages: BoxEndpoint<'static, Response>,
 }
@@ -119,14 +127,15 @@ struct Fork {
 impl Endpoint for Fork {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         let path = request.uri().path();
-        if API.iter().any(|prefix| path.starts_with(prefix)) {
-            return self.api.call(request).await;
-        }
-        if path == "/openapi.json" {
-            return self.document.answer(request.method());
-        }
-        self.pages.call(request).await
+        let room = if API.iter().any(|prefix| path.starts_with(prefix)) {
+            &self.api
+        } else if path == "/openapi.json" {
+            &self.document
+        } else {
+            &self.pages
+        };
+        room.call(request)
     }
 }

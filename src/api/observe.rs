@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Error, IntoResponse, Request, Response};
 use poem_openapi::OperationId;
 use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError};
 
 use super::auth::RequestId;
 use super::document::Document;
-use super::problem::Problem;
+use super::problem::{Cause, Problem};
 use crate::domain::error::{self, Code};
 use crate::services::Services;
 
 /// Longer paths are cut in the log.
 const PATH_LOGGED_MAX: usize = 80;
+/// The header that carries a request's id back.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
@@ -41,7 +43,15 @@ impl<E> Observe<E> {
         let seconds = config.server.request_timeout_s + config.seats.max_wait_s;
         let time_limit = Duration::from_secs(seconds.into());
         let prefix = services.entropy.secret_id().simple().to_string()[..12].to_owned();
-        Self { inner, services: Arc::clone(services), document, body_limit, time_limit, prefix, count: AtomicU64::new(0) }
+        Self {
+            inner,
+            services: Arc::clone(services),
+            document,
+            body_limit,
+            time_limit,
+            prefix,
+            count: AtomicU64::new(0),
+        }
     }
 
     /// Reads the body within its bounds of size and time, so that nothing after this waits for the client.
@@ -51,20 +61,34 @@ impl<E> Observe<E> {
         }
         let too_large = || {
             let limit = self.body_limit;
-            Problem(error::Error::new(Code::PayloadTooLarge, format!("A body may have at most {limit} bytes.")))
+            Problem(error::Error::new(
+                Code::PayloadTooLarge,
+                format!("A body may have at most {limit} bytes."),
+            ))
         };
-        let declared = request.header(header::CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
+        let declared =
+            request.header(header::CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
         if declared.is_some_and(|length| length > self.body_limit) {
             return Err(too_large());
         }
-        let read = request.take_body().into_bytes_limit(self.body_limit);
+        let body = request.take_body();
+        let read = async {
+            match declared {
+                // The length that was declared bounds it already.
+                Some(_) => body.into_bytes().await,
+                // In a box, because it holds a buffer that every request would carry otherwise.
+                None => Box::pin(body.into_bytes_limit(self.body_limit)).await,
+            }
+        };
         match tokio::time::timeout(BODY_TIME, read).await {
             Ok(Ok(bytes)) => {
                 request.set_body(bytes);
                 Ok(())
             }
             Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(too_large()),
-            Ok(Err(_)) => Err(Problem(error::Error::new(Code::InvalidRequest, "The body could not be read."))),
+            Ok(Err(_)) => {
+                Err(Problem(error::Error::new(Code::InvalidRequest, "The body could not be read.")))
+            }
             Err(_) => {
                 let text = "The body took longer than 10 seconds to arrive.";
                 Err(Problem(error::Error::new(Code::InvalidRequest, text)))
@@ -78,10 +102,18 @@ impl<E: Endpoint<Output = Response>> Observe<E> {
     /// may still take effect: what it had sent to the writer is written.
     async fn timely(&self, request: Request) -> Response {
         if let Ok(answer) = tokio::time::timeout(self.time_limit, self.inner.call(request)).await {
-            return answer.unwrap_or_else(Error::into_response);
+            return answer.unwrap_or_else(problem_of);
         }
-        let text = "The request took too long. It may have taken effect; look before you repeat it.";
+        let text =
+            "The request took too long. It may have taken effect; look before you repeat it.";
         Problem(error::Error::new(Code::Overloaded, text).retry_after(5)).into_response()
+    }
+
+    async fn answer(&self, mut request: Request) -> Response {
+        match self.bounded(&mut request).await {
+            Ok(()) => self.timely(request).await,
+            Err(problem) => problem.into_response(),
+        }
     }
 }
 
@@ -90,30 +122,28 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let started = Instant::now();
-        let id = format!("{}-{}", self.prefix, self.count.fetch_add(1, Ordering::Relaxed));
-        let id_header = HeaderValue::from_str(&id);
-        let id: Arc<str> = id.into();
+        let id: Arc<str> =
+            format!("{}-{}", self.prefix, self.count.fetch_add(1, Ordering::Relaxed)).into();
         request.set_data(RequestId(Arc::clone(&id)));
+        request.set_data(Arc::clone(&self.services));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let span = tracing::info_span!("request", request_id = &*id);
-        let answer = async {
-            match self.bounded(&mut request).await {
-                Ok(()) => self.timely(request).await,
-                Err(problem) => problem.into_response(),
-            }
+        let mut response = if is_seat_call(&path) {
+            self.answer(request).await
+        } else {
+            let span = tracing::info_span!("request", request_id = &*id);
+            Box::pin(tracing::Instrument::instrument(self.answer(request), span)).await
         };
-        let mut response = tracing::Instrument::instrument(answer, span).await;
         let took = started.elapsed();
         let status = response.status().as_u16();
         let operation = response.data::<OperationId>().map_or("", |operation| operation.0);
         self.services.metrics.operation(operation).record(status, took);
-        if status == StatusCode::TOO_MANY_REQUESTS.as_u16() {
-            self.services.metrics.rate_limited.inc();
+        if let Some(Cause { code, internal }) = response.data() {
+            tracing::error!(request_id = &*id, code, internal, "a request failed");
         }
         log(&id, &method, &path, operation, status, took);
         let headers = response.headers_mut();
-        if let Ok(id) = id_header {
-            headers.insert("x-request-id", id);
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            headers.insert(REQUEST_ID, id);
         }
         if status == StatusCode::METHOD_NOT_ALLOWED.as_u16()
             && !headers.contains_key(header::ALLOW)
@@ -126,6 +156,14 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
         }
         Ok(response)
     }
+}
+
+/// What licensed applications call by the thousand a second. They go without a span, which costs
+/// as much as the rest of a heartbeat does; what goes wrong in them is logged with the request's
+/// id by [`Observe`] itself.
+fn is_seat_call(path: &str) -> bool {
+    path.strip_prefix("/api/v1/licenses/")
+        .is_some_and(|call| matches!(call, "heartbeat" | "acquire" | "release" | "validate"))
 }
 
 /// An answer of the API is for programs: it is not to be kept, guessed at, framed or run.
@@ -144,18 +182,24 @@ fn secure(headers: &mut poem::http::HeaderMap) {
 /// An operation is named rather than its path, which may carry the secret id of a session.
 fn log(id: &str, method: &Method, path: &str, operation: &str, status: u16, took: Duration) {
     let micros = took.as_micros() as u64;
-    let what = if operation.is_empty() { path.get(..PATH_LOGGED_MAX).unwrap_or(path) } else { operation };
+    let what =
+        if operation.is_empty() { path.get(..PATH_LOGGED_MAX).unwrap_or(path) } else { operation };
     let frequent = *method == Method::GET
-        || matches!(operation, "heartbeat" | "heartbeat_put" | "acquire" | "release" | "release_delete" | "validate");
+        || matches!(
+            operation,
+            "heartbeat" | "heartbeat_put" | "acquire" | "release" | "release_delete" | "validate"
+        );
     match status {
         500.. => tracing::warn!(request_id = id, %method, what, status, micros, "answered"),
-        _ if frequent => tracing::debug!(request_id = id, %method, what, status, micros, "answered"),
+        _ if frequent => {
+            tracing::debug!(request_id = id, %method, what, status, micros, "answered")
+        }
         _ => tracing::info!(request_id = id, %method, what, status, micros, "answered"),
     }
 }
 
 /// Whatever the framework refuses, in the product's own form.
-pub fn problem_of(error: Error) -> Response {
+fn problem_of(error: Error) -> Response {
     let operation = error.data::<OperationId>().copied();
     let mut response = translate(error);
     if let Some(operation) = operation {
@@ -170,7 +214,10 @@ fn translate(error: Error) -> Response {
     }
     let refuse = |code, text: String| Problem(error::Error::new(code, text)).into_response();
     if error.is::<AuthorizationError>() {
-        return refuse(Code::Unauthenticated, "Send `Authorization: Bearer <access token>`.".to_owned());
+        return refuse(
+            Code::Unauthenticated,
+            "Send `Authorization: Bearer <access token>`.".to_owned(),
+        );
     }
     if let Some(cause) = error.downcast_ref::<ParseParamError>() {
         return Problem(error::Error::invalid(cause.name, plain(&cause.reason))).into_response();
@@ -179,13 +226,20 @@ fn translate(error: Error) -> Response {
         return refuse(Code::NotFound, format!("There is nothing with this {}.", cause.name));
     }
     if error.is::<ContentTypeError>() {
-        return refuse(Code::UnsupportedMediaType, "Send the body as `Content-Type: application/json`.".to_owned());
+        return refuse(
+            Code::UnsupportedMediaType,
+            "Send the body as `Content-Type: application/json`.".to_owned(),
+        );
     }
     match error.status() {
-        StatusCode::NOT_FOUND => refuse(Code::NotFound, "There is nothing at this address; /docs lists what there is.".to_owned()),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            refuse(Code::MethodNotAllowed, "This address has other methods; see the Allow header.".to_owned())
-        }
+        StatusCode::NOT_FOUND => refuse(
+            Code::NotFound,
+            "There is nothing at this address; /docs lists what there is.".to_owned(),
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => refuse(
+            Code::MethodNotAllowed,
+            "This address has other methods; see the Allow header.".to_owned(),
+        ),
         status if status.is_client_error() => refuse(Code::InvalidRequest, format!("{error}.")),
         _ => Problem(error::Error::internal(error)).into_response(),
     }

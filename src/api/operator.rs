@@ -121,12 +121,24 @@ impl From<seen::Overview> for Overview {
                 denials: overview.seats.denied,
                 licenses_in_use: overview.seats.pools as u64,
             },
-            licenses: overview.licenses.iter().map(|(status, n)| (status.as_str().to_owned(), *n)).collect(),
-            subscriptions: overview.subscriptions.iter().map(|(status, n)| (status.as_str().to_owned(), *n)).collect(),
+            licenses: overview
+                .licenses
+                .iter()
+                .map(|(status, n)| (status.as_str().to_owned(), *n))
+                .collect(),
+            subscriptions: overview
+                .subscriptions
+                .iter()
+                .map(|(status, n)| (status.as_str().to_owned(), *n))
+                .collect(),
             users: overview.users,
             orgs: overview.orgs,
             jobs: JobCounts { waiting: overview.jobs_waiting, parked: overview.jobs_parked },
-            mails: overview.mails.iter().map(|(status, n)| (status.as_str().to_owned(), *n)).collect(),
+            mails: overview
+                .mails
+                .iter()
+                .map(|(status, n)| (status.as_str().to_owned(), *n))
+                .collect(),
             storage: Storage::of(overview.storage_trouble),
             signing_key: SigningKey::of(overview.signing_key),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -150,7 +162,12 @@ pub struct Org {
 
 impl From<organisation::Organisation> for Org {
     fn from(org: organisation::Organisation) -> Self {
-        Self { org_id: org.org_id.0, name: org.name, personal: org.personal, created_at: org.created_at.into() }
+        Self {
+            org_id: org.org_id.0,
+            name: org.name,
+            personal: org.personal,
+            created_at: org.created_at.into(),
+        }
     }
 }
 

@@ -52,7 +52,8 @@ impl Type for FeatureValue {
         };
         let text = MetaSchema { max_length: Some(FEATURE_TEXT_MAX), ..MetaSchema::new("string") };
         let one_of = [MetaSchema::new("boolean"), number, text];
-        let one_of = one_of.into_iter().map(|schema| MetaSchemaRef::Inline(Box::new(schema))).collect();
+        let one_of =
+            one_of.into_iter().map(|schema| MetaSchemaRef::Inline(Box::new(schema))).collect();
         MetaSchemaRef::Inline(Box::new(MetaSchema { one_of, ..MetaSchema::ANY }))
     }
 
@@ -204,13 +205,22 @@ list! {
 impl Plans {
     /// Plans on sale
     #[oai(path = "/plans", method = "get", operation_id = "list_plans", tag = "Tag::Plans")]
-    async fn list_plans(&self, limit: Query<Option<u32>>, cursor: Query<Option<String>>) -> Answer<Json<PlanList>> {
+    async fn list_plans(
+        &self,
+        limit: Query<Option<u32>>,
+        cursor: Query<Option<String>>,
+    ) -> Answer<Json<PlanList>> {
         let request = page_request(limit.0, cursor.0.as_deref())?;
         Ok(Json(PlanList::of(self.services.public_plans(&request)?, Plan::from)))
     }
 
     /// All plans
-    #[oai(path = "/admin/plans", method = "get", operation_id = "admin_list_plans", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/plans",
+        method = "get",
+        operation_id = "admin_list_plans",
+        tag = "Tag::Operator"
+    )]
     async fn admin_list_plans(
         &self,
         person: Person,
@@ -222,7 +232,12 @@ impl Plans {
     }
 
     /// Add a plan
-    #[oai(path = "/admin/plans", method = "post", operation_id = "create_plan", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/plans",
+        method = "post",
+        operation_id = "create_plan",
+        tag = "Tag::Operator"
+    )]
     async fn create_plan(&self, person: Person, body: Json<NewPlan>) -> Answer<Created<Plan>> {
         Ok(Created(self.services.create_plan(&person.0, body.0.into()).await?.into()))
     }
@@ -230,7 +245,12 @@ impl Plans {
     /// Take a plan from sale
     ///
     /// Existing subscriptions keep it.
-    #[oai(path = "/admin/plans/:plan_id/archive", method = "post", operation_id = "archive_plan", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/plans/:plan_id/archive",
+        method = "post",
+        operation_id = "archive_plan",
+        tag = "Tag::Operator"
+    )]
     async fn archive_plan(&self, person: Person, plan_id: Path<String>) -> Answer<Json<Plan>> {
         let plan_id: PlanId = path_id(&plan_id.0, "plan")?;
         Ok(Json(self.services.archive_plan(&person.0, plan_id).await?.into()))

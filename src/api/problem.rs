@@ -108,9 +108,6 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self(error) = self;
         let (code, status, title) = table(error.code);
-        if let Some(internal) = &error.internal {
-            tracing::error!(code, internal, "a request failed");
-        }
         let fields: Vec<FieldProblem> = error
             .fields
             .into_iter()
@@ -127,7 +124,8 @@ impl IntoResponse for Problem {
             retry_after: error.retry_after_s,
         };
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = Response::builder().status(status).content_type(CONTENT_TYPE).body(bytes);
+        let mut response =
+            Response::builder().status(status).content_type(CONTENT_TYPE).body(bytes);
         let headers = response.headers_mut();
         if let Some(seconds) = error.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -136,7 +134,13 @@ impl IntoResponse for Problem {
             describe_limit(headers, limit, error.retry_after_s.unwrap_or(limit.window_s));
         }
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"coditect\""));
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"coditect\""),
+            );
+        }
+        if let Some(internal) = error.internal {
+            response.set_data(Cause { code, internal });
         }
         response
     }
@@ -146,8 +150,10 @@ impl IntoResponse for Problem {
 /// are named after the policy. A refusal has no tries left, `t` seconds from the next.
 fn describe_limit(headers: &mut HeaderMap, limit: RateLimit, next_s: u32) {
     let RateLimit { policy, quota, window_s } = limit;
-    let fields =
-        [("ratelimit-policy", format!("\"{policy}\";q={quota};w={window_s}")), ("ratelimit", format!("\"{policy}\";r=0;t={next_s}"))];
+    let fields = [
+        ("ratelimit-policy", format!("\"{policy}\";q={quota};w={window_s}")),
+        ("ratelimit", format!("\"{policy}\";r=0;t={next_s}")),
+    ];
     for (name, text) in fields {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(name, value);
@@ -155,9 +161,24 @@ fn describe_limit(headers: &mut HeaderMap, limit: RateLimit, next_s: u32) {
     }
 }
 
+/// What is logged of a problem and never sent. It travels with the response to where the request's
+/// id is known.
+#[derive(Clone)]
+pub(super) struct Cause {
+    pub(super) code: &'static str,
+    pub(super) internal: String,
+}
+
 impl From<Problem> for poem::Error {
     fn from(problem: Problem) -> Self {
-        Self::from_response(problem.into_response())
+        let mut response = problem.into_response();
+        // An error puts its own data in place of its response's.
+        let cause = response.extensions_mut().remove::<Cause>();
+        let mut error = Self::from_response(response);
+        if let Some(cause) = cause {
+            error.set_data(cause);
+        }
+        error
     }
 }
 

@@ -246,7 +246,12 @@ fn holder(view: SessionView, now: Timestamp) -> Holder {
 /// `InvalidCursor`.
 pub fn session_cursor(cursor: Option<&str>) -> Result<Option<Cursor>> {
     let Some(bytes) = cursor.map(decode_cursor).transpose()? else { return Ok(None) };
-    let bad = || Error::new(Code::InvalidCursor, "Give `cursor` as `next_cursor` of the page before, unchanged.");
+    let bad = || {
+        Error::new(
+            Code::InvalidCursor,
+            "Give `cursor` as `next_cursor` of the page before, unchanged.",
+        )
+    };
     let (serial, slot) = bytes.split_first_chunk::<8>().ok_or_else(bad)?;
     let slot = slot.try_into().map_err(|_| bad())?;
     Ok(Some(Cursor { serial: u64::from_be_bytes(*serial), slot: u32::from_be_bytes(slot) }))
@@ -262,7 +267,12 @@ impl SeatCalls {
     /// Activate a machine
     ///
     /// 201 when the machine was bound just now, 200 when it was already.
-    #[oai(path = "/licenses/activate", method = "post", operation_id = "activate", tag = "Tag::Seats")]
+    #[oai(
+        path = "/licenses/activate",
+        method = "post",
+        operation_id = "activate",
+        tag = "Tag::Seats"
+    )]
     async fn activate(&self, body: Json<Activate>) -> Answer<CreatedOrFound<Activated>> {
         let Json(body) = body;
         let activated = self
@@ -276,7 +286,8 @@ impl SeatCalls {
             })
             .await?;
         let hardware_id = &activated.activation.hardware_id;
-        let signed_license = self.services.signed_license(&activated.license, Some(hardware_id)).await?;
+        let signed_license =
+            self.services.signed_license(&activated.license, Some(hardware_id)).await?;
         let body = Activated {
             activation_id: activated.activation.activation_id.0,
             license: License::of(&self.services, activated.license),
@@ -288,10 +299,16 @@ impl SeatCalls {
     /// Validate a licence
     ///
     /// Never an error for a bad key: `code` says why.
-    #[oai(path = "/licenses/validate", method = "post", operation_id = "validate", tag = "Tag::Seats")]
+    #[oai(
+        path = "/licenses/validate",
+        method = "post",
+        operation_id = "validate",
+        tag = "Tag::Seats"
+    )]
     async fn validate(&self, body: Json<Validate>) -> Answer<Json<Validity>> {
         let Json(Validate { license_key, hardware_id, nonce }) = body;
-        let answer = self.services.validate(&license_key, hardware_id.as_deref(), nonce.as_deref()).await?;
+        let answer =
+            self.services.validate(&license_key, hardware_id.as_deref(), nonce.as_deref()).await?;
         let Validation { valid, code, license, activated, signed, .. } = answer;
         let license = license.map(|license| License::of(&self.services, license));
         Ok(Json(Validity { valid, code: code.to_owned(), license, activated, signed }))
@@ -301,7 +318,12 @@ impl SeatCalls {
     ///
     /// 201 with a new seat, or 200 with the one that this hardware id holds already. 409
     /// `no_seats_available` when every seat is held, with the time until the first can lapse.
-    #[oai(path = "/licenses/acquire", method = "post", operation_id = "acquire", tag = "Tag::Seats")]
+    #[oai(
+        path = "/licenses/acquire",
+        method = "post",
+        operation_id = "acquire",
+        tag = "Tag::Seats"
+    )]
     async fn acquire(&self, body: Json<Acquire>) -> Answer<CreatedOrFound<Acquired>> {
         let Json(body) = body;
         let seat = self
@@ -317,32 +339,57 @@ impl SeatCalls {
     }
 
     /// Keep a seat
-    #[oai(path = "/licenses/heartbeat", method = "post", operation_id = "heartbeat", tag = "Tag::Seats")]
+    #[oai(
+        path = "/licenses/heartbeat",
+        method = "post",
+        operation_id = "heartbeat",
+        tag = "Tag::Seats"
+    )]
     async fn heartbeat(&self, body: Json<Session>) -> Answer<Json<Alive>> {
         Ok(Json(self.services.heartbeat(SessionId(body.0.session_id))?.into()))
     }
 
     /// Keep a seat
-    #[oai(path = "/licenses/heartbeat", method = "put", operation_id = "heartbeat_put", tag = "Tag::Seats")]
+    #[oai(
+        path = "/licenses/heartbeat",
+        method = "put",
+        operation_id = "heartbeat_put",
+        tag = "Tag::Seats"
+    )]
     async fn heartbeat_put(&self, body: Json<Session>) -> Answer<Json<Alive>> {
         self.heartbeat(body).await
     }
 
     /// Give a seat back
-    #[oai(path = "/licenses/release", method = "post", operation_id = "release", tag = "Tag::Seats")]
+    #[oai(
+        path = "/licenses/release",
+        method = "post",
+        operation_id = "release",
+        tag = "Tag::Seats"
+    )]
     async fn release(&self, body: Json<Session>) -> Answer<Json<Done>> {
         self.services.release(SessionId(body.0.session_id)).await?;
         Ok(Json(Done::new("released")))
     }
 
     /// Give a seat back
-    #[oai(path = "/licenses/release", method = "delete", operation_id = "release_delete", tag = "Tag::Seats")]
+    #[oai(
+        path = "/licenses/release",
+        method = "delete",
+        operation_id = "release_delete",
+        tag = "Tag::Seats"
+    )]
     async fn release_delete(&self, body: Json<Session>) -> Answer<Json<Done>> {
         self.release(body).await
     }
 
     /// Who holds seats, over all licences
-    #[oai(path = "/admin/sessions", method = "get", operation_id = "admin_list_sessions", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/sessions",
+        method = "get",
+        operation_id = "admin_list_sessions",
+        tag = "Tag::Operator"
+    )]
     async fn admin_list_sessions(
         &self,
         person: Person,

@@ -278,9 +278,15 @@ impl Subscriptions {
     /// Start a plan's trial
     ///
     /// Once per organisation and plan. The licence is issued and mailed at once.
-    #[oai(path = "/subscriptions/trial", method = "post", operation_id = "start_trial", tag = "Tag::Subscriptions")]
+    #[oai(
+        path = "/subscriptions/trial",
+        method = "post",
+        operation_id = "start_trial",
+        tag = "Tag::Subscriptions"
+    )]
     async fn start_trial(&self, person: Person, body: Json<StartTrial>) -> Answer<Created<Trial>> {
-        let (subscription, license) = self.services.start_trial(&person.0, PlanId(body.0.plan_id)).await?;
+        let (subscription, license) =
+            self.services.start_trial(&person.0, PlanId(body.0.plan_id)).await?;
         let license = License::of(&self.services, license);
         let subscription = Subscription::from(subscription);
         Ok(Created(Trial {
@@ -293,7 +299,12 @@ impl Subscriptions {
     }
 
     /// The organisation's subscriptions
-    #[oai(path = "/subscriptions", method = "get", operation_id = "list_subscriptions", tag = "Tag::Subscriptions")]
+    #[oai(
+        path = "/subscriptions",
+        method = "get",
+        operation_id = "list_subscriptions",
+        tag = "Tag::Subscriptions"
+    )]
     async fn list_subscriptions(
         &self,
         person: Person,
@@ -301,11 +312,19 @@ impl Subscriptions {
         cursor: Query<Option<String>>,
     ) -> Answer<Json<SubscriptionList>> {
         let request = page_request(limit.0, cursor.0.as_deref())?;
-        Ok(Json(SubscriptionList::of(self.services.subscriptions(&person.0, &request)?, Subscription::from)))
+        Ok(Json(SubscriptionList::of(
+            self.services.subscriptions(&person.0, &request)?,
+            Subscription::from,
+        )))
     }
 
     /// Cancel a subscription
-    #[oai(path = "/subscriptions/:subscription_id/cancel", method = "post", operation_id = "cancel_subscription", tag = "Tag::Subscriptions")]
+    #[oai(
+        path = "/subscriptions/:subscription_id/cancel",
+        method = "post",
+        operation_id = "cancel_subscription",
+        tag = "Tag::Subscriptions"
+    )]
     async fn cancel_subscription(
         &self,
         person: Person,
@@ -318,14 +337,28 @@ impl Subscriptions {
     }
 
     /// Take a cancellation back
-    #[oai(path = "/subscriptions/:subscription_id/resume", method = "post", operation_id = "resume_subscription", tag = "Tag::Subscriptions")]
-    async fn resume_subscription(&self, person: Person, subscription_id: Path<String>) -> Answer<Json<Subscription>> {
+    #[oai(
+        path = "/subscriptions/:subscription_id/resume",
+        method = "post",
+        operation_id = "resume_subscription",
+        tag = "Tag::Subscriptions"
+    )]
+    async fn resume_subscription(
+        &self,
+        person: Person,
+        subscription_id: Path<String>,
+    ) -> Answer<Json<Subscription>> {
         let id = path_id(&subscription_id.0, "subscription")?;
         Ok(Json(self.services.resume_subscription(&person.0, id).await?.into()))
     }
 
     /// The organisation's payments
-    #[oai(path = "/payments", method = "get", operation_id = "list_payments", tag = "Tag::Subscriptions")]
+    #[oai(
+        path = "/payments",
+        method = "get",
+        operation_id = "list_payments",
+        tag = "Tag::Subscriptions"
+    )]
     async fn list_payments(
         &self,
         person: Person,
@@ -337,7 +370,12 @@ impl Subscriptions {
     }
 
     /// All subscriptions
-    #[oai(path = "/admin/subscriptions", method = "get", operation_id = "admin_list_subscriptions", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/subscriptions",
+        method = "get",
+        operation_id = "admin_list_subscriptions",
+        tag = "Tag::Operator"
+    )]
     async fn admin_list_subscriptions(
         &self,
         person: Person,
@@ -345,11 +383,19 @@ impl Subscriptions {
         cursor: Query<Option<String>>,
     ) -> Answer<Json<SubscriptionList>> {
         let request = page_request(limit.0, cursor.0.as_deref())?;
-        Ok(Json(SubscriptionList::of(self.services.all_subscriptions(&person.0, &request)?, Subscription::from)))
+        Ok(Json(SubscriptionList::of(
+            self.services.all_subscriptions(&person.0, &request)?,
+            Subscription::from,
+        )))
     }
 
     /// All payments
-    #[oai(path = "/admin/payments", method = "get", operation_id = "admin_list_payments", tag = "Tag::Operator")]
+    #[oai(
+        path = "/admin/payments",
+        method = "get",
+        operation_id = "admin_list_payments",
+        tag = "Tag::Operator"
+    )]
     async fn admin_list_payments(
         &self,
         person: Person,
@@ -364,8 +410,17 @@ impl Subscriptions {
     ///
     /// It extends or revives a subscription, or starts one for an organisation and a plan; the
     /// licence follows at once.
-    #[oai(path = "/admin/payments", method = "post", operation_id = "record_payment", tag = "Tag::Operator")]
-    async fn record_payment(&self, person: Person, body: Json<NewPayment>) -> Answer<Created<Recorded>> {
+    #[oai(
+        path = "/admin/payments",
+        method = "post",
+        operation_id = "record_payment",
+        tag = "Tag::Operator"
+    )]
+    async fn record_payment(
+        &self,
+        person: Person,
+        body: Json<NewPayment>,
+    ) -> Answer<Created<Recorded>> {
         let outcome = self.services.record_payment(&person.0, body.0.into()).await?;
         let PaymentOutcome { payment, subscription, license } = outcome;
         Ok(Created(Recorded {

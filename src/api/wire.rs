@@ -38,7 +38,9 @@ impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         let timestamp = text.parse().map_err(|_| {
-            serde::de::Error::custom("must be a point in time such as 2030-01-31T00:00:00Z (RFC 3339)")
+            serde::de::Error::custom(
+                "must be a point in time such as 2030-01-31T00:00:00Z (RFC 3339)",
+            )
         })?;
         Ok(Self(timestamp))
     }
@@ -169,7 +171,12 @@ pub const CURSOR_MAX: usize = 1_024;
 /// # Errors
 /// `InvalidCursor`.
 pub fn decode_cursor(cursor: &str) -> Result<Vec<u8>> {
-    let bad = || Error::new(Code::InvalidCursor, "Give `cursor` as `next_cursor` of the page before, unchanged.");
+    let bad = || {
+        Error::new(
+            Code::InvalidCursor,
+            "Give `cursor` as `next_cursor` of the page before, unchanged.",
+        )
+    };
     if cursor.len() > CURSOR_MAX {
         return Err(bad());
     }

@@ -17,19 +17,25 @@ pub(super) fn backup(file: &Path, settings: &Settings) -> Result<ExitCode> {
     let file = std::path::absolute(file).map_err(Error::internal)?;
     if file.exists() {
         let file = file.display();
-        return Err(Error::internal(format!("{file} exists already; a backup replaces nothing. Name another file")));
+        return Err(Error::internal(format!(
+            "{file} exists already; a backup replaces nothing. Name another file"
+        )));
     }
     let size = match control::ask(&data, &Ask::Backup { file: file.clone() })? {
         Some(size) => size,
         None => copy_offline(&data, &file)?,
     };
     println!("Backed up to {} ({size}).", file.display());
-    println!("It is of use only with the master key ({}), which is not in it.", data.master_key().display());
+    println!(
+        "It is of use only with the master key ({}), which is not in it.",
+        data.master_key().display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 
 fn copy_offline(data: &DataDir, file: &Path) -> Result<String> {
-    let store = Store::open(&data.require_database()?, Options::default()).map_err(Error::internal)?;
+    let store =
+        Store::open(&data.require_database()?, Options::default()).map_err(Error::internal)?;
     let info = store.backup(file, |_| ())?;
     store.close()?;
     Ok(format!("{} bytes", info.bytes))
@@ -61,21 +67,31 @@ pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<Exi
 fn check_backup(file: &Path, report: &CheckReport) -> Result<()> {
     let file = file.display();
     if !report.sound {
-        return Err(Error::internal(format!("{file} is damaged: a checksum is wrong. Restore another backup")));
+        return Err(Error::internal(format!(
+            "{file} is damaged: a checksum is wrong. Restore another backup"
+        )));
     }
     let (found, supported) = (report.schema.unwrap_or_default(), Schema::CURRENT.version);
     if found > supported {
         let known = format!("this program knows schemas up to {supported}");
-        return Err(Error::internal(format!("{file} has schema {found}, and {known}. Use the version that wrote it")));
+        return Err(Error::internal(format!(
+            "{file} has schema {found}, and {known}. Use the version that wrote it"
+        )));
     }
     Ok(())
 }
 
 fn confirmed(data: &DataDir, file: &Path) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
-        return Err(Error::internal("there is a database already; add --yes to put the backup in its place"));
+        return Err(Error::internal(
+            "there is a database already; add --yes to put the backup in its place",
+        ));
     }
-    print!("Replace {} by {}? The old one is kept beside it. [y/N] ", data.database().display(), file.display());
+    print!(
+        "Replace {} by {}? The old one is kept beside it. [y/N] ",
+        data.database().display(),
+        file.display()
+    );
     std::io::stdout().flush().map_err(Error::internal)?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(Error::internal)?;

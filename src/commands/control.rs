@@ -84,12 +84,18 @@ pub async fn serve(services: Arc<Services>, data: DataDir, mut stop: watch::Rece
     let _ = std::fs::remove_file(&path);
 }
 
-async fn converse(services: &Arc<Services>, data: &DataDir, stream: UnixStream) -> std::io::Result<()> {
+async fn converse(
+    services: &Arc<Services>,
+    data: &DataDir,
+    stream: UnixStream,
+) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     AsyncBufReader::new(read.take(LINE_MAX)).read_line(&mut line).await?;
     let told = match serde_json::from_str(&line) {
-        Ok(ask) => answer(services, data, ask).await.map_or_else(|e| Told::Failed(super::cause(&e).to_owned()), Told::Done),
+        Ok(ask) => answer(services, data, ask)
+            .await
+            .map_or_else(|e| Told::Failed(super::cause(&e).to_owned()), Told::Done),
         Err(error) => Told::Failed(format!("not understood: {error}")),
     };
     let mut text = serde_json::to_string(&told)?;
@@ -125,7 +131,9 @@ pub fn ask(data: &DataDir, ask: &Ask) -> Result<Option<String>> {
     let mut reader = BufReader::new(std::io::Read::take(&stream, LINE_MAX));
     reader.read_line(&mut line).map_err(Error::internal)?;
     if line.is_empty() {
-        return Err(Error::internal("the server ended the conversation; it may be stopping. Try again"));
+        return Err(Error::internal(
+            "the server ended the conversation; it may be stopping. Try again",
+        ));
     }
     match serde_json::from_str(&line).map_err(Error::internal)? {
         Told::Done(text) => Ok(Some(text)),

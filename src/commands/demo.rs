@@ -36,7 +36,10 @@ fn explain(app: &App, access: &DemoAccess) {
     println!("\nDemo data, with seats that come and go. Try:\n");
     println!("  1. Take a seat:");
     println!("     curl -s {url}/api/v1/licenses/acquire -H 'Content-Type: application/json' \\");
-    println!("       -d '{{\"license_key\":\"{}\",\"hardware_id\":\"my-laptop\"}}'\n", access.license_key);
+    println!(
+        "       -d '{{\"license_key\":\"{}\",\"hardware_id\":\"my-laptop\"}}'\n",
+        access.license_key
+    );
     println!("  2. Sign in to the admin page, {url}/admin");
     println!("     {}  password: {}  (made anew at each start)\n", access.email, access.password);
     println!("  3. Click through the API, {url}/docs\n");

@@ -7,7 +7,10 @@ use std::fmt;
 
 /// Why an operation was refused. `api::problem` maps each to a status and a title.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs, reason = "the names say it, and the table in api::problem gives each a title")]
+#[allow(
+    missing_docs,
+    reason = "the names say it, and the table in api::problem gives each a title"
+)]
 pub enum Code {
     // What was asked
     InvalidRequest,

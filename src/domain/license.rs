@@ -59,15 +59,22 @@ impl LicenseStatus {
     pub fn require_usable(self) -> Result<()> {
         let (code, detail) = match self {
             Self::Active | Self::Grace => return Ok(()),
-            Self::Inactive => {
-                (Code::LicenseInactive, "This licence is not active yet: its first payment has not been recorded.")
-            }
+            Self::Inactive => (
+                Code::LicenseInactive,
+                "This licence is not active yet: its first payment has not been recorded.",
+            ),
             Self::Suspended => (
                 Code::LicenseSuspended,
                 "This licence is suspended. Its owner can pay what is due, or ask the vendor to reinstate it.",
             ),
-            Self::Expired => (Code::LicenseExpired, "This licence has expired. Its owner can renew it with the vendor."),
-            Self::Revoked => (Code::LicenseRevoked, "This licence was revoked by the vendor and will not work again."),
+            Self::Expired => (
+                Code::LicenseExpired,
+                "This licence has expired. Its owner can renew it with the vendor.",
+            ),
+            Self::Revoked => (
+                Code::LicenseRevoked,
+                "This licence was revoked by the vendor and will not work again.",
+            ),
         };
         Err(Error::new(code, detail))
     }
@@ -143,7 +150,11 @@ pub struct Suspension {
 impl License {
     /// Where the licence stands at `now`.
     pub fn status_at(&self, now: Timestamp) -> LicenseStatus {
-        self.standings().iter().rev().find(|(from, _)| *from <= now).map_or(LicenseStatus::Inactive, |(_, status)| *status)
+        self.standings()
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= now)
+            .map_or(LicenseStatus::Inactive, |(_, status)| *status)
     }
 
     /// Every status the licence will have if nothing is done to it, each with the instant it
@@ -188,13 +199,14 @@ impl License {
         let end = subscription.current_period_end;
         self.expiry_date = Some(end);
         self.inactive = subscription.status == SubscriptionStatus::Incomplete;
-        let ends_for_good =
-            subscription.cancel_at_period_end || subscription.status == SubscriptionStatus::Canceled;
+        let ends_for_good = subscription.cancel_at_period_end
+            || subscription.status == SubscriptionStatus::Canceled;
         if ends_for_good {
             self.grace_ends_at = None;
             self.afterwards = Afterwards::Expired;
         } else {
-            self.grace_ends_at = Some(subscription.grace_ends_at.unwrap_or_else(|| end.plus_days(grace_days)));
+            self.grace_ends_at =
+                Some(subscription.grace_ends_at.unwrap_or_else(|| end.plus_days(grace_days)));
             self.afterwards = Afterwards::Suspended;
         }
     }
@@ -265,7 +277,9 @@ impl License {
 
     fn require_not_revoked(&self) -> Result<()> {
         match self.revoked_at {
-            Some(_) => Err(Error::new(Code::LicenseState, "This licence was revoked; issue a new one.")),
+            Some(_) => {
+                Err(Error::new(Code::LicenseState, "This licence was revoked; issue a new one."))
+            }
             None => Ok(()),
         }
     }

@@ -80,11 +80,15 @@ impl Plan {
         if self.trial_duration_days > 365 {
             return Err(Error::invalid("trial_duration_days", "must be between 0 and 365"));
         }
-        for (field, price) in
-            [("monthly_price_cents", Some(self.monthly_price_cents)), ("yearly_price_cents", self.yearly_price_cents)]
-        {
+        for (field, price) in [
+            ("monthly_price_cents", Some(self.monthly_price_cents)),
+            ("yearly_price_cents", self.yearly_price_cents),
+        ] {
             if price.is_some_and(|p| !(0..=MONEY_MAX).contains(&p)) {
-                return Err(Error::invalid(field, "must be between 0 and 100000000000 minor units"));
+                return Err(Error::invalid(
+                    field,
+                    "must be between 0 and 100000000000 minor units",
+                ));
             }
         }
         Ok(())
@@ -102,7 +106,10 @@ pub fn check_currency(currency: &str) -> Result<()> {
     if currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase()) {
         Ok(())
     } else {
-        Err(Error::invalid("currency", "must be an ISO 4217 code of three capital letters, such as EUR"))
+        Err(Error::invalid(
+            "currency",
+            "must be an ISO 4217 code of three capital letters, such as EUR",
+        ))
     }
 }
 
@@ -124,7 +131,9 @@ pub fn check_seats(field: &str, seats: u32) -> Result<()> {
 /// A field error on `max_activations`.
 pub fn check_activations(max_activations: Option<u32>) -> Result<()> {
     match max_activations {
-        Some(0) => Err(Error::invalid("max_activations", "must be at least 1; leave it out for no limit")),
+        Some(0) => {
+            Err(Error::invalid("max_activations", "must be at least 1; leave it out for no limit"))
+        }
         _ => Ok(()),
     }
 }
@@ -139,7 +148,9 @@ pub fn check_features(features: &Features) -> Result<()> {
             (1..=64).contains(&name.chars().count())
                 && match value {
                     Feature::Text(text) => text.chars().count() <= FEATURE_TEXT_MAX,
-                    Feature::Limit(number) => (-FEATURE_LIMIT_MAX..=FEATURE_LIMIT_MAX).contains(number),
+                    Feature::Limit(number) => {
+                        (-FEATURE_LIMIT_MAX..=FEATURE_LIMIT_MAX).contains(number)
+                    }
                     Feature::Flag(_) => true,
                 }
         });

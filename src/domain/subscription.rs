@@ -39,8 +39,14 @@ pub enum SubscriptionStatus {
 
 impl SubscriptionStatus {
     /// Every status, for counting.
-    pub const ALL: [Self; 6] =
-        [Self::Trialing, Self::Active, Self::PastDue, Self::Canceled, Self::Unpaid, Self::Incomplete];
+    pub const ALL: [Self; 6] = [
+        Self::Trialing,
+        Self::Active,
+        Self::PastDue,
+        Self::Canceled,
+        Self::Unpaid,
+        Self::Incomplete,
+    ];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
@@ -130,9 +136,13 @@ impl Subscription {
     /// When [`Subscription::tick`] next has something to do.
     pub fn next_step_at(&self) -> Option<Timestamp> {
         match self.status {
-            SubscriptionStatus::Trialing | SubscriptionStatus::Active => Some(self.current_period_end),
+            SubscriptionStatus::Trialing | SubscriptionStatus::Active => {
+                Some(self.current_period_end)
+            }
             SubscriptionStatus::PastDue => self.grace_ends_at,
-            SubscriptionStatus::Canceled | SubscriptionStatus::Unpaid | SubscriptionStatus::Incomplete => None,
+            SubscriptionStatus::Canceled
+            | SubscriptionStatus::Unpaid
+            | SubscriptionStatus::Incomplete => None,
         }
     }
 
@@ -166,9 +176,9 @@ impl Subscription {
     /// `SubscriptionState` when the subscription has ended.
     pub fn pay(&mut self, now: Timestamp, periods: u32) -> Result<()> {
         let start = match self.status {
-            SubscriptionStatus::Trialing | SubscriptionStatus::Active | SubscriptionStatus::PastDue => {
-                self.current_period_end
-            }
+            SubscriptionStatus::Trialing
+            | SubscriptionStatus::Active
+            | SubscriptionStatus::PastDue => self.current_period_end,
             SubscriptionStatus::Unpaid | SubscriptionStatus::Incomplete => now,
             SubscriptionStatus::Canceled => {
                 return Err(Error::new(
@@ -179,8 +189,11 @@ impl Subscription {
         };
         let end = start.plus_months(self.interval.months().saturating_mul(periods));
         // Grace may have been longer than a period: what is paid now must not be over already.
-        let (start, end) =
-            if end <= now { (now, now.plus_months(self.interval.months() * periods)) } else { (start, end) };
+        let (start, end) = if end <= now {
+            (now, now.plus_months(self.interval.months() * periods))
+        } else {
+            (start, end)
+        };
         // A customer who pays early keeps the period that runs; its end moves.
         if !matches!(self.status, SubscriptionStatus::Active | SubscriptionStatus::Trialing) {
             self.current_period_start = start;

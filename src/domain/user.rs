@@ -57,12 +57,17 @@ impl Email {
     pub fn parse(text: &str) -> Result<Self> {
         let address: String = text.trim().nfkc().collect::<String>().to_lowercase();
         let sound = address.len() <= Self::MAX_LENGTH
-            && !address.contains(|c: char| c.is_control() || c.is_whitespace() || "<>()[],;:\\\"".contains(c))
+            && !address.contains(|c: char| {
+                c.is_control() || c.is_whitespace() || "<>()[],;:\\\"".contains(c)
+            })
             && email_address::EmailAddress::is_valid(&address);
         if sound {
             Ok(Self(address))
         } else {
-            Err(Error::invalid("email", "must be an e-mail address like name@example.com, at most 254 bytes"))
+            Err(Error::invalid(
+                "email",
+                "must be an e-mail address like name@example.com, at most 254 bytes",
+            ))
         }
     }
 

@@ -71,7 +71,8 @@ async fn run_one(services: &Services, job: &Job) -> Result<()> {
             let attempts = job.attempts + 1;
             let parked = attempts >= services.config.jobs.max_attempts;
             tracing::warn!(job_id = %job.job_id, kind, attempts, parked, %error, "a job failed");
-            let due = services.clock.now().wall + pause_ms(services.config.jobs.retry_base_s, attempts);
+            let due =
+                services.clock.now().wall + pause_ms(services.config.jobs.retry_base_s, attempts);
             services.put_job_back(job, error.to_string(), due, parked).await?;
             if let Work::SendMail { mail_id } = job.work {
                 services.note_mail_failure(mail_id, error.to_string(), parked).await?;
@@ -88,7 +89,9 @@ async fn perform(services: &Services, job: &Job) -> Result<()> {
         Work::SubscriptionDue { org_id, subscription_id } => {
             services.subscription_due(job, *org_id, *subscription_id).await
         }
-        Work::LicenseDue { org_id, license_id } => services.license_due(job, *org_id, *license_id).await,
+        Work::LicenseDue { org_id, license_id } => {
+            services.license_due(job, *org_id, *license_id).await
+        }
         Work::RotateKeys => services.rotate_keys_due(job).await,
         Work::Housekeeping => services.housekeeping_due(job).await,
     }

@@ -39,7 +39,10 @@ impl Services {
     pub async fn register(&self, caller: &Caller, input: RegisterInput) -> Result<User> {
         self.throttles.check_address(caller.address)?;
         if !self.config.auth.open_registration {
-            return Err(Error::new(Code::Forbidden, "Registration is closed here; ask the vendor for an account."));
+            return Err(Error::new(
+                Code::Forbidden,
+                "Registration is closed here; ask the vendor for an account.",
+            ));
         }
         let person = self.person(input).await?;
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
@@ -68,7 +71,12 @@ impl Services {
 
     /// Plans to mail a link, if the address has an account that can use it. Whether it has
     /// cannot be told from the answer or its time: the same job is queued either way.
-    pub async fn request_link(&self, caller: &Caller, email: &str, purpose: LinkPurpose) -> Result<()> {
+    pub async fn request_link(
+        &self,
+        caller: &Caller,
+        email: &str,
+        purpose: LinkPurpose,
+    ) -> Result<()> {
         self.throttles.check_address(caller.address)?;
         let email = Email::parse(email)?;
         self.throttles.check_account(email.as_str())?;
@@ -93,20 +101,30 @@ impl Services {
                 LinkPurpose::ResetPassword => true,
                 LinkPurpose::Setup => false,
             };
-            if of_use && user.deactivated_at.is_none() { mail_link(&ctx, tx, &user, purpose) } else { Ok(()) }
+            if of_use && user.deactivated_at.is_none() {
+                mail_link(&ctx, tx, &user, purpose)
+            } else {
+                Ok(())
+            }
         })
         .await
     }
 
     /// Sets a new password from a mailed link and ends every sign-in.
-    pub async fn reset_password(&self, caller: &Caller, token: &str, password: String) -> Result<()> {
+    pub async fn reset_password(
+        &self,
+        caller: &Caller,
+        token: &str,
+        password: String,
+    ) -> Result<()> {
         self.throttles.check_address(caller.address)?;
         let hash = tokens::digest(token);
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         // The link is looked at first, so that hashing is not to be had for nothing, and taken
         // in the transaction, so that it works once.
         let user = self.store.read(|tx| {
-            let link = users::link(tx, &hash)?.filter(|link| is_good(link, ctx.now, LinkPurpose::ResetPassword));
+            let link = users::link(tx, &hash)?
+                .filter(|link| is_good(link, ctx.now, LinkPurpose::ResetPassword));
             users::get(tx, link.and_then(|link| link.user_id).ok_or_else(invalid_link)?)
         })?;
         let about = vec![user.email.as_str().to_owned(), user.full_name];
@@ -121,7 +139,13 @@ impl Services {
             users::end_logins(tx, user.user_id, None)?;
             ctx.audit(tx, Some(user.personal_org), "user.password_reset", user.user_id, [])?;
             let told = letters::password_changed(&user, ctx.now);
-            ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), "user.password_reset", &told)
+            ctx.queue_mail(
+                tx,
+                Some(user.personal_org),
+                user.email.as_str(),
+                "user.password_reset",
+                &told,
+            )
         })
         .await
     }
@@ -146,7 +170,13 @@ impl Services {
             users::end_logins(tx, user_id, Some(login_id))?;
             ctx.audit(tx, Some(user.personal_org), "user.password_changed", user_id, [])?;
             let told = letters::password_changed(&user, ctx.now);
-            ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), "user.password_changed", &told)
+            ctx.queue_mail(
+                tx,
+                Some(user.personal_org),
+                user.email.as_str(),
+                "user.password_changed",
+                &told,
+            )
         })
         .await
     }
@@ -159,7 +189,8 @@ impl Services {
     /// Changes the actor's own profile.
     pub async fn update_profile(&self, actor: &Actor, input: ProfileInput) -> Result<User> {
         let full_name = input.full_name.map(|name| checked_name(&name)).transpose()?;
-        let company_name = input.company_name.map(|name| checked_company(Some(name))).transpose()?;
+        let company_name =
+            input.company_name.map(|name| checked_company(Some(name))).transpose()?;
         let ctx = self.ctx_of(actor);
         let user_id = actor.user_id;
         self.commit(move |tx| {
@@ -200,7 +231,11 @@ impl Services {
     }
 
     /// All organisations, for operators.
-    pub fn organisations(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Organisation>> {
+    pub fn organisations(
+        &self,
+        actor: &Actor,
+        request: &PageRequest,
+    ) -> Result<Page<Organisation>> {
         actor.require_operator()?;
         self.store.read(|tx| orgs::list(tx, request))
     }
@@ -223,14 +258,23 @@ impl Services {
                 return Err(setup_done());
             }
             let expires_at = ctx.now + i64::from(ctx.config.auth.setup_hours) * HOUR_MS;
-            users::put_link(tx, &hash, &Link { purpose: LinkPurpose::Setup, user_id: None, expires_at })
+            users::put_link(
+                tx,
+                &hash,
+                &Link { purpose: LinkPurpose::Setup, user_id: None, expires_at },
+            )
         })
         .await?;
         Ok(format!("{}/admin#setup={token}", self.public_url()))
     }
 
     /// Makes the first operator from the set-up link, signed in.
-    pub async fn claim_setup(&self, caller: &Caller, token: &str, input: RegisterInput) -> Result<SignedIn> {
+    pub async fn claim_setup(
+        &self,
+        caller: &Caller,
+        token: &str,
+        input: RegisterInput,
+    ) -> Result<SignedIn> {
         self.throttles.check_address(caller.address)?;
         let hash = tokens::digest(token);
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
@@ -339,7 +383,8 @@ fn add_account(ctx: &Ctx, tx: &mut WriteTx, person: Person, operator: bool) -> R
     };
     users::insert(tx, &user)?;
     orgs::put(tx, &Organisation { org_id, name, personal: true, created_at: ctx.now })?;
-    let membership = Membership { org_id, user_id: user.user_id, role: Role::Owner, joined_at: ctx.now };
+    let membership =
+        Membership { org_id, user_id: user.user_id, role: Role::Owner, joined_at: ctx.now };
     orgs::put_membership(tx, &membership)?;
     let action = if operator { "operator.created" } else { "user.registered" };
     ctx.audit(tx, Some(org_id), action, user.user_id, [])?;
@@ -351,14 +396,22 @@ fn mail_link(ctx: &Ctx, tx: &mut WriteTx, user: &User, purpose: LinkPurpose) -> 
     let token = tokens::secret(&ctx.entropy, "");
     let auth = &ctx.config.auth;
     let (expires_at, page, cause) = match purpose {
-        LinkPurpose::VerifyEmail => {
-            (ctx.now + i64::from(auth.verification_hours) * HOUR_MS, "verify-email", "user.verification_asked")
-        }
-        LinkPurpose::ResetPassword | LinkPurpose::Setup => {
-            (ctx.now + i64::from(auth.reset_minutes) * MINUTE_MS, "reset-password", "user.reset_asked")
-        }
+        LinkPurpose::VerifyEmail => (
+            ctx.now + i64::from(auth.verification_hours) * HOUR_MS,
+            "verify-email",
+            "user.verification_asked",
+        ),
+        LinkPurpose::ResetPassword | LinkPurpose::Setup => (
+            ctx.now + i64::from(auth.reset_minutes) * MINUTE_MS,
+            "reset-password",
+            "user.reset_asked",
+        ),
     };
-    users::put_link(tx, &tokens::digest(&token), &Link { purpose, user_id: Some(user.user_id), expires_at })?;
+    users::put_link(
+        tx,
+        &tokens::digest(&token),
+        &Link { purpose, user_id: Some(user.user_id), expires_at },
+    )?;
     let url = format!("{}/{page}?token={token}", ctx.public_url());
     let message = match purpose {
         LinkPurpose::VerifyEmail => letters::verify_email(url, expires_at),
@@ -372,17 +425,27 @@ fn is_good(link: &Link, now: Timestamp, purpose: LinkPurpose) -> bool {
 }
 
 fn take_link(ctx: &Ctx, tx: &mut WriteTx, hash: &[u8; 32], purpose: LinkPurpose) -> Result<Link> {
-    users::take_link(tx, hash)?.filter(|link| is_good(link, ctx.now, purpose)).ok_or_else(invalid_link)
+    users::take_link(tx, hash)?
+        .filter(|link| is_good(link, ctx.now, purpose))
+        .ok_or_else(invalid_link)
 }
 
-fn take_user_link(ctx: &Ctx, tx: &mut WriteTx, hash: &[u8; 32], purpose: LinkPurpose) -> Result<User> {
+fn take_user_link(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    hash: &[u8; 32],
+    purpose: LinkPurpose,
+) -> Result<User> {
     let link = take_link(ctx, tx, hash, purpose)?;
     let user = users::get(tx, link.user_id.ok_or_else(invalid_link)?)?;
     if user.deactivated_at.is_some() { Err(invalid_link()) } else { Ok(user) }
 }
 
 fn invalid_link() -> Error {
-    Error::new(Code::InvalidToken, "This link is not good: it was used, has expired, or was never given. Ask for a new one.")
+    Error::new(
+        Code::InvalidToken,
+        "This link is not good: it was used, has expired, or was never given. Ask for a new one.",
+    )
 }
 
 fn setup_done() -> Error {

@@ -55,7 +55,10 @@ impl Ctx {
     }
 
     /// Leaves an audit entry.
-    #[allow(clippy::needless_pass_by_value, reason = "callers hand in an id or a word, and neither is used again")]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "callers hand in an id or a word, and neither is used again"
+    )]
     pub fn audit<const N: usize>(
         &self,
         tx: &mut WriteTx,

@@ -61,11 +61,14 @@ impl Services {
 
     async fn demo_records(&self, actor: &Actor) -> Result<String> {
         let mut team = None;
-        for (name, seats, price, days) in [("Solo", 1, 1_900, 14), ("Team", 12, 14_900, 14), ("Studio", 60, 59_900, 30)] {
+        for (name, seats, price, days) in
+            [("Solo", 1, 1_900, 14), ("Team", 12, 14_900, 14), ("Studio", 60, 59_900, 30)]
+        {
             let plan = self.create_plan(actor, demo_plan(name, seats, price, days)).await?;
             team = if name == "Team" { Some(plan.plan_id) } else { team };
         }
-        let customer = demo_person(CUSTOMER, "Ada Customer", tokens::secret(&self.entropy, "demo-"));
+        let customer =
+            demo_person(CUSTOMER, "Ada Customer", tokens::secret(&self.entropy, "demo-"));
         match self.register(&actor.caller, customer).await {
             Err(error) if error.code != Code::EmailTaken => return Err(error),
             _ => {}
@@ -109,7 +112,12 @@ fn demo_person(email: &str, full_name: &str, password: String) -> RegisterInput 
     }
 }
 
-fn demo_plan(name: &str, seats: u32, monthly_price_cents: i64, trial_duration_days: u32) -> PlanInput {
+fn demo_plan(
+    name: &str,
+    seats: u32,
+    monthly_price_cents: i64,
+    trial_duration_days: u32,
+) -> PlanInput {
     PlanInput {
         plan_name: name.to_owned(),
         description: format!("{seats} concurrent seats, updates and support."),
@@ -119,7 +127,11 @@ fn demo_plan(name: &str, seats: u32, monthly_price_cents: i64, trial_duration_da
         yearly_price_cents: Some(monthly_price_cents * 10),
         currency: "EUR".to_owned(),
         trial_duration_days,
-        features: [("export".to_owned(), Feature::Flag(true)), ("projects".to_owned(), Feature::Limit(i64::from(seats) * 5))].into(),
+        features: [
+            ("export".to_owned(), Feature::Flag(true)),
+            ("projects".to_owned(), Feature::Limit(i64::from(seats) * 5)),
+        ]
+        .into(),
         public: true,
     }
 }

@@ -35,11 +35,21 @@ impl Services {
     ///
     /// The document of a licence changes with its revision and with its status alone, so one that
     /// was signed is handed out again, and a signature is made off the async threads.
-    pub async fn signed_license(&self, license: &License, hardware_id: Option<&str>) -> Result<String> {
+    pub async fn signed_license(
+        &self,
+        license: &License,
+        hardware_id: Option<&str>,
+    ) -> Result<String> {
         let key = self.keys.ready(Purpose::License).await;
         let now = self.clock.now().wall;
         let status = license.status_at(now);
-        let cached = (license.license_id, license.revision, status, hardware_id.map(str::to_owned), key.kid().to_owned());
+        let cached = (
+            license.license_id,
+            license.revision,
+            status,
+            hardware_id.map(str::to_owned),
+            key.kid().to_owned(),
+        );
         if let Some(signed) = self.signed.get(&cached) {
             return Ok(signed);
         }
@@ -83,15 +93,26 @@ impl Services {
             (Some(license), Some(hardware_id)) => Some(self.is_activated(license, hardware_id)?),
             _ => None,
         };
-        let mut answer =
-            Validation { valid: matches!(code, "valid" | "grace"), code, license, activated, signed: None, now };
+        let mut answer = Validation {
+            valid: matches!(code, "valid" | "grace"),
+            code,
+            license,
+            activated,
+            signed: None,
+            now,
+        };
         if let Some(nonce) = nonce {
             answer.signed = Some(self.sign_answer(&answer, hardware_id, nonce).await?);
         }
         Ok(answer)
     }
 
-    async fn sign_answer(&self, answer: &Validation, hardware_id: Option<&str>, nonce: &str) -> Result<String> {
+    async fn sign_answer(
+        &self,
+        answer: &Validation,
+        hardware_id: Option<&str>,
+        nonce: &str,
+    ) -> Result<String> {
         let key = self.keys.ready(Purpose::Validation).await;
         let mut claims = json!({
             "iss": self.issuer(),
@@ -132,7 +153,8 @@ impl Services {
         now: Timestamp,
     ) -> LicenseClaims {
         // During grace the licence still works, so the document must not have ended.
-        let end = license.grace_period_ends_at(now).or(license.expiry_date).unwrap_or(Timestamp::NEVER);
+        let end =
+            license.grace_period_ends_at(now).or(license.expiry_date).unwrap_or(Timestamp::NEVER);
         LicenseClaims {
             iss: self.issuer().to_owned(),
             sub: license.license_id.to_string(),

@@ -64,18 +64,23 @@ impl Services {
     /// first, so that what it signs can be verified after a crash.
     async fn renew_key(&self, purpose: Purpose, by: By) -> Result<KeyRecord> {
         let _one_at_a_time = self.renewing.lock().await;
-        let (entropy, master, now) = (self.entropy.clone(), Arc::clone(&self.master), self.clock.now().wall);
-        let fresh = tokio::task::spawn_blocking(move || KeyRecord::generate(purpose, &entropy, now, &master))
-            .await
-            .map_err(Error::internal)?
-            .map_err(Error::internal)?;
+        let (entropy, master, now) =
+            (self.entropy.clone(), Arc::clone(&self.master), self.clock.now().wall);
+        let fresh = tokio::task::spawn_blocking(move || {
+            KeyRecord::generate(purpose, &entropy, now, &master)
+        })
+        .await
+        .map_err(Error::internal)?
+        .map_err(Error::internal)?;
         let mut records = vec![fresh.clone()];
         if let Some(old) = self.keys.current(purpose) {
             records.push(old.record().clone().retired(now));
         }
         let rows = records
             .iter()
-            .map(|record| Ok((record.kid.clone(), serde_json::to_value(record).map_err(Error::internal)?)))
+            .map(|record| {
+                Ok((record.kid.clone(), serde_json::to_value(record).map_err(Error::internal)?))
+            })
             .collect::<Result<Vec<_>>>()?;
         let mut ctx = self.ctx(by);
         ctx.now = now;

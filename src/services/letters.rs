@@ -5,11 +5,12 @@ use crate::domain::payment::Payment;
 use crate::domain::subscription::{Step, Subscription};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::mail::messages::{
-    GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked, LicenseSuspended,
-    PasswordChanged, PasswordReset, PaymentRecorded, SubscriptionEnded, TrialStarted, VerifyEmail, shorten_key,
-};
 use crate::mail::Message;
+use crate::mail::messages::{
+    GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked,
+    LicenseSuspended, PasswordChanged, PasswordReset, PaymentRecorded, SubscriptionEnded,
+    TrialStarted, VerifyEmail, shorten_key,
+};
 
 pub(super) fn verify_email(link: String, expires_at: Timestamp) -> Message {
     VerifyEmail { link, expires_at }.into()
@@ -46,7 +47,11 @@ pub(super) fn trial_started(user: &User, subscription: &Subscription) -> Message
     .into()
 }
 
-pub(super) fn payment_recorded(user: &User, payment: &Payment, subscription: &Subscription) -> Message {
+pub(super) fn payment_recorded(
+    user: &User,
+    payment: &Payment,
+    subscription: &Subscription,
+) -> Message {
     PaymentRecorded {
         full_name: user.full_name.clone(),
         plan_name: subscription.plan_name.clone(),
@@ -60,11 +65,21 @@ pub(super) fn payment_recorded(user: &User, payment: &Payment, subscription: &Su
 
 /// What a step of time is called in the audit log, and what is told of it. The end of grace is
 /// told by the licence that it suspends.
-pub(super) fn step_taken(step: Step, user: &User, subscription: &Subscription) -> (&'static str, Option<Message>) {
+pub(super) fn step_taken(
+    step: Step,
+    user: &User,
+    subscription: &Subscription,
+) -> (&'static str, Option<Message>) {
     let (full_name, plan_name) = (user.full_name.clone(), subscription.plan_name.clone());
     let grace = |after_trial| {
-        let grace_period_ends_at = subscription.grace_ends_at.unwrap_or(subscription.current_period_end);
-        let message = GraceStarted { full_name: full_name.clone(), plan_name: plan_name.clone(), after_trial, grace_period_ends_at };
+        let grace_period_ends_at =
+            subscription.grace_ends_at.unwrap_or(subscription.current_period_end);
+        let message = GraceStarted {
+            full_name: full_name.clone(),
+            plan_name: plan_name.clone(),
+            after_trial,
+            grace_period_ends_at,
+        };
         Some(message.into())
     };
     match step {
@@ -98,13 +113,21 @@ pub(super) fn status_changed(
     match license.status_at(now) {
         LicenseStatus::Active if before == LicenseStatus::Inactive => None,
         LicenseStatus::Active => Some(
-            LicenseReinstated { full_name, plan_name, license_key_hint, expiry_date: license.expiry_date }.into(),
+            LicenseReinstated {
+                full_name,
+                plan_name,
+                license_key_hint,
+                expiry_date: license.expiry_date,
+            }
+            .into(),
         ),
         LicenseStatus::Suspended => {
             let reason = license.suspended.as_ref().map(|suspension| suspension.reason.clone());
             Some(LicenseSuspended { full_name, plan_name, license_key_hint, reason }.into())
         }
-        LicenseStatus::Revoked => Some(LicenseRevoked { full_name, plan_name, license_key_hint }.into()),
+        LicenseStatus::Revoked => {
+            Some(LicenseRevoked { full_name, plan_name, license_key_hint }.into())
+        }
         LicenseStatus::Expired if license.subscription_id.is_none() => {
             let expiry_date = license.expiry_date.unwrap_or(now);
             Some(LicenseExpired { full_name, plan_name, license_key_hint, expiry_date }.into())

@@ -9,7 +9,9 @@ use crate::domain::ids::{ActivationId, LicenseId, OrgId, UserId};
 use crate::domain::job::{Job, Work};
 use crate::domain::license::{Activation, Afterwards, License, LicenseStatus};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::plan::{Features, Plan, check_activations, check_features, check_seats, check_text};
+use crate::domain::plan::{
+    Features, Plan, check_activations, check_features, check_seats, check_text,
+};
 use crate::domain::subscription::Subscription;
 use crate::domain::time::Timestamp;
 use crate::signing::license_key;
@@ -120,7 +122,12 @@ impl Services {
     }
 
     /// The machines bound to a licence the actor may see.
-    pub fn activations(&self, actor: &Actor, id: LicenseId, request: &PageRequest) -> Result<Page<Activation>> {
+    pub fn activations(
+        &self,
+        actor: &Actor,
+        id: LicenseId,
+        request: &PageRequest,
+    ) -> Result<Page<Activation>> {
         self.store.read(|tx| {
             let license = visible(tx, actor, id)?;
             store::org(tx, license.org_id).activations(id, request)
@@ -128,15 +135,27 @@ impl Services {
     }
 
     /// Unbinds a machine and takes the seat it may hold.
-    pub async fn deactivate(&self, actor: &Actor, id: LicenseId, activation_id: ActivationId) -> Result<()> {
+    pub async fn deactivate(
+        &self,
+        actor: &Actor,
+        id: LicenseId,
+        activation_id: ActivationId,
+    ) -> Result<()> {
         let ctx = self.ctx_of(actor);
         let actor = actor.clone();
         let activation = self
             .commit(move |tx| {
                 let license = visible(tx, &actor, id)?;
-                let activation = store::org(tx, license.org_id).activation_by_id(id, activation_id)?;
+                let activation =
+                    store::org(tx, license.org_id).activation_by_id(id, activation_id)?;
                 licenses::remove_activation(tx, &activation)?;
-                ctx.audit(tx, Some(license.org_id), "license.deactivated", id, [("activation", activation_id.to_string())])?;
+                ctx.audit(
+                    tx,
+                    Some(license.org_id),
+                    "license.deactivated",
+                    id,
+                    [("activation", activation_id.to_string())],
+                )?;
                 Ok(activation)
             })
             .await?;
@@ -152,7 +171,8 @@ impl Services {
         }
         self.commit(move |tx| {
             let (org_id, user_id) = recipient(tx, input.org_id, input.email.as_deref())?;
-            let plan = input.plan_id.map(|id| super::subscriptions::plan_on_sale(tx, id)).transpose()?;
+            let plan =
+                input.plan_id.map(|id| super::subscriptions::plan_on_sale(tx, id)).transpose()?;
             let mut new = match &plan {
                 Some(plan) => NewLicense::of_plan(plan, org_id, user_id),
                 None => NewLicense {
@@ -168,7 +188,8 @@ impl Services {
                 },
             };
             new.expiry_date = input.expiry_date;
-            new.max_concurrent_seats = input.max_concurrent_seats.unwrap_or(new.max_concurrent_seats);
+            new.max_concurrent_seats =
+                input.max_concurrent_seats.unwrap_or(new.max_concurrent_seats);
             new.max_activations = input.max_activations.or(new.max_activations);
             new.features = input.features.unwrap_or(new.features);
             check_seats("max_concurrent_seats", new.max_concurrent_seats)?;
@@ -180,7 +201,12 @@ impl Services {
     }
 
     /// Does an operator's act, audits and mails it, and tells the seat engine.
-    pub async fn act_on_license(&self, actor: &Actor, id: LicenseId, act: LicenseAct) -> Result<License> {
+    pub async fn act_on_license(
+        &self,
+        actor: &Actor,
+        id: LicenseId,
+        act: LicenseAct,
+    ) -> Result<License> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
         let license = self.commit(move |tx| perform(&ctx, tx, id, &act)).await?;
@@ -232,12 +258,16 @@ impl Services {
 
     /// The key in its stored form.
     pub(super) fn recognise_key(text: &str) -> Result<String> {
-        license_key::normalise(text).map_err(|slip| Error::new(Code::LicenseNotFound, slip.to_string()))
+        license_key::normalise(text)
+            .map_err(|slip| Error::new(Code::LicenseNotFound, slip.to_string()))
     }
 }
 
 pub(super) fn unknown_key() -> Error {
-    Error::new(Code::LicenseNotFound, "No licence has this key. It is well formed, so it is not a typing slip.")
+    Error::new(
+        Code::LicenseNotFound,
+        "No licence has this key. It is well formed, so it is not a typing slip.",
+    )
 }
 
 /// A licence of the actor's organisation, or any for an operator.
@@ -291,19 +321,27 @@ pub(super) fn insert(ctx: &Ctx, tx: &mut WriteTx, new: NewLicense) -> Result<Lic
 
 /// A key that no licence has. With the shortest template allowed a collision is possible, so it is looked up.
 fn fresh_key(ctx: &Ctx, tx: &WriteTx) -> Result<String> {
-    let template = license_key::Template::parse(&ctx.config.license.key_template).map_err(Error::internal)?;
+    let template =
+        license_key::Template::parse(&ctx.config.license.key_template).map_err(Error::internal)?;
     for _ in 0..16 {
         let key = template.generate(&ctx.entropy, ctx.now.year());
         if licenses::by_key(tx, &license_key::index_form(&key))?.is_none() {
             return Ok(key);
         }
     }
-    Err(Error::internal("sixteen fresh licence keys were all taken; license.key_template leaves too little room"))
+    Err(Error::internal(
+        "sixteen fresh licence keys were all taken; license.key_template leaves too little room",
+    ))
 }
 
 /// Gives the licence the dates of the subscription that pays for it, and notes the change.
-pub(super) fn follow(ctx: &Ctx, tx: &mut WriteTx, subscription: &Subscription) -> Result<Option<License>> {
-    let found = store::org(tx, subscription.org_id).license_of_subscription(subscription.subscription_id)?;
+pub(super) fn follow(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    subscription: &Subscription,
+) -> Result<Option<License>> {
+    let found = store::org(tx, subscription.org_id)
+        .license_of_subscription(subscription.subscription_id)?;
     let Some(mut license) = found else {
         return Ok(None);
     };
@@ -332,7 +370,13 @@ fn settle(ctx: &Ctx, tx: &mut WriteTx, license: &mut License) -> Result<()> {
     )?;
     let user = users::get(tx, license.user_id)?;
     if let Some(message) = super::letters::status_changed(&user, license, before, ctx.now) {
-        ctx.queue_mail(tx, Some(license.org_id), user.email.as_str(), &format!("license.{}", status.as_str()), &message)?;
+        ctx.queue_mail(
+            tx,
+            Some(license.org_id),
+            user.email.as_str(),
+            &format!("license.{}", status.as_str()),
+            &message,
+        )?;
     }
     Ok(())
 }
@@ -387,7 +431,11 @@ fn perform(ctx: &Ctx, tx: &mut WriteTx, id: LicenseId, act: &LicenseAct) -> Resu
     Ok(license)
 }
 
-fn recipient(tx: &impl Read, org_id: Option<OrgId>, email: Option<&str>) -> Result<(OrgId, UserId)> {
+fn recipient(
+    tx: &impl Read,
+    org_id: Option<OrgId>,
+    email: Option<&str>,
+) -> Result<(OrgId, UserId)> {
     match (org_id, email) {
         (Some(org_id), None) => Ok((org_id, store::org(tx, org_id).owner()?)),
         (None, Some(email)) => {
@@ -413,11 +461,16 @@ pub(super) fn check_hardware_id(hardware_id: &str) -> Result<()> {
 /// At most 16 short notes.
 pub(super) fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<()> {
     let sound = metadata.len() <= 16
-        && metadata.iter().all(|(name, value)| (1..=64).contains(&name.chars().count()) && value.chars().count() <= 256);
+        && metadata.iter().all(|(name, value)| {
+            (1..=64).contains(&name.chars().count()) && value.chars().count() <= 256
+        });
     if sound {
         Ok(())
     } else {
-        Err(Error::invalid("metadata", "at most 16 entries, names of 1 to 64 characters, values of at most 256"))
+        Err(Error::invalid(
+            "metadata",
+            "at most 16 entries, names of 1 to 64 characters, values of at most 256",
+        ))
     }
 }
 
@@ -433,7 +486,8 @@ fn check_machine(input: &ActivateInput) -> Result<()> {
 }
 
 fn bind(ctx: &Ctx, tx: &mut WriteTx, license: License, input: ActivateInput) -> Result<Activated> {
-    let known = store::org(tx, license.org_id).activation(license.license_id, &input.hardware_id)?;
+    let known =
+        store::org(tx, license.org_id).activation(license.license_id, &input.hardware_id)?;
     let fresh = known.is_none();
     if fresh
         && let Some(max) = license.max_activations
@@ -444,8 +498,10 @@ fn bind(ctx: &Ctx, tx: &mut WriteTx, license: License, input: ActivateInput) -> 
             format!("All {max} machines of this licence are activated. Deactivate one first."),
         ));
     }
-    let (activation_id, activated_at) = known
-        .map_or_else(|| (ActivationId(ctx.record_id()), ctx.now), |known| (known.activation_id, known.activated_at));
+    let (activation_id, activated_at) = known.map_or_else(
+        || (ActivationId(ctx.record_id()), ctx.now),
+        |known| (known.activation_id, known.activated_at),
+    );
     let activation = Activation {
         activation_id,
         license_id: license.license_id,

@@ -39,7 +39,12 @@ impl Services {
     }
 
     /// Notes in the e-mail log what an attempt met; called by the queue when a job failed.
-    pub async fn note_mail_failure(&self, mail_id: MailId, error: String, parked: bool) -> Result<()> {
+    pub async fn note_mail_failure(
+        &self,
+        mail_id: MailId,
+        error: String,
+        parked: bool,
+    ) -> Result<()> {
         self.metrics.mail_failed();
         self.commit(move |tx| {
             let mut record = logs::mail(tx, mail_id)?;
@@ -76,7 +81,9 @@ impl Services {
         let date = record.created_at;
         tokio::task::spawn_blocking(move || {
             let rendered = templates.render(&message).map_err(Error::internal)?;
-            transport.send(mail_id, &to, &rendered, &message.attachments(), date).map_err(Error::internal)
+            transport
+                .send(mail_id, &to, &rendered, &message.attachments(), date)
+                .map_err(Error::internal)
         })
         .await
         .map_err(Error::internal)?

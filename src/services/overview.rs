@@ -60,7 +60,9 @@ impl Services {
                     .collect::<Result<_>>()?,
                 subscriptions: SubscriptionStatus::ALL
                     .iter()
-                    .map(|status| Ok((*status, count(&format!("subscriptions.{}", status.as_str()))?)))
+                    .map(|status| {
+                        Ok((*status, count(&format!("subscriptions.{}", status.as_str()))?))
+                    })
                     .collect::<Result<_>>()?,
                 users: count("users")?,
                 orgs: count("orgs")?,
@@ -89,7 +91,9 @@ impl Services {
     /// Waiting or parked jobs, for operators.
     pub fn jobs(&self, actor: &Actor, parked: bool, request: &PageRequest) -> Result<Page<Job>> {
         actor.require_operator()?;
-        self.store.read(|tx| if parked { jobs::list_parked(tx, request) } else { jobs::list_waiting(tx, request) })
+        self.store.read(|tx| {
+            if parked { jobs::list_parked(tx, request) } else { jobs::list_waiting(tx, request) }
+        })
     }
 
     /// Lets a parked job be tried again, now.

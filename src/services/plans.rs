@@ -67,7 +67,13 @@ impl Services {
         plan.check()?;
         self.commit(move |tx| {
             plans::put(tx, &plan)?;
-            ctx.audit(tx, None, "plan.created", plan.plan_id, [("plan_name", plan.plan_name.clone())])?;
+            ctx.audit(
+                tx,
+                None,
+                "plan.created",
+                plan.plan_id,
+                [("plan_name", plan.plan_name.clone())],
+            )?;
             Ok(plan)
         })
         .await
@@ -82,7 +88,13 @@ impl Services {
             if plan.archived_at.is_none() {
                 plan.archived_at = Some(ctx.now);
                 plans::put(tx, &plan)?;
-                ctx.audit(tx, None, "plan.archived", plan_id, [("plan_name", plan.plan_name.clone())])?;
+                ctx.audit(
+                    tx,
+                    None,
+                    "plan.archived",
+                    plan_id,
+                    [("plan_name", plan.plan_name.clone())],
+                )?;
             }
             Ok(plan)
         })

@@ -13,7 +13,13 @@ impl Services {
     }
 
     /// Puts a failed job back for `due`, or aside for an operator.
-    pub async fn put_job_back(&self, job: &Job, error: String, due: Timestamp, parked: bool) -> Result<()> {
+    pub async fn put_job_back(
+        &self,
+        job: &Job,
+        error: String,
+        due: Timestamp,
+        parked: bool,
+    ) -> Result<()> {
         let job = job.clone();
         self.commit(move |tx| {
             if !jobs::remove(tx, &job)? {

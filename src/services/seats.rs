@@ -17,7 +17,10 @@ use crate::domain::error::{Code, Error, Result, SeatCount};
 use crate::domain::ids::{LicenseId, SessionId};
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::time::{Now, Timestamp};
-use crate::seats::{self, Acquire, Acquisition, Cursor, Engine, Event, Gate, Grant, Heartbeat, Release, SessionView, Totals};
+use crate::seats::{
+    self, Acquire, Acquisition, Cursor, Engine, Event, Gate, Grant, Heartbeat, Release,
+    SessionView, Totals,
+};
 use crate::store::{self, Read, Store, Ticket, WriteTx, licenses};
 
 /// The most requests that wait in line for a seat, over all licences.
@@ -119,8 +122,9 @@ impl Desk {
             let Some((last, _)) = records.last() else { break };
             from = last + 1;
             for (seq, bytes) in records {
-                let events = seats::decode_all(&bytes)
-                    .map_err(|error| Error::internal(format!("seat log record {seq} is damaged: {error}")))?;
+                let events = seats::decode_all(&bytes).map_err(|error| {
+                    Error::internal(format!("seat log record {seq} is damaged: {error}"))
+                })?;
                 logged += events.len() as u64;
                 engine.restore(now, seq, events);
             }
@@ -171,7 +175,8 @@ impl Desk {
         self.lines_are_open()?;
         let mut lines = self.lines.lock();
         if lines.waiting >= WAITING_MAX {
-            return Err(Error::new(Code::Overloaded, "Too many requests wait for a seat already.").retry_after(5));
+            return Err(Error::new(Code::Overloaded, "Too many requests wait for a seat already.")
+                .retry_after(5));
         }
         lines.waiting += 1;
         let (people, line) = lines.by_license.entry(id).or_default();
@@ -259,7 +264,11 @@ impl Inner {
 
     /// Enqueues a command's events, those carried over first. Call it under the lock that the
     /// command was made under.
-    fn enqueue(&mut self, store: &Store, events: Vec<Event>) -> Result<(Vec<Event>, Option<Ticket>)> {
+    fn enqueue(
+        &mut self,
+        store: &Store,
+        events: Vec<Event>,
+    ) -> Result<(Vec<Event>, Option<Ticket>)> {
         if events.is_empty() {
             return Ok((events, None));
         }
@@ -348,7 +357,11 @@ impl Services {
     }
 
     async fn try_acquire(&self, license_id: LicenseId, input: &AcquireInput) -> Result<Attempt> {
-        let metadata = if input.metadata.is_empty() { None } else { Some(serde_json::to_string(&input.metadata).map_err(Error::internal)?) };
+        let metadata = if input.metadata.is_empty() {
+            None
+        } else {
+            Some(serde_json::to_string(&input.metadata).map_err(Error::internal)?)
+        };
         let session_id = SessionId(self.entropy.secret_id());
         let mut gate = None;
         loop {
@@ -388,7 +401,13 @@ impl Services {
             if let Some(ticket) = grant.awaiting {
                 self.store.wait_durable(ticket).await?;
             }
-            return Ok(Attempt::Seat(seat(license_id, &input.hardware_id, now.wall, &grant, fresh)));
+            return Ok(Attempt::Seat(seat(
+                license_id,
+                &input.hardware_id,
+                now.wall,
+                &grant,
+                fresh,
+            )));
         }
     }
 
@@ -415,7 +434,9 @@ impl Services {
                     return Err(Error::internal("the engine refused a usable licence"));
                 }
                 Heartbeat::NotFound => return Err(no_session()),
-                Heartbeat::NeedsGate(license_id) => self.configure_gate(&self.load_license(license_id)?),
+                Heartbeat::NeedsGate(license_id) => {
+                    self.configure_gate(&self.load_license(license_id)?)
+                }
             }
         }
     }
@@ -426,7 +447,12 @@ impl Services {
     }
 
     /// Takes a seat back from its holder, who hears of it at its next heartbeat.
-    pub async fn evict(&self, actor: &Actor, license_id: LicenseId, session_id: SessionId) -> Result<()> {
+    pub async fn evict(
+        &self,
+        actor: &Actor,
+        license_id: LicenseId,
+        session_id: SessionId,
+    ) -> Result<()> {
         let license = self.store.read(|tx| visible(tx, actor, license_id))?;
         self.free(|engine, now, events| engine.evict(now, license_id, session_id, events)).await?;
         let ctx = self.ctx_of(actor);
@@ -435,19 +461,29 @@ impl Services {
     }
 
     /// Frees the seat a machine holds, if any.
-    pub(super) async fn evict_machine(&self, license_id: LicenseId, hardware_id: &str) -> Result<()> {
+    pub(super) async fn evict_machine(
+        &self,
+        license_id: LicenseId,
+        hardware_id: &str,
+    ) -> Result<()> {
         let held = {
             let inner = self.desk.inner.lock();
             inner.engine.session_of(self.clock.now(), license_id, hardware_id)
         };
         let Some(session_id) = held else { return Ok(()) };
-        match self.free(|engine, now, events| engine.evict(now, license_id, session_id, events)).await {
+        match self
+            .free(|engine, now, events| engine.evict(now, license_id, session_id, events))
+            .await
+        {
             Err(error) if error.code == Code::SessionNotFound => Ok(()),
             other => other,
         }
     }
 
-    async fn free(&self, command: impl FnOnce(&mut Engine, Now, &mut Vec<Event>) -> Release) -> Result<()> {
+    async fn free(
+        &self,
+        command: impl FnOnce(&mut Engine, Now, &mut Vec<Event>) -> Release,
+    ) -> Result<()> {
         let (outcome, on_the_way) = {
             let mut inner = self.desk.inner.lock();
             let mut events = Vec::new();
@@ -466,7 +502,13 @@ impl Services {
     }
 
     /// Who holds the seats of a licence.
-    pub fn sessions(&self, actor: &Actor, id: LicenseId, after: Option<Cursor>, limit: usize) -> Result<Sessions> {
+    pub fn sessions(
+        &self,
+        actor: &Actor,
+        id: LicenseId,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Sessions> {
         self.store.read(|tx| visible(tx, actor, id))?;
         let now = self.clock.now();
         let page = self.desk.inner.lock().engine.sessions(now, id, after, limit);
@@ -474,7 +516,12 @@ impl Services {
     }
 
     /// Who holds seats, over all licences, for operators.
-    pub fn all_sessions(&self, actor: &Actor, after: Option<Cursor>, limit: usize) -> Result<Sessions> {
+    pub fn all_sessions(
+        &self,
+        actor: &Actor,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Sessions> {
         actor.require_operator()?;
         let now = self.clock.now();
         let page = self.desk.inner.lock().engine.all_sessions(now, after, limit);
@@ -585,7 +632,13 @@ fn clean_some(desk: &Desk, tx: &mut WriteTx) -> Result<(u64, Vec<SessionId>, Opt
     Ok((removed, relogged, seq))
 }
 
-fn seat(license_id: LicenseId, hardware_id: &str, wall: Timestamp, grant: &Grant, fresh: bool) -> Seat {
+fn seat(
+    license_id: LicenseId,
+    hardware_id: &str,
+    wall: Timestamp,
+    grant: &Grant,
+    fresh: bool,
+) -> Seat {
     Seat {
         session_id: grant.session_id,
         license_id,
@@ -602,7 +655,10 @@ fn seat(license_id: LicenseId, hardware_id: &str, wall: Timestamp, grant: &Grant
 fn no_seats(seats: SeatCount, retry_in_ms: Option<u64>) -> Error {
     let mut error = Error::new(
         Code::NoSeatsAvailable,
-        format!("All {} seats of this licence are in use. Wait for one to be released or to lapse.", seats.max),
+        format!(
+            "All {} seats of this licence are in use. Wait for one to be released or to lapse.",
+            seats.max
+        ),
     );
     error.seats = Some(seats);
     error.retry_after_s = retry_in_ms.map(|ms| ms.div_ceil(1_000).max(1) as u32);

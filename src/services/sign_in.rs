@@ -66,7 +66,13 @@ impl Grant {
             user_agent: self.user_agent,
         };
         users::put_login(tx, &login)?;
-        ctx.audit(tx, Some(user.personal_org), "user.signed_in", user.user_id, [("address", login.address.clone())])?;
+        ctx.audit(
+            tx,
+            Some(user.personal_org),
+            "user.signed_in",
+            user.user_id,
+            [("address", login.address.clone())],
+        )?;
         Ok(Granted { login_id: login.login_id, refresh_token: self.refresh_token })
     }
 }
@@ -91,7 +97,10 @@ impl Services {
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         let Some(user) = user.filter(|user| right && user.deactivated_at.is_none()) else {
             self.metrics.sign_in_failed();
-            return Err(Error::new(Code::InvalidCredentials, "The e-mail address or the password is not right."));
+            return Err(Error::new(
+                Code::InvalidCredentials,
+                "The e-mail address or the password is not right.",
+            ));
         };
         if !user.email_verified {
             return Err(Error::new(
@@ -109,7 +118,10 @@ impl Services {
                 let mut user = users::get(tx, user_id)?;
                 // The password may have been changed, or the account closed, while it was verified.
                 if user.password_hash != password_hash || user.deactivated_at.is_some() {
-                    return Err(Error::new(Code::InvalidCredentials, "The e-mail address or the password is not right."));
+                    return Err(Error::new(
+                        Code::InvalidCredentials,
+                        "The e-mail address or the password is not right.",
+                    ));
                 }
                 user.last_login_at = Some(ctx.now);
                 users::update(tx, &user)?;

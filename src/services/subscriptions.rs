@@ -46,7 +46,11 @@ pub struct PaymentOutcome {
 
 impl Services {
     /// Starts the plan's trial for the actor's organisation: subscription, licence and mail at once.
-    pub async fn start_trial(&self, actor: &Actor, plan_id: PlanId) -> Result<(Subscription, License)> {
+    pub async fn start_trial(
+        &self,
+        actor: &Actor,
+        plan_id: PlanId,
+    ) -> Result<(Subscription, License)> {
         let ctx = self.ctx_of(actor);
         let (org_id, user_id) = (actor.org_id, actor.user_id);
         self.commit(move |tx| {
@@ -82,12 +86,20 @@ impl Services {
     }
 
     /// The organisation's subscriptions.
-    pub fn subscriptions(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Subscription>> {
+    pub fn subscriptions(
+        &self,
+        actor: &Actor,
+        request: &PageRequest,
+    ) -> Result<Page<Subscription>> {
         self.store.read(|tx| store::org(tx, actor.org_id).subscriptions(request))
     }
 
     /// All subscriptions, for operators.
-    pub fn all_subscriptions(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Subscription>> {
+    pub fn all_subscriptions(
+        &self,
+        actor: &Actor,
+        request: &PageRequest,
+    ) -> Result<Page<Subscription>> {
         actor.require_operator()?;
         self.store.read(|tx| subscriptions::list(tx, request))
     }
@@ -104,7 +116,11 @@ impl Services {
     }
 
     /// Records a payment: it extends, revives or starts a subscription with its licence.
-    pub async fn record_payment(&self, actor: &Actor, input: PaymentInput) -> Result<PaymentOutcome> {
+    pub async fn record_payment(
+        &self,
+        actor: &Actor,
+        input: PaymentInput,
+    ) -> Result<PaymentOutcome> {
         actor.require_operator()?;
         input.check()?;
         let ctx = self.ctx_of(actor);
@@ -128,8 +144,15 @@ impl Services {
     }
 
     /// Takes an asked-for end back.
-    pub async fn resume_subscription(&self, actor: &Actor, id: SubscriptionId) -> Result<Subscription> {
-        self.change_subscription(actor, id, "subscription.resumed", |subscription, _| subscription.resume()).await
+    pub async fn resume_subscription(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+    ) -> Result<Subscription> {
+        self.change_subscription(actor, id, "subscription.resumed", |subscription, _| {
+            subscription.resume()
+        })
+        .await
     }
 
     async fn change_subscription(
@@ -137,7 +160,9 @@ impl Services {
         actor: &Actor,
         id: SubscriptionId,
         action: &'static str,
-        change: impl FnOnce(&mut Subscription, crate::domain::time::Timestamp) -> Result<()> + Send + 'static,
+        change: impl FnOnce(&mut Subscription, crate::domain::time::Timestamp) -> Result<()>
+        + Send
+        + 'static,
     ) -> Result<Subscription> {
         let ctx = self.ctx_of(actor);
         let org_id = actor.org_id;
@@ -146,7 +171,13 @@ impl Services {
                 let mut subscription = store::org(tx, org_id).subscription(id)?;
                 change(&mut subscription, ctx.now)?;
                 subscriptions::put(tx, &subscription)?;
-                ctx.audit(tx, Some(org_id), action, id, [("status", subscription.status.as_str().to_owned())])?;
+                ctx.audit(
+                    tx,
+                    Some(org_id),
+                    action,
+                    id,
+                    [("status", subscription.status.as_str().to_owned())],
+                )?;
                 if subscription.status == SubscriptionStatus::Canceled {
                     // Ended at once: no step of time will tell of it.
                     let user = users::get(tx, subscription.user_id)?;
@@ -164,7 +195,12 @@ impl Services {
     }
 
     /// Does what time has made due for a subscription, and removes the job, in one transaction.
-    pub async fn subscription_due(&self, job: &Job, org_id: OrgId, id: SubscriptionId) -> Result<()> {
+    pub async fn subscription_due(
+        &self,
+        job: &Job,
+        org_id: OrgId,
+        id: SubscriptionId,
+    ) -> Result<()> {
         let ctx = self.ctx(By::System);
         let job = job.clone();
         let license = self
@@ -189,7 +225,10 @@ impl PaymentInput {
             return Err(Error::invalid("periods", "must be between 1 and 36"));
         }
         if self.amount_cents.is_some_and(|amount| !(0..=MONEY_MAX).contains(&amount)) {
-            return Err(Error::invalid("amount_cents", "must be between 0 and 100000000000 minor units"));
+            return Err(Error::invalid(
+                "amount_cents",
+                "must be between 0 and 100000000000 minor units",
+            ));
         }
         if let Some(currency) = &self.currency {
             check_currency(currency)?;
@@ -208,12 +247,21 @@ impl PaymentInput {
 pub(super) fn plan_on_sale(tx: &impl Read, plan_id: PlanId) -> Result<Plan> {
     let plan = plans::get(tx, plan_id)?;
     if plan.archived_at.is_some() {
-        return Err(Error::new(Code::PlanUnavailable, "This plan is no longer on sale; choose another."));
+        return Err(Error::new(
+            Code::PlanUnavailable,
+            "This plan is no longer on sale; choose another.",
+        ));
     }
     Ok(plan)
 }
 
-fn new_subscription(ctx: &Ctx, org_id: OrgId, user_id: UserId, plan: &Plan, interval: Interval) -> Subscription {
+fn new_subscription(
+    ctx: &Ctx,
+    org_id: OrgId,
+    user_id: UserId,
+    plan: &Plan,
+    interval: Interval,
+) -> Subscription {
     Subscription {
         subscription_id: SubscriptionId(ctx.record_id()),
         org_id,
@@ -235,7 +283,12 @@ fn new_subscription(ctx: &Ctx, org_id: OrgId, user_id: UserId, plan: &Plan, inte
 }
 
 /// Stores a new subscription with its licence and the job that looks at it next.
-fn begin(ctx: &Ctx, tx: &mut WriteTx, plan: &Plan, subscription: Subscription) -> Result<(Subscription, License)> {
+fn begin(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    plan: &Plan,
+    subscription: Subscription,
+) -> Result<(Subscription, License)> {
     subscriptions::put(tx, &subscription)?;
     plan_next_step(ctx, tx, &subscription)?;
     let mut new = NewLicense::of_plan(plan, subscription.org_id, subscription.user_id);
@@ -252,7 +305,12 @@ fn plan_next_step(ctx: &Ctx, tx: &mut WriteTx, subscription: &Subscription) -> R
     ctx.plan_job(tx, due, Work::SubscriptionDue { org_id, subscription_id })
 }
 
-fn book(ctx: &Ctx, tx: &mut WriteTx, recorded_by: UserId, input: PaymentInput) -> Result<PaymentOutcome> {
+fn book(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    recorded_by: UserId,
+    input: PaymentInput,
+) -> Result<PaymentOutcome> {
     let (subscription, plan, new) = match (input.subscription_id, input.org_id, input.plan_id) {
         (None, Some(org_id), Some(plan_id)) => {
             let plan = plan_on_sale(tx, plan_id)?;
@@ -275,7 +333,9 @@ fn book(ctx: &Ctx, tx: &mut WriteTx, recorded_by: UserId, input: PaymentInput) -
         payment_id: PaymentId(ctx.record_id()),
         org_id,
         subscription_id: subscription.subscription_id,
-        amount_cents: input.amount_cents.unwrap_or_else(|| price(&plan, subscription.interval, input.periods)),
+        amount_cents: input
+            .amount_cents
+            .unwrap_or_else(|| price(&plan, subscription.interval, input.periods)),
         currency: input.currency.unwrap_or_else(|| plan.currency.clone()),
         periods: input.periods,
         reference: input.reference,
@@ -296,35 +356,55 @@ fn book(ctx: &Ctx, tx: &mut WriteTx, recorded_by: UserId, input: PaymentInput) -
         ],
     )?;
     let user = users::get(tx, subscription.user_id)?;
-    ctx.queue_mail(tx, Some(org_id), user.email.as_str(), "payment.recorded", &letters::payment_recorded(&user, &payment, &subscription))?;
+    ctx.queue_mail(
+        tx,
+        Some(org_id),
+        user.email.as_str(),
+        "payment.recorded",
+        &letters::payment_recorded(&user, &payment, &subscription),
+    )?;
     if new {
         let (subscription, license) = begin(ctx, tx, &plan, subscription)?;
         return Ok(PaymentOutcome { payment, subscription, license });
     }
     subscriptions::put(tx, &subscription)?;
     plan_next_step(ctx, tx, &subscription)?;
-    let license = licenses::follow(ctx, tx, &subscription)?
-        .ok_or_else(|| Error::internal(format!("subscription {} has no licence", subscription.subscription_id)))?;
+    let license = licenses::follow(ctx, tx, &subscription)?.ok_or_else(|| {
+        Error::internal(format!("subscription {} has no licence", subscription.subscription_id))
+    })?;
     Ok(PaymentOutcome { payment, subscription, license })
 }
 
 fn price(plan: &Plan, interval: Interval, periods: u32) -> i64 {
     let one = match interval {
         Interval::Month => plan.monthly_price_cents,
-        Interval::Year => plan.yearly_price_cents.unwrap_or(plan.monthly_price_cents.saturating_mul(12)),
+        Interval::Year => {
+            plan.yearly_price_cents.unwrap_or(plan.monthly_price_cents.saturating_mul(12))
+        }
     };
     one.saturating_mul(i64::from(periods))
 }
 
 /// Takes every step that is due, each audited and mailed, and plans the next look.
-fn advance(ctx: &Ctx, tx: &mut WriteTx, org_id: OrgId, id: SubscriptionId) -> Result<Option<License>> {
+fn advance(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    org_id: OrgId,
+    id: SubscriptionId,
+) -> Result<Option<License>> {
     let mut subscription = store::org(tx, org_id).subscription(id)?;
     let user = users::get(tx, subscription.user_id)?;
     let mut moved = false;
     while let Some(step) = subscription.tick(ctx.now, ctx.config.license.grace_days) {
         moved = true;
         let (action, message) = letters::step_taken(step, &user, &subscription);
-        ctx.audit(tx, Some(org_id), action, id, [("status", subscription.status.as_str().to_owned())])?;
+        ctx.audit(
+            tx,
+            Some(org_id),
+            action,
+            id,
+            [("status", subscription.status.as_str().to_owned())],
+        )?;
         if let Some(message) = message {
             ctx.queue_mail(tx, Some(org_id), user.email.as_str(), action, &message)?;
         }

@@ -32,7 +32,9 @@ impl Services {
     pub async fn backup(&self, to: &Path) -> Result<BackupInfo> {
         if to.exists() {
             let path = to.display();
-            return Err(Error::internal(format!("{path} exists already; a backup replaces nothing")));
+            return Err(Error::internal(format!(
+                "{path} exists already; a backup replaces nothing"
+            )));
         }
         let (store, file) = (self.store.clone(), to.to_owned());
         let info = tokio::task::spawn_blocking(move || store.backup(&file, |_| ()))

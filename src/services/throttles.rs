@@ -49,7 +49,8 @@ impl Limit {
     fn check(&self, key: &(impl Hash + ?Sized)) -> Result<()> {
         let Err(wait) = self.throttle.check(key) else { return Ok(()) };
         let whose = self.described.policy;
-        let text = format!("Too many attempts for this {whose}; wait {} s, then try again.", wait.0);
+        let text =
+            format!("Too many attempts for this {whose}; wait {} s, then try again.", wait.0);
         let mut error = Error::new(Code::RateLimited, text).retry_after(wait.0);
         error.limit = Some(self.described);
         Err(error)

@@ -32,7 +32,12 @@ pub fn remove(tx: &mut WriteTx, job: &Job) -> Result<bool> {
 pub fn due(tx: &impl Read, now: Timestamp, limit: usize) -> Result<(Vec<Job>, Option<Timestamp>)> {
     let rows = tx.scan(&JOBS, &Scan::all().limit(limit + 1))?;
     let next = rows.iter().map(|((due, _), _)| *due).find(|due| *due > now);
-    let jobs = rows.into_iter().filter(|((due, _), _)| *due <= now).map(|(_, job)| job).take(limit).collect();
+    let jobs = rows
+        .into_iter()
+        .filter(|((due, _), _)| *due <= now)
+        .map(|(_, job)| job)
+        .take(limit)
+        .collect();
     Ok((jobs, next))
 }
 

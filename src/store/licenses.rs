@@ -1,7 +1,8 @@
 //! Licences and activations.
 
 use super::tables::{
-    ACTIVATIONS, ACTIVATIONS_BY_ID, LICENSE_ORGS, LICENSES, LICENSES_BY_KEY, LICENSES_BY_SUBSCRIPTION,
+    ACTIVATIONS, ACTIVATIONS_BY_ID, LICENSE_ORGS, LICENSES, LICENSES_BY_KEY,
+    LICENSES_BY_SUBSCRIPTION,
 };
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::error::{Error, Result};
@@ -36,7 +37,9 @@ impl<T: Read> Org<'_, T> {
     /// The machine of an activation of this licence.
     pub fn activation_by_id(&self, license: LicenseId, id: ActivationId) -> Result<Activation> {
         let found = match self.tx.get(&ACTIVATIONS_BY_ID, &(self.id, id))? {
-            Some((license_id, hardware_id)) if license_id == license => self.activation(license, &hardware_id)?,
+            Some((license_id, hardware_id)) if license_id == license => {
+                self.activation(license, &hardware_id)?
+            }
             _ => None,
         };
         found.ok_or_else(|| Error::not_found("activation"))

@@ -49,7 +49,12 @@ pub fn mail_count(status: MailStatus) -> &'static str {
 
 /// Removes at most `limit` of the oldest sent messages and audit entries from before the
 /// given times; how many. Stops at the first that must stay.
-pub fn remove_old(tx: &mut WriteTx, mails: Timestamp, audit: Timestamp, limit: usize) -> Result<usize> {
+pub fn remove_old(
+    tx: &mut WriteTx,
+    mails: Timestamp,
+    audit: Timestamp,
+    limit: usize,
+) -> Result<usize> {
     let mut removed = 0;
     for (mail_id, mail) in tx.scan(&MAILS, &Scan::all().limit(limit))? {
         if mail.created_at >= mails {

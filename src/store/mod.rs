@@ -11,29 +11,29 @@
 //! Writes are closures sent to the writer; their result comes back when it is on disk.
 
 pub mod backup;
+pub mod counts;
 pub mod disk;
 mod engine;
-mod inspect;
 #[doc(hidden)]
 pub mod fault;
-pub mod migrations;
-pub mod counts;
+mod inspect;
 pub mod jobs;
 pub mod licenses;
 pub mod logs;
+pub mod migrations;
 pub mod orgs;
 mod paging;
 pub mod plans;
+mod queue;
 mod restore;
 mod scope;
 pub mod subscriptions;
-mod tables;
-pub mod users;
-mod queue;
 mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod tx;
+pub mod users;
 mod writer;
 
 use std::path::Path;

@@ -21,7 +21,10 @@ pub fn get(tx: &impl Read, plan_id: PlanId) -> Result<Plan> {
 pub fn put(tx: &mut WriteTx, plan: &Plan) -> Result<()> {
     let name = plan.plan_name.to_lowercase();
     if tx.get(&PLANS_BY_NAME, &name)?.is_some_and(|other| other != plan.plan_id) {
-        return Err(Error::new(Code::PlanNameTaken, "There is a plan of this name already; choose another."));
+        return Err(Error::new(
+            Code::PlanNameTaken,
+            "There is a plan of this name already; choose another.",
+        ));
     }
     if let Some(old) = find(tx, plan.plan_id)? {
         tx.remove(&PLANS_BY_NAME, &old.plan_name.to_lowercase())?;

@@ -37,7 +37,9 @@ pub fn org_of(tx: &impl Read, id: SubscriptionId) -> Result<OrgId> {
 
 /// All subscriptions, newest first, for operators.
 pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<Subscription>> {
-    super::through_index(tx, &SUBSCRIPTION_ORGS, request, |id, org_id| tx.get(&SUBSCRIPTIONS, &(org_id, id)))
+    super::through_index(tx, &SUBSCRIPTION_ORGS, request, |id, org_id| {
+        tx.get(&SUBSCRIPTIONS, &(org_id, id))
+    })
 }
 
 /// Adds or writes a subscription.

@@ -7,7 +7,8 @@
 use super::table::Table;
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{
-    ActivationId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId, SubscriptionId, UserId,
+    ActivationId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId,
+    SubscriptionId, UserId,
 };
 use crate::domain::job::Job;
 use crate::domain::license::{Activation, License};

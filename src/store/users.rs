@@ -1,8 +1,8 @@
 //! People, their sign-ins and one-time links.
 
 use super::tables::{
-    Digest, LINKS, LINKS_BY_END, LOGINS, LOGINS_BY_END, OPERATORS, REFRESH_BY_LOGIN, REFRESH_TOKENS, USERS,
-    USERS_BY_EMAIL,
+    Digest, LINKS, LINKS_BY_END, LOGINS, LOGINS_BY_END, OPERATORS, REFRESH_BY_LOGIN,
+    REFRESH_TOKENS, USERS, USERS_BY_EMAIL,
 };
 use super::{Read, Scan, WriteTx, page};
 use crate::domain::error::{Code, Error, Result};
