@@ -19,7 +19,7 @@ use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool, HashPoolConfig};
 use crate::listen::Bounded;
 use crate::mail::{Renderer, Transport};
-use crate::services::seats::Desk;
+use crate::services::desk::Desk;
 use crate::services::{Services, Throttles};
 use crate::signing::{KeyRecord, KeyRing, MasterKey, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};

@@ -5,6 +5,7 @@
 pub mod accounts;
 mod ctx;
 pub mod demo;
+pub mod desk;
 pub mod documents;
 mod housekeeping;
 mod keys;
@@ -28,7 +29,7 @@ use moka::sync::Cache;
 use tokio::sync::Notify;
 
 pub use self::ctx::Ctx;
-use self::seats::Desk;
+use self::desk::Desk;
 pub use self::throttles::Throttles;
 use crate::clock::Clock;
 use crate::config::{Config, SettingInfo};

@@ -4,13 +4,11 @@
 //! log has the engine's order; the caller is answered when its record is on disk.
 //! Heartbeats touch memory alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-
+use super::desk::{OnTheWay, WAITING_MAX, clean_some};
 use super::licenses::{check_hardware_id, check_metadata, unknown_key, visible};
 use super::{Actor, Services};
 use crate::domain::error::{Code, Error, Result, SeatCount};
@@ -18,44 +16,14 @@ use crate::domain::ids::{LicenseId, SessionId};
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::time::{Now, Timestamp};
 use crate::seats::{
-    self, Acquire, Acquisition, Cursor, Engine, Event, Gate, Grant, Heartbeat, Release,
-    SessionView, Totals,
+    Acquire, Acquisition, Cursor, Engine, Event, Gate, Grant, Heartbeat, Release, SessionView,
 };
-use crate::store::{self, Read, Store, Ticket, WriteTx, licenses};
+use crate::store::{self, licenses};
 
-/// The most requests that wait in line for a seat, over all licences.
-const WAITING_MAX: usize = 10_000;
 /// The log is cleaned once it holds this many events more than twice the live seats.
 const LOG_SLACK_EVENTS: u64 = 20_000;
-/// Old records cleaned in one transaction.
-const CLEANED_AT_ONCE: usize = 64;
 /// Seats a sweep looks at while it holds the lock.
 const SWEPT_AT_ONCE: usize = 500;
-
-/// The engine and what stands between it and the log.
-pub struct Desk {
-    inner: Mutex<Inner>,
-    /// Who waits for a seat of which licence; the first in line is woken first.
-    lines: Mutex<Lines>,
-}
-
-struct Inner {
-    engine: Engine,
-    /// Releases whose record failed to reach the disk, or whose asker went away. They stand first
-    /// in the next record: what is free in memory may be granted again, and the log must not know
-    /// two holders of one seat.
-    carried: Vec<Event>,
-    /// Events in the log, for deciding when to clean it.
-    logged: u64,
-}
-
-#[derive(Default)]
-struct Lines {
-    /// The server stops: nobody waits any more.
-    closed: bool,
-    waiting: usize,
-    by_license: HashMap<LicenseId, (usize, Arc<Notify>)>,
-}
 
 /// An application asks for a seat.
 pub struct AcquireInput {
@@ -110,198 +78,6 @@ pub struct Sessions {
     pub next: Option<Cursor>,
     /// The calendar time of the reading.
     pub now: Timestamp,
-}
-
-impl Desk {
-    /// Replays the log: every session gets one full time to live to be heard from.
-    pub fn restore(store: &Store, now: Now) -> Result<Self> {
-        let mut engine = Engine::new(seats::SEAT_TTL_MS);
-        let (mut from, mut logged) = (0, 0);
-        loop {
-            let records = store.read_log(from, 256)?;
-            let Some((last, _)) = records.last() else { break };
-            from = last + 1;
-            for (seq, bytes) in records {
-                let events = seats::decode_all(&bytes).map_err(|error| {
-                    Error::internal(format!("seat log record {seq} is damaged: {error}"))
-                })?;
-                logged += events.len() as u64;
-                engine.restore(now, seq, events);
-            }
-        }
-        let inner = Inner { engine, carried: Vec::new(), logged };
-        Ok(Self { inner: Mutex::new(inner), lines: Mutex::default() })
-    }
-
-    /// Counts over all licences.
-    pub fn totals(&self) -> Totals {
-        self.inner.lock().engine.totals()
-    }
-
-    /// Requests that wait in line now.
-    pub fn waiting(&self) -> usize {
-        self.lines.lock().waiting
-    }
-
-    /// Seats of a licence in use.
-    pub fn used(&self, now: Now, id: LicenseId) -> u32 {
-        self.inner.lock().engine.used(now, id)
-    }
-
-    /// Wakes the first who waits for a seat of the licence.
-    fn call_next(&self, id: LicenseId) {
-        if let Some((_, line)) = self.lines.lock().by_license.get(&id) {
-            line.notify_one();
-        }
-    }
-
-    /// Sends everybody away who waits, and whoever comes after them: a server that stops would
-    /// otherwise wait as long as they do.
-    pub fn close_lines(&self) {
-        let mut lines = self.lines.lock();
-        lines.closed = true;
-        lines.by_license.values().for_each(|(_, line)| line.notify_waiters());
-    }
-
-    fn lines_are_open(&self) -> Result<()> {
-        if self.lines.lock().closed {
-            let text = "The server is shutting down. Try again when it is back.";
-            return Err(Error::new(Code::ShuttingDown, text).retry_after(5));
-        }
-        Ok(())
-    }
-
-    fn join_line(&self, id: LicenseId) -> Result<InLine<'_>> {
-        self.lines_are_open()?;
-        let mut lines = self.lines.lock();
-        if lines.waiting >= WAITING_MAX {
-            return Err(Error::new(Code::Overloaded, "Too many requests wait for a seat already.")
-                .retry_after(5));
-        }
-        lines.waiting += 1;
-        let (people, line) = lines.by_license.entry(id).or_default();
-        *people += 1;
-        Ok(InLine { desk: self, id, line: Arc::clone(line) })
-    }
-}
-
-/// A place in line; leaving it is dropping it.
-struct InLine<'d> {
-    desk: &'d Desk,
-    id: LicenseId,
-    line: Arc<Notify>,
-}
-
-impl Drop for InLine<'_> {
-    fn drop(&mut self) {
-        let mut lines = self.desk.lines.lock();
-        lines.waiting -= 1;
-        if let Some((people, _)) = lines.by_license.get_mut(&self.id) {
-            *people -= 1;
-            if *people == 0 {
-                lines.by_license.remove(&self.id);
-            }
-        }
-    }
-}
-
-/// Events on their way to disk. When their commit fails, a grant among them is taken back, and
-/// the releases are carried to the next record. When only the asker goes away, they arrive all
-/// the same: another request of the same machine may have been told of the seat meanwhile.
-struct OnTheWay {
-    desk: Arc<Desk>,
-    events: Vec<Event>,
-    ticket: Option<Ticket>,
-}
-
-impl OnTheWay {
-    async fn arrive(mut self) -> Result<()> {
-        let Some(ticket) = self.ticket.clone() else { return Ok(()) };
-        let outcome = ticket.wait().await;
-        let events = std::mem::take(&mut self.events);
-        let mut inner = self.desk.inner.lock();
-        match outcome {
-            Ok(seq) => {
-                for event in &events {
-                    if let Event::Acquired { session_id, .. } = event {
-                        inner.engine.set_log_seq(*session_id, seq);
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => {
-                inner.take_back(events);
-                Err(error)
-            }
-        }
-    }
-}
-
-impl Drop for OnTheWay {
-    fn drop(&mut self) {
-        let Some(ticket) = self.ticket.take().filter(|_| !self.events.is_empty()) else { return };
-        let events = std::mem::take(&mut self.events);
-        let rest = Self { desk: Arc::clone(&self.desk), events, ticket: Some(ticket) };
-        match tokio::runtime::Handle::try_current() {
-            // Who comes to drop this again has let `arrive` be cut off: the runtime is ending.
-            Ok(runtime) => drop(runtime.spawn(rest.arrive())),
-            Err(_) => std::mem::forget(rest),
-        }
-    }
-}
-
-impl Inner {
-    fn take_back(&mut self, events: Vec<Event>) {
-        for event in events {
-            match event {
-                Event::Acquired { session_id, .. } => {
-                    self.engine.undo_acquire(session_id, &mut self.carried);
-                }
-                Event::Released { .. } => self.carried.push(event),
-            }
-        }
-    }
-
-    /// Enqueues a command's events, those carried over first. Call it under the lock that the
-    /// command was made under.
-    fn enqueue(
-        &mut self,
-        store: &Store,
-        events: Vec<Event>,
-    ) -> Result<(Vec<Event>, Option<Ticket>)> {
-        if events.is_empty() {
-            return Ok((events, None));
-        }
-        let mut batch = std::mem::take(&mut self.carried);
-        batch.extend(events);
-        let mut bytes = Vec::with_capacity(batch.len() * 96);
-        for event in &batch {
-            event.encode(&mut bytes);
-        }
-        match store.append_log(bytes) {
-            Ok(ticket) => {
-                self.logged += batch.len() as u64;
-                for event in &batch {
-                    if let Event::Acquired { session_id, .. } = event {
-                        self.engine.set_ticket(*session_id, ticket.number);
-                    }
-                }
-                Ok((batch, Some(ticket)))
-            }
-            Err(error) => {
-                // Nothing was queued, so the log need not hear of the grants that are undone.
-                for event in batch {
-                    match event {
-                        Event::Acquired { session_id, .. } => {
-                            self.engine.undo_acquire(session_id, &mut Vec::new());
-                        }
-                        Event::Released { .. } => self.carried.push(event),
-                    }
-                }
-                Err(error)
-            }
-        }
-    }
 }
 
 /// What one attempt at a seat came to.
@@ -613,23 +389,6 @@ impl Services {
             store::org(tx, org_id).license(id)
         })
     }
-}
-
-/// Cleans some of the oldest records: how many events went, which sessions were written anew, and where.
-fn clean_some(desk: &Desk, tx: &mut WriteTx) -> Result<(u64, Vec<SessionId>, Option<u64>)> {
-    let (mut removed, mut bytes, mut relogged) = (0, Vec::new(), Vec::new());
-    for _ in 0..CLEANED_AT_ONCE {
-        let Some((seq, record)) = tx.log_oldest()? else { break };
-        let events = seats::decode_all(&record).map_err(Error::internal)?;
-        removed += events.len() as u64;
-        for event in desk.inner.lock().engine.relog(seq, &events) {
-            event.encode(&mut bytes);
-            relogged.push(event.session_id());
-        }
-        tx.log_remove(seq)?;
-    }
-    let seq = if bytes.is_empty() { None } else { Some(tx.log_append(bytes)?) };
-    Ok((removed, relogged, seq))
 }
 
 fn seat(

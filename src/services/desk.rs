@@ -1,0 +1,260 @@
+//! The desk at which seats are given out: the engine behind one lock, the way of its
+//! events to disk, and the lines of those who wait.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{LicenseId, SessionId};
+use crate::domain::time::Now;
+use crate::seats::{self, Engine, Event, Totals};
+use crate::store::{Read, Store, Ticket, WriteTx};
+
+/// The most requests that wait in line for a seat, over all licences.
+pub(super) const WAITING_MAX: usize = 10_000;
+/// Old records cleaned in one transaction.
+const CLEANED_AT_ONCE: usize = 64;
+
+/// The engine and what stands between it and the log.
+pub struct Desk {
+    pub(super) inner: Mutex<Inner>,
+    /// Who waits for a seat of which licence; the first in line is woken first.
+    pub(super) lines: Mutex<Lines>,
+}
+
+pub(super) struct Inner {
+    pub(super) engine: Engine,
+    /// Releases whose record failed to reach the disk, or whose asker went away. They stand first
+    /// in the next record: what is free in memory may be granted again, and the log must not know
+    /// two holders of one seat.
+    pub(super) carried: Vec<Event>,
+    /// Events in the log, for deciding when to clean it.
+    pub(super) logged: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Lines {
+    /// The server stops: nobody waits any more.
+    closed: bool,
+    waiting: usize,
+    pub(super) by_license: HashMap<LicenseId, (usize, Arc<Notify>)>,
+}
+
+impl Desk {
+    /// Replays the log: every session gets one full time to live to be heard from.
+    pub fn restore(store: &Store, now: Now) -> Result<Self> {
+        let mut engine = Engine::new(seats::SEAT_TTL_MS);
+        let (mut from, mut logged) = (0, 0);
+        loop {
+            let records = store.read_log(from, 256)?;
+            let Some((last, _)) = records.last() else { break };
+            from = last + 1;
+            for (seq, bytes) in records {
+                let events = seats::decode_all(&bytes).map_err(|error| {
+                    Error::internal(format!("seat log record {seq} is damaged: {error}"))
+                })?;
+                logged += events.len() as u64;
+                engine.restore(now, seq, events);
+            }
+        }
+        let inner = Inner { engine, carried: Vec::new(), logged };
+        Ok(Self { inner: Mutex::new(inner), lines: Mutex::default() })
+    }
+
+    /// Counts over all licences.
+    pub fn totals(&self) -> Totals {
+        self.inner.lock().engine.totals()
+    }
+
+    /// Requests that wait in line now.
+    pub fn waiting(&self) -> usize {
+        self.lines.lock().waiting
+    }
+
+    /// Seats of a licence in use.
+    pub fn used(&self, now: Now, id: LicenseId) -> u32 {
+        self.inner.lock().engine.used(now, id)
+    }
+
+    /// Notes where a record landed, or takes back what failed to.
+    fn landed(&self, events: Vec<Event>, outcome: Result<u64>) -> Result<()> {
+        let mut inner = self.inner.lock();
+        match outcome {
+            Ok(seq) => {
+                for event in &events {
+                    if let Event::Acquired { session_id, .. } = event {
+                        inner.engine.set_log_seq(*session_id, seq);
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => {
+                inner.take_back(events);
+                Err(error)
+            }
+        }
+    }
+
+    /// Wakes the first who waits for a seat of the licence.
+    pub(super) fn call_next(&self, id: LicenseId) {
+        if let Some((_, line)) = self.lines.lock().by_license.get(&id) {
+            line.notify_one();
+        }
+    }
+
+    /// Sends everybody away who waits, and whoever comes after them: a server that stops would
+    /// otherwise wait as long as they do.
+    pub fn close_lines(&self) {
+        let mut lines = self.lines.lock();
+        lines.closed = true;
+        lines.by_license.values().for_each(|(_, line)| line.notify_waiters());
+    }
+
+    pub(super) fn lines_are_open(&self) -> Result<()> {
+        if self.lines.lock().closed {
+            let text = "The server is shutting down. Try again when it is back.";
+            return Err(Error::new(Code::ShuttingDown, text).retry_after(5));
+        }
+        Ok(())
+    }
+
+    pub(super) fn join_line(&self, id: LicenseId) -> Result<InLine<'_>> {
+        self.lines_are_open()?;
+        let mut lines = self.lines.lock();
+        if lines.waiting >= WAITING_MAX {
+            return Err(Error::new(Code::Overloaded, "Too many requests wait for a seat already.")
+                .retry_after(5));
+        }
+        lines.waiting += 1;
+        let (people, line) = lines.by_license.entry(id).or_default();
+        *people += 1;
+        Ok(InLine { desk: self, id, line: Arc::clone(line) })
+    }
+}
+
+/// A place in line; leaving it is dropping it.
+pub(super) struct InLine<'d> {
+    desk: &'d Desk,
+    id: LicenseId,
+    pub(super) line: Arc<Notify>,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        let mut lines = self.desk.lines.lock();
+        lines.waiting -= 1;
+        if let Some((people, _)) = lines.by_license.get_mut(&self.id) {
+            *people -= 1;
+            if *people == 0 {
+                lines.by_license.remove(&self.id);
+            }
+        }
+    }
+}
+
+/// Events on their way to disk. When their commit fails, a grant among them is taken back, and
+/// the releases are carried to the next record. When only the asker goes away, they arrive all
+/// the same: another request of the same machine may have been told of the seat meanwhile.
+pub(super) struct OnTheWay {
+    pub(super) desk: Arc<Desk>,
+    pub(super) events: Vec<Event>,
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl OnTheWay {
+    pub(super) async fn arrive(mut self) -> Result<()> {
+        let Some(ticket) = self.ticket.clone() else { return Ok(()) };
+        let outcome = ticket.wait().await;
+        let events = std::mem::take(&mut self.events);
+        self.desk.landed(events, outcome)
+    }
+}
+
+impl Drop for OnTheWay {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take().filter(|_| !self.events.is_empty()) else { return };
+        let (desk, events) = (Arc::clone(&self.desk), std::mem::take(&mut self.events));
+        // Without a runtime the process is ending, and its memory with it.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { desk.landed(events, ticket.wait().await) });
+        }
+    }
+}
+
+impl Inner {
+    fn take_back(&mut self, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Acquired { session_id, .. } => {
+                    self.engine.undo_acquire(session_id, &mut self.carried);
+                }
+                Event::Released { .. } => self.carried.push(event),
+            }
+        }
+    }
+
+    /// Enqueues a command's events, those carried over first. Call it under the lock that the
+    /// command was made under.
+    pub(super) fn enqueue(
+        &mut self,
+        store: &Store,
+        events: Vec<Event>,
+    ) -> Result<(Vec<Event>, Option<Ticket>)> {
+        if events.is_empty() {
+            return Ok((events, None));
+        }
+        let mut batch = std::mem::take(&mut self.carried);
+        batch.extend(events);
+        let mut bytes = Vec::with_capacity(batch.len() * 96);
+        for event in &batch {
+            event.encode(&mut bytes);
+        }
+        match store.append_log(bytes) {
+            Ok(ticket) => {
+                self.logged += batch.len() as u64;
+                for event in &batch {
+                    if let Event::Acquired { session_id, .. } = event {
+                        self.engine.set_ticket(*session_id, ticket.number);
+                    }
+                }
+                Ok((batch, Some(ticket)))
+            }
+            Err(error) => {
+                // Nothing was queued, so the log need not hear of the grants that are undone.
+                for event in batch {
+                    match event {
+                        Event::Acquired { session_id, .. } => {
+                            self.engine.undo_acquire(session_id, &mut Vec::new());
+                        }
+                        Event::Released { .. } => self.carried.push(event),
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Cleans some of the oldest records: how many events went, which sessions were written anew, and where.
+pub(super) fn clean_some(
+    desk: &Desk,
+    tx: &mut WriteTx,
+) -> Result<(u64, Vec<SessionId>, Option<u64>)> {
+    let (mut removed, mut bytes, mut relogged) = (0, Vec::new(), Vec::new());
+    for _ in 0..CLEANED_AT_ONCE {
+        let Some((seq, record)) = tx.log_oldest()? else { break };
+        let events = seats::decode_all(&record).map_err(Error::internal)?;
+        removed += events.len() as u64;
+        for event in desk.inner.lock().engine.relog(seq, &events) {
+            event.encode(&mut bytes);
+            relogged.push(event.session_id());
+        }
+        tx.log_remove(seq)?;
+    }
+    let seq = if bytes.is_empty() { None } else { Some(tx.log_append(bytes)?) };
+    Ok((removed, relogged, seq))
+}
