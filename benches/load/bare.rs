@@ -27,6 +27,7 @@ struct Alive {
 struct Bare;
 
 #[OpenApi]
+#[allow(clippy::unused_async, reason = "the framework has operations be async")]
 impl Bare {
     #[oai(path = "/heartbeat", method = "post")]
     async fn heartbeat(&self, body: Json<Ask>) -> Json<Alive> {

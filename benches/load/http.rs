@@ -27,11 +27,12 @@ pub fn write_request(
     let _ = write!(out, "content-length: {length}\r\n\r\n{body}");
 }
 
+const NAME: &[u8] = b"content-length: ";
+
 /// Where an answer's body begins and ends, and its status; `None` while it is not whole.
 fn parse(bytes: &[u8]) -> Option<(u16, usize, usize)> {
     let head_end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let status = std::str::from_utf8(bytes.get(9..12)?).ok()?.parse().ok()?;
-    const NAME: &[u8] = b"content-length: ";
     let length = bytes[..head_end]
         .windows(NAME.len())
         .position(|name| name.eq_ignore_ascii_case(NAME))

@@ -99,7 +99,7 @@ impl Lab {
         think: Option<Duration>,
         time: Duration,
     ) -> Outcome {
-        drive(server, clients, Round { think, time, ..self.round })
+        drive(server, clients, Round { time, think, ..self.round })
     }
 
     /// How many hashes of a password, at the product's cost, this machine makes a second on all its

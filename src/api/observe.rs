@@ -192,7 +192,7 @@ fn log(id: &str, method: &Method, path: &str, operation: &str, status: u16, took
     match status {
         500.. => tracing::warn!(request_id = id, %method, what, status, micros, "answered"),
         _ if frequent => {
-            tracing::debug!(request_id = id, %method, what, status, micros, "answered")
+            tracing::debug!(request_id = id, %method, what, status, micros, "answered");
         }
         _ => tracing::info!(request_id = id, %method, what, status, micros, "answered"),
     }

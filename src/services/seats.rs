@@ -211,7 +211,7 @@ impl Services {
                 }
                 Heartbeat::NotFound => return Err(no_session()),
                 Heartbeat::NeedsGate(license_id) => {
-                    self.configure_gate(&self.load_license(license_id)?)
+                    self.configure_gate(&self.load_license(license_id)?);
                 }
             }
         }
