@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo bench --bench load                     # all that fits into some minutes
-//! cargo bench --bench load -- seats            # one part: seats, sign-in, rest or size
+//! cargo bench --bench load -- seats            # one part: rest, seats, validate, users, sign-in or size
 //! LOAD_LONG=1 cargo bench --bench load -- size # with a million licences and seats
 //! ```
 //!
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use self::drive::drive_whatever_comes;
 use self::lab::{CONNECTIONS, Lab};
-use self::report::{fact, head};
+use self::report::{Row, fact, head};
 use self::scripts::{Cycle, TakeAndGive};
 use self::server::{House, Operator, Process, file_mb, take_seats};
 
@@ -51,6 +51,12 @@ fn main() {
     }
     if wanted("seats") {
         seats(&mut lab);
+    }
+    if wanted("validate") {
+        validate(&mut lab);
+    }
+    if wanted("users") {
+        users(&mut lab);
     }
     if wanted("sign-in") {
         sign_in(&lab);
@@ -102,65 +108,104 @@ fn rest() {
     server.stop();
 }
 
-/// What licensed applications call.
+/// An empty server with a licence for each connection, and seats of the first of them.
+struct Scene {
+    server: Process,
+    operator: Operator,
+    license_keys: Vec<String>,
+    heartbeats: Vec<String>,
+    _house: House,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let house = House::new();
+        let (server, _) = house.serve_ready();
+        let operator = Operator::sign_in(server.address);
+        let license_keys: Vec<String> = (0..CONNECTIONS).map(|_| operator.issue(1_000)).collect();
+        let sessions = take_seats(server.address, &license_keys[0], 640).expect("it answers");
+        operator.settle();
+        Self {
+            server,
+            operator,
+            license_keys,
+            heartbeats: session_bodies(&sessions),
+            _house: house,
+        }
+    }
+
+    fn heartbeat(&self, lab: &mut Lab) -> Row {
+        let mut beats = Cycle::clients(CONNECTIONS, HEARTBEAT, &self.heartbeats);
+        lab.compare("heartbeat", &self.server, &mut beats, "goal >= 0.90, p99 <= 5")
+    }
+
+    fn take_and_give(&self, lab: &mut Lab) -> Row {
+        let mut takers = TakeAndGive::clients(CONNECTIONS, &self.license_keys, 6_400, 1);
+        let goal = "goal >= 0.60, then 0.75; p99 <= 8";
+        lab.compare("acquire + release, durable, 64 licences", &self.server, &mut takers, goal)
+    }
+}
+
+/// Taking, keeping and giving back seats, as fast as they come.
 fn seats(lab: &mut Lab) {
     head("Seats, on an empty server");
-    let house = House::new();
-    let (server, _) = house.serve_ready();
-    let at = server.address;
-    let operator = Operator::sign_in(at);
-    let keys: Vec<String> = (0..CONNECTIONS).map(|_| operator.issue(1_000)).collect();
-    let sessions = take_seats(at, &keys[0], 640).expect("it answers");
-    operator.settle();
-
+    let scene = Scene::set();
     lab.bare().print();
-    let mut beats = Cycle::clients(CONNECTIONS, HEARTBEAT, &session_bodies(&sessions));
-    let heartbeat = lab.compare("heartbeat", &server, &mut beats, "goal >= 0.90, p99 <= 5");
-    heartbeat.print();
-    let mut takers = TakeAndGive::clients(CONNECTIONS, &keys, 6_400, 1);
-    let durable = lab.compare(
-        "acquire + release, durable, 64 licences",
-        &server,
-        &mut takers,
-        "goal >= 0.60, then 0.75; p99 <= 8",
-    );
-    durable.print();
+    scene.heartbeat(lab).print();
+    let many = scene.take_and_give(lab);
+    many.print();
 
-    let contended = operator.issue(1_000);
+    let contended = scene.operator.issue(1_000);
     let mut rivals = TakeAndGive::clients(CONNECTIONS, &[contended], 10_000, usize::MAX);
     // Until every seat is held.
-    lab.beside(&server, &mut rivals, None, Duration::from_secs(1));
-    let goal = format!("goal >= {:.0}/s, 0.8 of 64 licences", durable.rate() * 0.8);
-    lab.compare("the same, 10,000 machines for 1,000 seats", &server, &mut rivals, &goal).print();
+    lab.beside(&scene.server, &mut rivals, None, Duration::from_secs(2));
+    let goal = format!("goal >= {:.0}/s, 0.8 of 64 licences", many.rate() * 0.8);
+    lab.compare("the same, 10,000 machines for 1,000 seats", &scene.server, &mut rivals, &goal)
+        .print();
+    std::thread::sleep(Duration::from_secs(6));
+    fact("memory after all this", scene.server.resident_mb(), "MB", "");
+    scene.server.stop();
+}
 
-    let plain: Vec<String> =
-        keys.iter().map(|key| format!(r#"{{"license_key":"{key}"}}"#)).collect();
-    let mut asking = Cycle::clients(CONNECTIONS, "/api/v1/licenses/validate", &plain);
-    lab.compare("validate", &server, &mut asking, "goal >= 0.85").print();
-    let signed: Vec<String> = keys
-        .iter()
-        .map(|key| format!(r#"{{"license_key":"{key}","nonce":"0123456789abcdef"}}"#))
-        .collect();
-    let mut asking = Cycle::clients(CONNECTIONS, "/api/v1/licenses/validate", &signed);
-    lab.compare("validate, signed with its nonce", &server, &mut asking, "").print();
+/// Looking at licences.
+fn validate(lab: &mut Lab) {
+    head("Validation");
+    let scene = Scene::set();
+    let cases = [
+        ("validate", "", "goal >= 0.85"),
+        (
+            "validate, signed with its nonce",
+            r#","nonce":"0123456789abcdef""#,
+            "Ed25519, two cores: see `signing`",
+        ),
+    ];
+    for (name, nonce, goal) in cases {
+        let body = |key: &String| format!(r#"{{"license_key":"{key}"{nonce}}}"#);
+        let bodies: Vec<String> = scene.license_keys.iter().map(body).collect();
+        let mut asking = Cycle::clients(CONNECTIONS, "/api/v1/licenses/validate", &bodies);
+        lab.compare(name, &scene.server, &mut asking, goal).print();
+    }
+    scene.server.stop();
+}
 
-    head("Seats, at half of what saturates, 100 users with pauses");
+/// People and applications as they come: with pauses, at half of what saturates.
+fn users(lab: &mut Lab) {
+    head("100 users with pauses, at half of what saturates");
+    let scene = Scene::set();
+    let (most_beats, most_takes) = (scene.heartbeat(lab).rate(), scene.take_and_give(lab).rate());
     let pause = |rate: f64| Duration::from_secs_f64(100.0 / (rate / 2.0));
-    let mut beats = Cycle::clients(100, HEARTBEAT, &session_bodies(&sessions));
-    lab.paced("heartbeat", &server, &mut beats, pause(heartbeat.rate()), "goal p99 <= 3").print();
-    let mut takers = TakeAndGive::clients(100, &keys, 10_000, 1);
+    let mut beats = Cycle::clients(100, HEARTBEAT, &scene.heartbeats);
+    lab.paced("heartbeat", &scene.server, &mut beats, pause(most_beats), "goal p99 <= 3").print();
+    let mut takers = TakeAndGive::clients(100, &scene.license_keys, 10_000, 1);
     lab.paced(
         "acquire + release, durable",
-        &server,
+        &scene.server,
         &mut takers,
-        pause(durable.rate()),
+        pause(most_takes),
         "goal p99 <= 3",
     )
     .print();
-    println!();
-    std::thread::sleep(Duration::from_secs(6));
-    fact("memory after all this", server.resident_mb(), "MB", "");
-    server.stop();
+    scene.server.stop();
 }
 
 /// Passwords: the most expensive thing a stranger can ask for.
