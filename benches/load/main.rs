@@ -213,14 +213,19 @@ fn sign_in(lab: &Lab) {
     head("Sign-in");
     let house = House::new();
     let (server, _) = house.serve_ready();
-    let at = server.address;
-    let operator = Operator::sign_in(at);
+    let operator = Operator::sign_in(server.address);
     let key = operator.issue(1_000);
-    let sessions = take_seats(at, &key, 640).expect("it answers");
     operator.settle();
+    server.stop();
+    let bodies: Vec<String> = seed::people(&house.database(), 10 * CONNECTIONS)
+        .iter()
+        .map(|email| server::login(email))
+        .collect();
+    let (server, _) = house.serve_ready();
+    let sessions = take_seats(server.address, &key, 640).expect("it answers");
 
     let limit = Lab::hashes_a_second();
-    let mut people = Cycle::clients(CONNECTIONS, "/api/v1/auth/login", &[server::login()]);
+    let mut people = Cycle::clients(CONNECTIONS, "/api/v1/auth/login", &bodies);
     let storm = lab.beside(&server, &mut people, None, Duration::from_secs(5));
     let limit = f64::midpoint(limit, Lab::hashes_a_second());
     let share = 100.0 * storm.rate() / limit;

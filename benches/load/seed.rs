@@ -1,15 +1,16 @@
-//! Fills a database with licences and live seats, faster than a million calls would.
+//! Fills a database with licences, live seats and people, faster than a million calls would.
 
 use std::path::Path;
 
 use coditect::clock::Clock;
-use coditect::domain::ids::{LicenseId, SessionId};
+use coditect::domain::ids::{LicenseId, SessionId, UserId};
 use coditect::domain::license::License;
 use coditect::domain::page::PageRequest;
+use coditect::domain::user::{Email, User};
 use coditect::entropy::Entropy;
 use coditect::seats::Event;
 use coditect::signing::{Template, license_key};
-use coditect::store::{Options, Store, licenses};
+use coditect::store::{Options, Store, licenses, users};
 
 const LICENSES_A_COMMIT: usize = 2_000;
 /// Seats in one record of the log: about what a busy server writes in one commit.
@@ -88,4 +89,33 @@ fn fill_log(store: &Store, holding: &[License], seats: usize, entropy: &Entropy)
         }
     }
     sessions
+}
+
+/// Adds so many people with the newest account's password and organisation; their addresses. No
+/// server may be running.
+///
+/// # Panics
+/// When the database cannot be written.
+pub fn people(database: &Path, count: usize) -> Vec<String> {
+    let store = Store::open(database, Options::default()).expect("no server has it");
+    let model =
+        store.read(|tx| users::list(tx, &PageRequest::first())).expect("it reads").items.remove(0);
+    let entropy = Entropy::system();
+    let addresses: Vec<String> =
+        (0..count).map(|nth| format!("person-{nth}@load.example")).collect();
+    let wanted = addresses.clone();
+    let write = store.write_blocking(move |tx| {
+        wanted.iter().try_for_each(|address| {
+            let user = User {
+                user_id: UserId(entropy.record_id(model.created_at)),
+                email: Email::parse(address)?,
+                operator: false,
+                ..model.clone()
+            };
+            users::insert(tx, &user)
+        })
+    });
+    write.expect("the disk works");
+    store.close().expect("the disk works");
+    addresses
 }
