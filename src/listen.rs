@@ -21,6 +21,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// longest a request may wait in line for a seat is not needed: that wait is bounded by itself.
 const IDLE: Duration = Duration::from_mins(6);
 
+/// Pause after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Accepts at most so many connections at once; further ones wait in the kernel's queue.
 pub struct Bounded<A> {
     inner: A,
@@ -43,8 +46,17 @@ impl<A: Acceptor> Acceptor for Bounded<A> {
 
     async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
-        let (io, local, remote, scheme) = self.inner.accept().await?;
-        Ok((Connection::new(io, place), local, remote, scheme))
+        match self.inner.accept().await {
+            Ok((io, local, remote, scheme)) => {
+                Ok((Connection::new(io, place), local, remote, scheme))
+            }
+            Err(error) => {
+                // Without a file descriptor to spare every attempt fails at once, and the server
+                // tries again at once.
+                tokio::time::sleep(PAUSE).await;
+                Err(error)
+            }
+        }
     }
 }
 
