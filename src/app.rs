@@ -28,6 +28,8 @@ use crate::{api, jobs, web};
 
 /// How long requests that run may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(8);
+/// How long a validation may rely on the licence that an earlier one read.
+const LICENSE_SEEN: Duration = Duration::from_secs(1);
 /// How often lapsed seats are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often the seat log is looked at for cleaning.
@@ -254,6 +256,7 @@ fn build(
         templates: Arc::new(templates),
         signed: Cache::new(10_000),
         licenses_by_key: Cache::new(100_000),
+        licenses_seen: Cache::builder().max_capacity(10_000).time_to_live(LICENSE_SEEN).build(),
         renewing: tokio::sync::Mutex::new(()),
         work: Notify::new(),
         backups: data.backups(),

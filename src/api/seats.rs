@@ -310,7 +310,8 @@ impl SeatCalls {
         let answer =
             self.services.validate(&license_key, hardware_id.as_deref(), nonce.as_deref()).await?;
         let Validation { valid, code, license, activated, signed, .. } = answer;
-        let license = license.map(|license| License::of(&self.services, license));
+        let license =
+            license.map(|license| License::of(&self.services, Arc::unwrap_or_clone(license)));
         Ok(Json(Validity { valid, code: code.to_owned(), license, activated, signed }))
     }
 

@@ -1,5 +1,7 @@
 //! Signed documents: the licence itself, and the answer to a validation.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Actor, Services};
@@ -20,7 +22,7 @@ pub struct Validation {
     /// Why, or why not: `valid` or `grace`, or the code of what stands in the way.
     pub code: &'static str,
     /// The licence, where the key is one.
-    pub license: Option<License>,
+    pub license: Option<Arc<License>>,
     /// Whether the machine asked about is activated, where one was.
     pub activated: Option<bool>,
     /// A compact JWS over the answer, nonce included, where one was given.
@@ -83,12 +85,12 @@ impl Services {
             return Err(Error::invalid("nonce", "must be 1 to 128 characters long"));
         }
         let now = self.clock.now().wall;
-        let license = match self.license_by_key(license_key) {
+        let license = match self.license_seen(license_key) {
             Ok(license) => Some(license),
             Err(error) if error.code == Code::LicenseNotFound => None,
             Err(error) => return Err(error),
         };
-        let code = verdict(license.as_ref(), now);
+        let code = verdict(license.as_deref(), now);
         let activated = match (&license, hardware_id) {
             (Some(license), Some(hardware_id)) => Some(self.is_activated(license, hardware_id)?),
             _ => None,

@@ -1,6 +1,7 @@
 //! Licences: issued, changed by operators, moved by time, activated by machines.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Actor, Ctx, Services};
 use crate::domain::audit::By;
@@ -254,6 +255,32 @@ impl Services {
     pub fn license_by_key(&self, text: &str) -> Result<License> {
         let key = Self::recognise_key(text)?;
         self.store.read(|tx| licenses::by_key(tx, &key))?.ok_or_else(unknown_key)
+    }
+
+    /// The licence of a key, for looking at: one that was read within the last second, unless it
+    /// has changed since. A change replaces what is kept before its answer is sent.
+    pub(super) fn license_seen(&self, text: &str) -> Result<Arc<License>> {
+        let key = Self::recognise_key(text)?;
+        if let Some(license) = self.licenses_seen.get(&key) {
+            return Ok(license);
+        }
+        let license = self.store.read(|tx| licenses::by_key(tx, &key))?.ok_or_else(unknown_key)?;
+        Ok(self.keep_newest(key, &Arc::new(license)))
+    }
+
+    /// Makes validations see a licence that has changed.
+    pub(super) fn show_change(&self, license: &License) {
+        let key = license_key::index_form(&license.license_key);
+        self.keep_newest(key, &Arc::new(license.clone()));
+    }
+
+    /// Who read an older revision may come after who wrote a newer one; that one stays.
+    fn keep_newest(&self, key: String, license: &Arc<License>) -> Arc<License> {
+        let newest = |known: Option<moka::Entry<String, Arc<License>>>| match known {
+            Some(known) if known.value().revision > license.revision => known.into_value(),
+            _ => Arc::clone(license),
+        };
+        self.licenses_seen.entry(key).and_upsert_with(newest).into_value()
     }
 
     /// The key in its stored form.

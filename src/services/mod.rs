@@ -36,7 +36,7 @@ use crate::config::{Config, SettingInfo};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LicenseId, LoginId, OrgId, UserId};
-use crate::domain::license::LicenseStatus;
+use crate::domain::license::{License, LicenseStatus};
 use crate::domain::time::Now;
 use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool};
@@ -75,6 +75,8 @@ pub struct Services {
     pub(crate) backups: PathBuf,
     pub(crate) signed: Cache<SignedAs, String>,
     pub(crate) licenses_by_key: Cache<String, LicenseId>,
+    /// Licences as validations saw them, by key; see [`Services::license_seen`].
+    pub(crate) licenses_seen: Cache<String, Arc<License>>,
     pub(crate) renewing: tokio::sync::Mutex<()>,
     pub(crate) public_url: Arc<str>,
     pub(crate) issuer: Arc<str>,

@@ -307,6 +307,7 @@ impl Services {
     /// Tells the engine of a changed licence; a resize upwards admits those who wait.
     pub(super) fn license_changed(&self, license: &License) {
         self.configure_gate(license);
+        self.show_change(license);
         let room = license.max_concurrent_seats.min(WAITING_MAX as u32);
         if let Some((people, line)) = self.desk.lines.lock().by_license.get(&license.license_id) {
             for _ in 0..room.min(*people as u32) {

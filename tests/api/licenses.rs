@@ -281,6 +281,22 @@ async fn validating_is_never_an_error_for_a_bad_key() {
 }
 
 #[tokio::test]
+async fn what_an_operator_changed_shows_in_the_next_validation() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    let license = app.license(3).await;
+    let key = text(&license["license_key"]);
+    for (what, code) in
+        [("suspend", "license_suspended"), ("reinstate", "valid"), ("revoke", "license_revoked")]
+    {
+        let act = format!("/api/v1/admin/licenses/{}/{what}", text(&license["license_id"]));
+        operator.post_nothing(&act).await.ok(200);
+        assert_eq!(validate(&app, &key).await["code"], code, "after {what}");
+        assert_eq!(validate(&app, &key).await["code"], code, "and again");
+    }
+}
+
+#[tokio::test]
 async fn validating_tells_the_licence_and_whether_the_machine_is_activated() {
     let app = TestApp::start().await;
     let license = app.license(3).await;
