@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::license_news::keep_newest;
 use super::{Actor, Ctx, Services};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
@@ -210,28 +211,22 @@ impl Services {
     ) -> Result<License> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
-        let license = self.commit(move |tx| perform(&ctx, tx, id, &act)).await?;
-        self.license_changed(&license);
-        Ok(license)
+        self.commit_license(move |tx| perform(&ctx, tx, id, &act), |license| Some(license)).await
     }
 
     /// Notices that time has changed a licence that no subscription pays for, and removes the job.
     pub async fn license_due(&self, job: &Job, org_id: OrgId, id: LicenseId) -> Result<()> {
         let ctx = self.ctx(By::System);
         let job = job.clone();
-        let license = self
-            .commit(move |tx| {
-                if !jobs::remove(tx, &job)? {
-                    return Ok(None);
-                }
-                let mut license = store::org(tx, org_id).license(id)?;
-                settle(&ctx, tx, &mut license)?;
-                Ok(Some(license))
-            })
-            .await?;
-        if let Some(license) = &license {
-            self.license_changed(license);
-        }
+        let change = move |tx: &mut WriteTx<'_>| {
+            if !jobs::remove(tx, &job)? {
+                return Ok(None);
+            }
+            let mut license = store::org(tx, org_id).license(id)?;
+            settle(&ctx, tx, &mut license)?;
+            Ok(Some(license))
+        };
+        self.commit_license(change, Option::as_ref).await?;
         Ok(())
     }
 
@@ -265,22 +260,7 @@ impl Services {
             return Ok(license);
         }
         let license = self.store.read(|tx| licenses::by_key(tx, &key))?.ok_or_else(unknown_key)?;
-        Ok(self.keep_newest(key, &Arc::new(license)))
-    }
-
-    /// Makes validations see a licence that has changed.
-    pub(super) fn show_change(&self, license: &License) {
-        let key = license_key::index_form(&license.license_key);
-        self.keep_newest(key, &Arc::new(license.clone()));
-    }
-
-    /// Who read an older revision may come after who wrote a newer one; that one stays.
-    fn keep_newest(&self, key: String, license: &Arc<License>) -> Arc<License> {
-        let newest = |known: Option<moka::Entry<String, Arc<License>>>| match known {
-            Some(known) if known.value().revision > license.revision => known.into_value(),
-            _ => Arc::clone(license),
-        };
-        self.licenses_seen.entry(key).and_upsert_with(newest).into_value()
+        Ok(keep_newest(&self.licenses_seen, key, &Arc::new(license)))
     }
 
     /// The key in its stored form.

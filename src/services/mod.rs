@@ -10,6 +10,7 @@ pub mod documents;
 mod housekeeping;
 mod keys;
 mod letters;
+mod license_news;
 pub mod licenses;
 mod mails;
 pub mod overview;
@@ -36,7 +37,7 @@ use crate::config::{Config, SettingInfo};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LicenseId, LoginId, OrgId, UserId};
-use crate::domain::license::{License, LicenseStatus};
+use crate::domain::license::LicenseStatus;
 use crate::domain::time::Now;
 use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool};
@@ -63,7 +64,7 @@ pub struct Services {
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
     /// Wakes the worker: a transaction may have planned a job.
-    pub work: Notify,
+    pub work: Arc<Notify>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) hasher: HashPool,
@@ -76,7 +77,7 @@ pub struct Services {
     pub(crate) signed: Cache<SignedAs, String>,
     pub(crate) licenses_by_key: Cache<String, LicenseId>,
     /// Licences as validations saw them, by key; see [`Services::license_seen`].
-    pub(crate) licenses_seen: Cache<String, Arc<License>>,
+    pub(crate) licenses_seen: license_news::Seen,
     pub(crate) renewing: tokio::sync::Mutex<()>,
     pub(crate) public_url: Arc<str>,
     pub(crate) issuer: Arc<str>,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::{OnTheWay, WAITING_MAX, clean_some};
+use super::desk::{OnTheWay, clean_some};
 use super::licenses::{check_hardware_id, check_metadata, unknown_key, visible};
 use super::{Actor, Services};
 use crate::domain::error::{Code, Error, Result, SeatCount};
@@ -302,18 +302,6 @@ impl Services {
         let now = self.clock.now();
         let page = self.desk.inner.lock().engine.all_sessions(now, after, limit);
         Ok(Sessions { items: page.items, next: page.next, now: now.wall })
-    }
-
-    /// Tells the engine of a changed licence; a resize upwards admits those who wait.
-    pub(super) fn license_changed(&self, license: &License) {
-        self.configure_gate(license);
-        self.show_change(license);
-        let room = license.max_concurrent_seats.min(WAITING_MAX as u32);
-        if let Some((people, line)) = self.desk.lines.lock().by_license.get(&license.license_id) {
-            for _ in 0..room.min(*people as u32) {
-                line.notify_one();
-            }
-        }
     }
 
     fn configure_gate(&self, license: &License) {

@@ -125,9 +125,8 @@ impl Services {
         input.check()?;
         let ctx = self.ctx_of(actor);
         let recorded_by = actor.user_id;
-        let outcome = self.commit(move |tx| book(&ctx, tx, recorded_by, input)).await?;
-        self.license_changed(&outcome.license);
-        Ok(outcome)
+        let change = move |tx: &mut WriteTx<'_>| book(&ctx, tx, recorded_by, input);
+        self.commit_license(change, |outcome| Some(&outcome.license)).await
     }
 
     /// Asks for the end of a subscription: with its period, or at once.
@@ -160,37 +159,34 @@ impl Services {
         actor: &Actor,
         id: SubscriptionId,
         action: &'static str,
-        change: impl FnOnce(&mut Subscription, crate::domain::time::Timestamp) -> Result<()>
+        step: impl FnOnce(&mut Subscription, crate::domain::time::Timestamp) -> Result<()>
         + Send
         + 'static,
     ) -> Result<Subscription> {
         let ctx = self.ctx_of(actor);
         let org_id = actor.org_id;
-        let (subscription, license) = self
-            .commit(move |tx| {
-                let mut subscription = store::org(tx, org_id).subscription(id)?;
-                change(&mut subscription, ctx.now)?;
-                subscriptions::put(tx, &subscription)?;
-                ctx.audit(
-                    tx,
-                    Some(org_id),
-                    action,
-                    id,
-                    [("status", subscription.status.as_str().to_owned())],
-                )?;
-                if subscription.status == SubscriptionStatus::Canceled {
-                    // Ended at once: no step of time will tell of it.
-                    let user = users::get(tx, subscription.user_id)?;
-                    let message = letters::subscription_ended(&user, &subscription);
-                    ctx.queue_mail(tx, Some(org_id), user.email.as_str(), action, &message)?;
-                }
-                let license = licenses::follow(&ctx, tx, &subscription)?;
-                Ok((subscription, license))
-            })
-            .await?;
-        if let Some(license) = &license {
-            self.license_changed(license);
-        }
+        let change = move |tx: &mut WriteTx<'_>| {
+            let mut subscription = store::org(tx, org_id).subscription(id)?;
+            step(&mut subscription, ctx.now)?;
+            subscriptions::put(tx, &subscription)?;
+            ctx.audit(
+                tx,
+                Some(org_id),
+                action,
+                id,
+                [("status", subscription.status.as_str().to_owned())],
+            )?;
+            if subscription.status == SubscriptionStatus::Canceled {
+                // Ended at once: no step of time will tell of it.
+                let user = users::get(tx, subscription.user_id)?;
+                let message = letters::subscription_ended(&user, &subscription);
+                ctx.queue_mail(tx, Some(org_id), user.email.as_str(), action, &message)?;
+            }
+            let license = licenses::follow(&ctx, tx, &subscription)?;
+            Ok((subscription, license))
+        };
+        let (subscription, _) =
+            self.commit_license(change, |(_, license)| license.as_ref()).await?;
         Ok(subscription)
     }
 
@@ -203,17 +199,13 @@ impl Services {
     ) -> Result<()> {
         let ctx = self.ctx(By::System);
         let job = job.clone();
-        let license = self
-            .commit(move |tx| {
-                if !jobs::remove(tx, &job)? {
-                    return Ok(None);
-                }
-                advance(&ctx, tx, org_id, id)
-            })
-            .await?;
-        if let Some(license) = &license {
-            self.license_changed(license);
-        }
+        let change = move |tx: &mut WriteTx<'_>| {
+            if !jobs::remove(tx, &job)? {
+                return Ok(None);
+            }
+            advance(&ctx, tx, org_id, id)
+        };
+        self.commit_license(change, Option::as_ref).await?;
         Ok(())
     }
 }

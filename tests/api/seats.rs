@@ -1,11 +1,16 @@
 //! Seats: acquire, heartbeat and release.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use coditect::services::Caller;
+use coditect::services::licenses::LicenseAct;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{DAY, HOUR, START, TestApp, eventually, items, later, members, text};
+use crate::support::{
+    DAY, HOUR, OPERATOR, PASSWORD, START, TestApp, eventually, items, later, members, text,
+};
 
 /// How long a seat lives past its last heartbeat.
 const TTL: Duration = Duration::from_mins(6);
@@ -389,4 +394,44 @@ async fn notes_of_an_application_are_kept_with_its_seat() {
         let body = json!({"license_key": license["license_key"], "hardware_id": "hw-1", "metadata": metadata});
         app.anyone.post("/api/v1/licenses/acquire", body).await.refused_field("metadata");
     }
+}
+
+/// A client that goes away while the writer has its request: what it asked for is done whole.
+#[tokio::test]
+async fn a_suspension_reaches_holders_although_the_operator_went_away() {
+    let app = TestApp::start().await;
+    let license = app.license(1).await;
+    let seat = app.acquire(&license, "hw-1").await.ok(201);
+    let tokens = app.login(OPERATOR, PASSWORD).await.ok(200);
+    let caller = Caller {
+        address: Ipv4Addr::LOCALHOST.into(),
+        user_agent: "test".to_owned(),
+        request_id: "test".to_owned(),
+    };
+    let actor = app.services.authenticate(&text(&tokens["access_token"]), caller).unwrap();
+    let id = text(&license["license_id"]).parse().unwrap();
+    tokio::select! {
+        biased;
+        _ = app.services.act_on_license(&actor, id, LicenseAct::Suspend(String::new())) => {
+            panic!("a commit takes longer than one look at it");
+        }
+        () = std::future::ready(()) => {}
+    }
+    let path = format!("/api/v1/licenses/{id}");
+    let operator = app.person(&tokens);
+    for _ in 0..500 {
+        if operator.get(&path).await.ok(200)["status"] == "suspended" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(operator.get(&path).await.ok(200)["status"], "suspended");
+    // The engine hears of it within moments of the disk.
+    for _ in 0..50 {
+        if app.heartbeat(&seat).await.status == 403 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the holder of a suspended licence's seat was never told");
 }
