@@ -16,6 +16,8 @@ use crate::store::{Read, Store, Ticket, WriteTx};
 
 /// The most requests that wait in line for a seat, over all licences.
 pub(super) const WAITING_MAX: usize = 10_000;
+/// Seats a sweep looks at while it holds the lock.
+const SWEPT_AT_ONCE: usize = 500;
 /// Old records cleaned in one transaction.
 const CLEANED_AT_ONCE: usize = 64;
 
@@ -28,8 +30,8 @@ pub struct Desk {
 
 pub(super) struct Inner {
     pub(super) engine: Engine,
-    /// Releases whose record failed to reach the disk, or whose asker went away. They stand first
-    /// in the next record: what is free in memory may be granted again, and the log must not know
+    /// Releases whose record failed to reach the disk, and lapses that a heartbeat noticed. They
+    /// stand first in the next record: what is free in memory may be granted again, and the log must not know
     /// two holders of one seat.
     pub(super) carried: Vec<Event>,
     /// Events in the log, for deciding when to clean it.
@@ -80,6 +82,52 @@ impl Desk {
         self.inner.lock().engine.used(now, id)
     }
 
+    /// Does a command and sends its events on their way to the log, those carried over first. Both
+    /// under one lock, so that the log has the engine's order.
+    pub(super) fn command<T>(
+        self: &Arc<Self>,
+        store: &Store,
+        command: impl FnOnce(&mut Engine, &mut Vec<Event>) -> T,
+    ) -> Result<(T, OnTheWay)> {
+        let mut inner = self.inner.lock();
+        let mut events = Vec::new();
+        let outcome = command(&mut inner.engine, &mut events);
+        if !events.is_empty() {
+            let carried = std::mem::take(&mut inner.carried);
+            events.splice(0..0, carried);
+        }
+        Ok((outcome, self.send(&mut inner, store, events)?))
+    }
+
+    /// Frees some of what has lapsed and sends what is carried on its way; nobody waits for it.
+    /// Whose seats were freed, and whether there is more to do.
+    pub(super) fn sweep(self: &Arc<Self>, store: &Store, now: Now) -> (Vec<LicenseId>, bool) {
+        let mut inner = self.inner.lock();
+        let mut events = std::mem::take(&mut inner.carried);
+        let carried = events.len();
+        let more = inner.engine.sweep(now, SWEPT_AT_ONCE, &mut events);
+        let freed = events[carried..].iter().map(Event::license_id).collect();
+        let on_the_way = self.send(&mut inner, store, events);
+        drop(inner);
+        // Refused, they are carried already. Otherwise dropping them sees to their arrival.
+        drop(on_the_way);
+        (freed, more)
+    }
+
+    fn send(
+        self: &Arc<Self>,
+        inner: &mut Inner,
+        store: &Store,
+        events: Vec<Event>,
+    ) -> Result<OnTheWay> {
+        let desk = Arc::clone(self);
+        if events.is_empty() {
+            return Ok(OnTheWay { desk, events, ticket: None });
+        }
+        let (events, ticket) = inner.enqueue(store, events)?;
+        Ok(OnTheWay { desk, events, ticket: Some(ticket) })
+    }
+
     /// Notes where a record landed, or takes back what failed to.
     fn landed(&self, events: Vec<Event>, outcome: Result<u64>) -> Result<()> {
         let mut inner = self.inner.lock();
@@ -93,7 +141,7 @@ impl Desk {
                 Ok(())
             }
             Err(error) => {
-                inner.take_back(events);
+                inner.take_back(events, true);
                 Err(error)
             }
         }
@@ -160,9 +208,9 @@ impl Drop for InLine<'_> {
 /// the releases are carried to the next record. When only the asker goes away, they arrive all
 /// the same: another request of the same machine may have been told of the seat meanwhile.
 pub(super) struct OnTheWay {
-    pub(super) desk: Arc<Desk>,
-    pub(super) events: Vec<Event>,
-    pub(super) ticket: Option<Ticket>,
+    desk: Arc<Desk>,
+    events: Vec<Event>,
+    ticket: Option<Ticket>,
 }
 
 impl OnTheWay {
@@ -186,53 +234,40 @@ impl Drop for OnTheWay {
 }
 
 impl Inner {
-    fn take_back(&mut self, events: Vec<Event>) {
+    /// Takes back what could not be made durable. What `may_be_logged` must be ended in the log too.
+    fn take_back(&mut self, events: Vec<Event>, may_be_logged: bool) {
         for event in events {
             match event {
                 Event::Acquired { session_id, .. } => {
-                    self.engine.undo_acquire(session_id, &mut self.carried);
+                    let mut undone = Vec::new();
+                    self.engine.undo_acquire(session_id, &mut undone);
+                    if may_be_logged {
+                        self.carried.extend(undone);
+                    }
                 }
                 Event::Released { .. } => self.carried.push(event),
             }
         }
     }
 
-    /// Enqueues a command's events, those carried over first. Call it under the lock that the
-    /// command was made under.
-    pub(super) fn enqueue(
-        &mut self,
-        store: &Store,
-        events: Vec<Event>,
-    ) -> Result<(Vec<Event>, Option<Ticket>)> {
-        if events.is_empty() {
-            return Ok((events, None));
-        }
-        let mut batch = std::mem::take(&mut self.carried);
-        batch.extend(events);
-        let mut bytes = Vec::with_capacity(batch.len() * 96);
-        for event in &batch {
+    /// Enqueues events as one append. Refused, they are taken back.
+    fn enqueue(&mut self, store: &Store, events: Vec<Event>) -> Result<(Vec<Event>, Ticket)> {
+        let mut bytes = Vec::with_capacity(events.len() * 96);
+        for event in &events {
             event.encode(&mut bytes);
         }
         match store.append_log(bytes) {
             Ok(ticket) => {
-                self.logged += batch.len() as u64;
-                for event in &batch {
+                self.logged += events.len() as u64;
+                for event in &events {
                     if let Event::Acquired { session_id, .. } = event {
                         self.engine.set_ticket(*session_id, ticket.number);
                     }
                 }
-                Ok((batch, Some(ticket)))
+                Ok((events, ticket))
             }
             Err(error) => {
-                // Nothing was queued, so the log need not hear of the grants that are undone.
-                for event in batch {
-                    match event {
-                        Event::Acquired { session_id, .. } => {
-                            self.engine.undo_acquire(session_id, &mut Vec::new());
-                        }
-                        Event::Released { .. } => self.carried.push(event),
-                    }
-                }
+                self.take_back(events, false);
                 Err(error)
             }
         }
@@ -257,4 +292,78 @@ pub(super) fn clean_some(
     }
     let seq = if bytes.is_empty() { None } else { Some(tx.log_append(bytes)?) };
     Ok((removed, relogged, seq))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::license::LicenseStatus;
+    use crate::domain::time::{Mono, Timestamp};
+    use crate::seats::{Acquire, Acquisition, Gate, SEAT_TTL_MS, Schedule};
+    use crate::store::fault::FaultDisk;
+    use crate::store::{Health, Options};
+
+    const LICENSE: LicenseId = LicenseId(Uuid::from_u128(1));
+
+    fn at(ms: u64) -> Now {
+        Now { wall: Timestamp(1_800_000_000_000), mono: Mono(ms) }
+    }
+
+    /// Asks for the licence's only seat.
+    async fn acquire(desk: &Arc<Desk>, store: &Store, now: Now, machine: u128) -> Acquisition {
+        let name = machine.to_string();
+        let schedule = Schedule::always(LicenseStatus::Active);
+        let ask = Acquire {
+            license_id: LICENSE,
+            gate: Some(Gate { revision: 1, max_seats: 1, schedule }),
+            hardware_id: &name,
+            session_id: SessionId(Uuid::from_u128(100 + machine)),
+            metadata: None,
+        };
+        let (outcome, on_the_way) =
+            desk.command(store, |engine, events| engine.acquire(now, &ask, events)).unwrap();
+        on_the_way.arrive().await.unwrap();
+        outcome
+    }
+
+    async fn until(mut there: impl FnMut() -> bool) {
+        for _ in 0..1_000 {
+            if there() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("it never came to that");
+    }
+
+    /// A lapse that the sweep noticed, and that could not be made durable, is told to the log
+    /// before the seat is somebody else's: or a restart would know two holders.
+    #[tokio::test]
+    async fn a_lapse_that_failed_to_reach_the_disk_is_carried_on() {
+        let disk = FaultDisk::new();
+        let options = Options {
+            disk: Arc::new(disk.clone()),
+            probe_every: Duration::from_millis(10),
+            ..Options::default()
+        };
+        let store = Store::open(Path::new("/data/seats.redb"), options).unwrap();
+        let desk = Arc::new(Desk::restore(&store, at(0)).unwrap());
+        assert!(matches!(acquire(&desk, &store, at(0), 1).await, Acquisition::Granted(_)));
+
+        disk.set_broken(true);
+        desk.sweep(&store, at(SEAT_TTL_MS));
+        until(|| store.health() != Health::Writable).await;
+        disk.set_broken(false);
+        until(|| store.health() == Health::Writable).await;
+        let second = acquire(&desk, &store, at(SEAT_TTL_MS), 2).await;
+        assert!(matches!(second, Acquisition::Granted(_)));
+
+        let restarted = Desk::restore(&store, at(SEAT_TTL_MS)).unwrap();
+        assert_eq!(restarted.used(at(SEAT_TTL_MS), LICENSE), 1);
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::{OnTheWay, clean_some};
+use super::desk::clean_some;
 use super::licenses::{check_hardware_id, check_metadata, unknown_key, visible};
 use super::{Actor, Services};
 use crate::domain::error::{Code, Error, Result, SeatCount};
@@ -22,8 +22,6 @@ use crate::store::{self, licenses};
 
 /// The log is cleaned once it holds this many events more than twice the live seats.
 const LOG_SLACK_EVENTS: u64 = 20_000;
-/// Seats a sweep looks at while it holds the lock.
-const SWEPT_AT_ONCE: usize = 500;
 
 /// An application asks for a seat.
 pub struct AcquireInput {
@@ -141,21 +139,18 @@ impl Services {
         let session_id = SessionId(self.entropy.secret_id());
         let mut gate = None;
         loop {
-            let (now, outcome, on_the_way) = {
-                let mut inner = self.desk.inner.lock();
-                let now = self.clock.now();
-                let ask = Acquire {
-                    license_id,
-                    gate,
-                    hardware_id: &input.hardware_id,
-                    session_id,
-                    metadata: metadata.as_deref(),
-                };
-                let mut events = Vec::new();
-                let outcome = inner.engine.acquire(now, &ask, &mut events);
-                let (events, ticket) = inner.enqueue(&self.store, events)?;
-                (now, outcome, OnTheWay { desk: Arc::clone(&self.desk), events, ticket })
+            let ask = Acquire {
+                license_id,
+                gate,
+                hardware_id: &input.hardware_id,
+                session_id,
+                metadata: metadata.as_deref(),
             };
+            let ((now, outcome), on_the_way) =
+                self.desk.command(&self.store, |engine, events| {
+                    let now = self.clock.now();
+                    (now, engine.acquire(now, &ask, events))
+                })?;
             let (grant, fresh) = match outcome {
                 Acquisition::NeedsGate => {
                     gate = Some(Gate::from(&self.load_license(license_id)?));
@@ -260,13 +255,9 @@ impl Services {
         &self,
         command: impl FnOnce(&mut Engine, Now, &mut Vec<Event>) -> Release,
     ) -> Result<()> {
-        let (outcome, on_the_way) = {
-            let mut inner = self.desk.inner.lock();
-            let mut events = Vec::new();
-            let outcome = command(&mut inner.engine, self.clock.now(), &mut events);
-            let (events, ticket) = inner.enqueue(&self.store, events)?;
-            (outcome, OnTheWay { desk: Arc::clone(&self.desk), events, ticket })
-        };
+        let (outcome, on_the_way) = self
+            .desk
+            .command(&self.store, |engine, events| command(engine, self.clock.now(), events))?;
         on_the_way.arrive().await?;
         match outcome {
             Release::Released { license_id } => {
@@ -312,19 +303,7 @@ impl Services {
     /// Frees what has lapsed, so that counts and the log are tidy and those who wait are called.
     pub fn sweep(&self) {
         loop {
-            let (more, freed) = {
-                let mut inner = self.desk.inner.lock();
-                let mut events = Vec::new();
-                let more = inner.engine.sweep(self.clock.now(), SWEPT_AT_ONCE, &mut events);
-                let freed: Vec<LicenseId> = events.iter().map(Event::license_id).collect();
-                if !events.is_empty() || !inner.carried.is_empty() {
-                    let carried = std::mem::take(&mut inner.carried);
-                    let events = carried.into_iter().chain(events).collect();
-                    // What cannot be logged now is carried: `enqueue` has seen to that.
-                    let _ = inner.enqueue(&self.store, events);
-                }
-                (more, freed)
-            };
+            let (freed, more) = self.desk.sweep(&self.store, self.clock.now());
             for id in freed {
                 self.desk.call_next(id);
             }
