@@ -258,7 +258,7 @@ fn build(
         licenses_by_key: Cache::new(100_000),
         licenses_seen: Cache::builder().max_capacity(10_000).time_to_live(LICENSE_SEEN).build(),
         renewing: tokio::sync::Mutex::new(()),
-        work: Arc::new(Notify::new()),
+        work: Notify::new(),
         backups: data.backups(),
         started: now,
         config,

@@ -24,7 +24,7 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Wraps the routes.
 pub struct Observe<E> {
-    inner: E,
+    inner: Arc<E>,
     services: Arc<Services>,
     document: Arc<Document>,
     body_limit: usize,
@@ -44,7 +44,7 @@ impl<E> Observe<E> {
         let time_limit = Duration::from_secs(seconds.into());
         let prefix = services.entropy.secret_id().simple().to_string()[..12].to_owned();
         Self {
-            inner,
+            inner: Arc::new(inner),
             services: Arc::clone(services),
             document,
             body_limit,
@@ -97,11 +97,19 @@ impl<E> Observe<E> {
     }
 }
 
-impl<E: Endpoint<Output = Response>> Observe<E> {
-    /// Answers within the time limit, whatever a disk or a lock does. An operation that is cut off
-    /// may still take effect: what it had sent to the writer is written.
-    async fn timely(&self, request: Request) -> Response {
-        if let Ok(answer) = tokio::time::timeout(self.time_limit, self.inner.call(request)).await {
+impl<E: Endpoint<Output = Response> + 'static> Observe<E> {
+    async fn answer(&self, mut request: Request, id: &str) -> Response {
+        if let Err(problem) = self.bounded(&mut request).await {
+            return problem.into_response();
+        }
+        let operation = async {
+            if is_seat_call(request.uri().path()) {
+                return self.inner.call(request).await;
+            }
+            self.detached(request, id).await
+        };
+        // Within the time limit, whatever a disk or a lock does.
+        if let Ok(answer) = tokio::time::timeout(self.time_limit, operation).await {
             return answer.unwrap_or_else(problem_of);
         }
         let text =
@@ -109,15 +117,20 @@ impl<E: Endpoint<Output = Response>> Observe<E> {
         Problem(error::Error::new(Code::Overloaded, text).retry_after(5)).into_response()
     }
 
-    async fn answer(&self, mut request: Request) -> Response {
-        match self.bounded(&mut request).await {
-            Ok(()) => self.timely(request).await,
-            Err(problem) => problem.into_response(),
-        }
+    /// Does an operation in a task of its own, where it is finished even when the time limit
+    /// passes or the client takes its request back: what follows a commit - telling the seat engine, signing with
+    /// the new key - must follow it. A panic there is an answer, not a lost connection.
+    async fn detached(&self, request: Request, id: &str) -> poem::Result<Response> {
+        let inner = Arc::clone(&self.inner);
+        let span = tracing::info_span!("request", request_id = id);
+        let operation = async move { inner.call(request).await };
+        tokio::spawn(tracing::Instrument::instrument(operation, span))
+            .await
+            .unwrap_or_else(|fault| Err(Problem(error::Error::internal(fault)).into()))
     }
 }
 
-impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
+impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
@@ -127,12 +140,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
         request.set_data(RequestId(Arc::clone(&id)));
         request.set_data(Arc::clone(&self.services));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let mut response = if is_seat_call(&path) {
-            self.answer(request).await
-        } else {
-            let span = tracing::info_span!("request", request_id = &*id);
-            Box::pin(tracing::Instrument::instrument(self.answer(request), span)).await
-        };
+        let mut response = self.answer(request, &id).await;
         let took = started.elapsed();
         let status = response.status().as_u16();
         let operation = response.data::<OperationId>().map_or("", |operation| operation.0);
@@ -158,9 +166,10 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observe<E> {
     }
 }
 
-/// What licensed applications call by the thousand a second. They go without a span, which costs
-/// as much as the rest of a heartbeat does; what goes wrong in them is logged with the request's
-/// id by [`Observe`] itself.
+/// What licensed applications call by the thousand a second. They go without a task and a span of
+/// their own, which cost as much as the rest of a heartbeat does: the services see to it that
+/// a seat call that is cut off leaves nothing half done, and what goes wrong in one is logged with
+/// the request's id by [`Observe`] itself.
 fn is_seat_call(path: &str) -> bool {
     path.strip_prefix("/api/v1/licenses/")
         .is_some_and(|call| matches!(call, "heartbeat" | "acquire" | "release" | "validate"))

@@ -25,7 +25,7 @@ const CLEANED_AT_ONCE: usize = 64;
 pub struct Desk {
     pub(super) inner: Mutex<Inner>,
     /// Who waits for a seat of which licence; the first in line is woken first.
-    pub(super) lines: Mutex<Lines>,
+    lines: Mutex<Lines>,
 }
 
 pub(super) struct Inner {
@@ -39,11 +39,11 @@ pub(super) struct Inner {
 }
 
 #[derive(Default)]
-pub(super) struct Lines {
+struct Lines {
     /// The server stops: nobody waits any more.
     closed: bool,
     waiting: usize,
-    pub(super) by_license: HashMap<LicenseId, (usize, Arc<Notify>)>,
+    by_license: HashMap<LicenseId, (usize, Arc<Notify>)>,
 }
 
 impl Desk {
@@ -147,10 +147,12 @@ impl Desk {
         }
     }
 
-    /// Wakes the first who waits for a seat of the licence.
-    pub(super) fn call_next(&self, id: LicenseId) {
-        if let Some((_, line)) = self.lines.lock().by_license.get(&id) {
-            line.notify_one();
+    /// Wakes the first so many who wait for a seat of the licence.
+    pub(super) fn call_next(&self, id: LicenseId, seats: u32) {
+        if let Some((people, line)) = self.lines.lock().by_license.get(&id) {
+            for _ in 0..seats.min(*people as u32) {
+                line.notify_one();
+            }
         }
     }
 

@@ -64,7 +64,7 @@ pub struct Services {
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
     /// Wakes the worker: a transaction may have planned a job.
-    pub work: Arc<Notify>,
+    pub work: Notify,
     pub(crate) desk: Arc<Desk>,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) hasher: HashPool,

@@ -261,7 +261,7 @@ impl Services {
         on_the_way.arrive().await?;
         match outcome {
             Release::Released { license_id } => {
-                self.desk.call_next(license_id);
+                self.desk.call_next(license_id, 1);
                 Ok(())
             }
             Release::NotFound => Err(no_session()),
@@ -295,7 +295,7 @@ impl Services {
         Ok(Sessions { items: page.items, next: page.next, now: now.wall })
     }
 
-    fn configure_gate(&self, license: &License) {
+    pub(super) fn configure_gate(&self, license: &License) {
         let mut inner = self.desk.inner.lock();
         inner.engine.configure(self.clock.now(), license.license_id, Gate::from(license));
     }
@@ -305,7 +305,7 @@ impl Services {
         loop {
             let (freed, more) = self.desk.sweep(&self.store, self.clock.now());
             for id in freed {
-                self.desk.call_next(id);
+                self.desk.call_next(id, 1);
             }
             if !more {
                 return;
