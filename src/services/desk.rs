@@ -347,9 +347,9 @@ mod tests {
     /// before the seat is somebody else's: or a restart would know two holders.
     #[tokio::test]
     async fn a_lapse_that_failed_to_reach_the_disk_is_carried_on() {
-        let disk = FaultDisk::new();
+        let faulty = FaultDisk::new();
         let options = Options {
-            disk: Arc::new(disk.clone()),
+            disk: Arc::new(faulty.clone()),
             probe_every: Duration::from_millis(10),
             ..Options::default()
         };
@@ -357,10 +357,10 @@ mod tests {
         let desk = Arc::new(Desk::restore(&store, at(0)).unwrap());
         assert!(matches!(acquire(&desk, &store, at(0), 1).await, Acquisition::Granted(_)));
 
-        disk.set_broken(true);
+        faulty.set_broken(true);
         desk.sweep(&store, at(SEAT_TTL_MS));
         until(|| store.health() != Health::Writable).await;
-        disk.set_broken(false);
+        faulty.set_broken(false);
         until(|| store.health() == Health::Writable).await;
         let second = acquire(&desk, &store, at(SEAT_TTL_MS), 2).await;
         assert!(matches!(second, Acquisition::Granted(_)));

@@ -403,18 +403,18 @@ async fn a_suspension_reaches_holders_although_its_request_took_too_long() {
 
     // The disk takes its time.
     let (go_on, held_up) = std::sync::mpsc::channel::<()>();
-    let (begin, begun) = tokio::sync::oneshot::channel();
+    let (signal, started) = tokio::sync::oneshot::channel();
     let store = app.services.store.clone();
     let slow = tokio::spawn(async move {
         store
             .write(move |_| {
-                let _ = begin.send(());
+                let _ = signal.send(());
                 let _ = held_up.recv();
                 Ok(())
             })
             .await
     });
-    begun.await.unwrap();
+    started.await.unwrap();
     operator.post(&path, json!({})).await.refused(503, "overloaded");
     go_on.send(()).unwrap();
     slow.await.unwrap().unwrap();
