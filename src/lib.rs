@@ -5,7 +5,7 @@
 //! - [`domain`]: the words of the product and its rules, pure.
 //! - [`seats`]: who holds which seat, pure; [`signing`]: keys and licence documents.
 //! - [`clock`], [`entropy`], [`config`]: the only sources of time, randomness and settings.
-//! - [`store`]: everything durable, one redb file behind a group-committing writer.
+//! - [`store`]: everything durable, one redb file and its write-ahead log behind one writer.
 //! - [`mail`], [`identity`], [`billing`]: messages, passwords and tokens, who pays.
 //! - [`services`]: one file per noun; each operation authorises, opens the transaction, decides.
 //! - [`jobs`]: what must happen later, durable.
@@ -22,8 +22,8 @@
 //! - `api` never sees `store`. Wire types live in `api`, encodings in `store`, rules in
 //!   `domain`, `seats` and `services`.
 //! - Nothing outside `store` names a redb type.
-//! - Every write goes through one group-commit writer; the caller is answered only after its
-//!   commit is on disk; a closure that fails or panics rolls back alone.
+//! - Every write goes through one group-commit writer; the caller is answered only after it
+//!   is on disk; a closure that fails or panics rolls back alone.
 //! - What must happen later is a job row in the transaction of its cause.
 //! - The seat engine's memory is a cache of what is durable: acquire and release are on disk
 //!   before they are answered.

@@ -20,6 +20,8 @@ fn options(disk: &FaultDisk) -> Options {
     Options {
         disk: Arc::new(disk.clone()),
         cache_bytes: 4 * 1024 * 1024,
+        // Small, so that what has gathered goes to the database again and again.
+        wal_bytes: 2 * 1024,
         probe_every: Duration::from_millis(1),
         ..Options::default()
     }
@@ -59,7 +61,9 @@ async fn workload(disk: &FaultDisk) -> Acknowledged {
     let store = open(disk);
     let mut append = 0_u8;
     for round in 0..56_u64 {
-        let changes: Vec<u64> = (0..=round % 5).map(|n| acknowledged.changes_asked + n).collect();
+        // Every third round has appends alone, which gather beside the database.
+        let changes = if round % 3 == 0 { 0..0 } else { 0..1 + round % 5 };
+        let changes: Vec<u64> = changes.map(|n| acknowledged.changes_asked + n).collect();
         acknowledged.changes_asked += changes.len() as u64;
         let mut running = tokio::task::JoinSet::new();
         for number in changes {
@@ -70,7 +74,10 @@ async fn workload(disk: &FaultDisk) -> Acknowledged {
             });
         }
         let mut tickets = Vec::new();
-        for _ in 0..round % 4 {
+        for number in 0..=round % 4 {
+            if number == 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             tickets.push((append, store.append_log([append]).expect("the queue has room")));
             append += 1;
         }

@@ -18,8 +18,10 @@ use crate::store::{Read, Store, Ticket, WriteTx};
 pub(super) const WAITING_MAX: usize = 10_000;
 /// Seats a sweep looks at while it holds the lock.
 const SWEPT_AT_ONCE: usize = 500;
-/// Old records cleaned in one transaction.
-const CLEANED_AT_ONCE: usize = 64;
+/// Events cleaned in one transaction, and a record more.
+const CLEANED_AT_ONCE: u64 = 4_096;
+/// Events looked up while the lock is held.
+const LOOKED_UP_AT_ONCE: usize = 256;
 
 /// The engine and what stands between it and the log.
 pub struct Desk {
@@ -282,13 +284,16 @@ pub(super) fn clean_some(
     tx: &mut WriteTx,
 ) -> Result<(u64, Vec<SessionId>, Option<u64>)> {
     let (mut removed, mut bytes, mut relogged) = (0, Vec::new(), Vec::new());
-    for _ in 0..CLEANED_AT_ONCE {
+    while removed < CLEANED_AT_ONCE {
         let Some((seq, record)) = tx.log_oldest()? else { break };
         let events = seats::decode_all(&record).map_err(Error::internal)?;
         removed += events.len() as u64;
-        for event in desk.inner.lock().engine.relog(seq, &events) {
-            event.encode(&mut bytes);
-            relogged.push(event.session_id());
+        for some in events.chunks(LOOKED_UP_AT_ONCE) {
+            let living = desk.inner.lock().engine.relog(seq, some);
+            for event in living {
+                event.encode(&mut bytes);
+                relogged.push(event.session_id());
+            }
         }
         tx.log_remove(seq)?;
     }

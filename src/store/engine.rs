@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::disk::{Disk, Handle, Lock, directory_of};
 use super::migrations::Schema;
 use super::tx::{Group, META, Read, ReadTx, Touched, next_log_seq};
+use super::wal::Wal;
 use super::{Options, backup};
 use crate::domain::error::{Code, Error, Result};
 
@@ -113,8 +114,9 @@ struct Open {
 }
 
 impl Engine {
-    /// Opens the database at `path`, or creates it, and brings its schema up to date.
-    pub(super) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+    /// Opens the database at `path` and the write-ahead log beside it, or creates them, and
+    /// brings the schema up to date.
+    pub(super) fn open(path: &Path, options: &Options) -> Result<(Self, Wal), OpenError> {
         let disk = Arc::clone(&options.disk);
         let lock = take_lock(&*disk, path)?;
         let exists = disk.exists(path).map_err(|e| io_error(path, "looking for the file", e))?;
@@ -141,8 +143,20 @@ impl Engine {
             tracked: Mutex::new(None),
             lock: Mutex::new(Some(lock)),
         };
-        engine.upgrade(&options.schema)?;
-        Ok(engine)
+        let found = engine.schema(&options.schema)?;
+        let mut wal = engine.open_wal(options.wal_bytes)?;
+        if found < options.schema.version {
+            engine.upgrade(found, &options.schema, &mut wal)?;
+        }
+        Ok((engine, wal))
+    }
+
+    fn open_wal(&self, capacity: u64) -> Result<Wal, OpenError> {
+        let next_seq = self
+            .begin_read()
+            .and_then(|tx| next_log_seq(&tx))
+            .map_err(|e| OpenError::Damaged { path: self.path.clone(), why: e.to_string() })?;
+        Wal::open(&*self.disk, &self.path, capacity, next_seq)
     }
 
     /// A snapshot of what is committed.
@@ -252,7 +266,8 @@ impl Engine {
         self.open.read().as_ref().map(|open| Arc::clone(&open.database)).ok_or_else(closed)
     }
 
-    fn upgrade(&self, schema: &Schema) -> Result<(), OpenError> {
+    /// The schema that the file has, which this program can make its own.
+    fn schema(&self, schema: &Schema) -> Result<u64, OpenError> {
         let path = &self.path;
         let found = self
             .begin_read()
@@ -266,32 +281,45 @@ impl Engine {
             let supported = schema.version;
             return Err(OpenError::NewerSchema { path: path.clone(), found, supported });
         }
-        if found == schema.version {
-            return Ok(());
-        }
+        Ok(found)
+    }
+
+    fn upgrade(&self, found: u64, schema: &Schema, wal: &mut Wal) -> Result<(), OpenError> {
+        let path = &self.path;
         let backup = path.with_file_name(format!("coditect-schema-{found}-backup.redb"));
         tracing::info!(from = found, to = schema.version, backup = %backup.display(), "upgrading the database");
-        backup::run(self, &backup, &mut |_| {}).and_then(|_| self.migrate(found, schema)).map_err(
-            |e| OpenError::Migration {
+        self.fold(wal)
+            .and_then(|()| backup::run(self, &backup, &mut |_| {}))
+            .and_then(|_| self.migrate(found, schema, wal))
+            .map_err(|e| OpenError::Migration {
                 path: path.clone(),
                 from: found,
                 backup,
                 why: e.to_string(),
-            },
-        )
+            })
     }
 
-    fn migrate(&self, found: u64, schema: &Schema) -> Result<()> {
-        let next_seq = next_log_seq(&self.begin_read()?)?;
+    /// Moves what has gathered to the database.
+    fn fold(&self, wal: &mut Wal) -> Result<()> {
         let txn = self.begin_write()?;
-        let group = Group::new(&txn, next_seq);
+        let effect = Group::new(&txn, wal.seq(), wal.record()).finish(true)?;
+        self.commit(txn, effect.touched)?;
+        wal.begin(effect.next_seq);
+        Ok(())
+    }
+
+    fn migrate(&self, found: u64, schema: &Schema, wal: &mut Wal) -> Result<()> {
+        let txn = self.begin_write()?;
+        let group = Group::new(&txn, wal.seq(), &[]);
         for migration in schema.migrations.iter().filter(|m| m.to > found) {
             tracing::info!(to = migration.to, name = migration.name, "running a migration");
             group.run(migration.run)??;
         }
         group.run(|tx| tx.put(&META, &SCHEMA_VERSION.to_owned(), &schema.version))??;
-        let effect = group.finish()?;
-        self.commit(txn, effect.touched)
+        let effect = group.finish(false)?;
+        self.commit(txn, effect.touched)?;
+        wal.begin(effect.next_seq);
+        Ok(())
     }
 }
 
@@ -332,9 +360,9 @@ fn create(disk: &dyn Disk, path: &Path, options: &Options) -> Result<(), OpenErr
 
 fn write_version(database: &Database, version: u64) -> Result<()> {
     let txn = database.begin_write().map_err(Error::storage)?;
-    let group = Group::new(&txn, 1);
+    let group = Group::new(&txn, 1, &[]);
     group.run(|tx| tx.put(&META, &SCHEMA_VERSION.to_owned(), &version))??;
-    group.finish()?;
+    group.finish(false)?;
     txn.commit().map_err(Error::storage)
 }
 

@@ -16,6 +16,8 @@ use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase, StorageBackend};
 
 use super::engine::{self, CheckReport, OpenError, io_error, refusal};
+use super::tx::{log_records, next_log_seq};
+use super::wal::{self, Chain};
 use super::{ReadTx, backup, writer};
 use crate::domain::error::{Error, Result};
 
@@ -29,6 +31,8 @@ pub struct Inspection {
     /// Whether every checksum is right, and what is in it.
     pub report: CheckReport,
     database: Database,
+    /// What stands in the write-ahead log: its record's number, and what has gathered of it.
+    gathered: (u64, Vec<u8>),
     /// Keeps a server from starting meanwhile, where there is a lock file.
     _lock: Option<File>,
 }
@@ -64,13 +68,29 @@ impl Inspection {
         let sound = database.check_integrity().map_err(|e| refusal(path, e))?;
         let snapshot = database.begin_read().map_err(|e| damaged(e.to_string()))?;
         let tables = backup::rows_by_table(&snapshot).map_err(|e| damaged(e.to_string()))?;
-        let schema =
-            engine::schema_of(&ReadTx::new(snapshot)).map_err(|e| damaged(e.to_string()))?;
+        let snapshot = ReadTx::new(snapshot);
+        let schema = engine::schema_of(&snapshot).map_err(|e| damaged(e.to_string()))?;
+        let next_seq = next_log_seq(&snapshot).map_err(|e| damaged(e.to_string()))?;
         if schema.is_none() {
             return Err(foreign("it has no schema version"));
         }
         let report = CheckReport { sound, schema, tables, bytes };
-        Ok(Self { report, database, _lock: lock })
+        let wal = wal::beside(path);
+        let bytes = match fs::read(&wal) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|e| io_error(&wal, "reading", e))?,
+        };
+        let gathered = (next_seq, Chain::read(&bytes, next_seq).record);
+        Ok(Self { report, database, gathered, _lock: lock })
+    }
+
+    /// At most `limit` records of the seat log, from number `from_seq` on.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read_log(&self, from_seq: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
+        let (seq, record) = &self.gathered;
+        self.read(|tx| log_records(tx, (*seq, record), from_seq, limit))
     }
 
     /// Runs `f` on what is in it.

@@ -1,7 +1,9 @@
-//! Everything durable: one redb file behind a group-committing writer.
+//! Everything durable: one redb file behind a group-committing writer, and a short
+//! write-ahead log beside it.
 //!
 //! - `table`: typed tables over ordered bytes; `tx`: transactions over them.
 //! - `queue` and `writer`: what waits, and the one thread that writes it.
+//! - `wal`: where appends to the seat log are durable before the database has them.
 //! - `engine`: opening, locking, opening anew; `disk`: the file system it needs.
 //! - [`backup`]: a copy of a running database; [`migrations`]: old schemas.
 //! - `inspect`: a look at a file that changes nothing.
@@ -34,6 +36,7 @@ mod tables;
 mod tests;
 mod tx;
 pub mod users;
+mod wal;
 mod writer;
 
 use std::path::Path;
@@ -57,6 +60,7 @@ pub use writer::{CommitStats, Observer, Ticket, Totals};
 
 use crate::domain::error::{Error, Result};
 use engine::Engine;
+use wal::Wal;
 use writer::Writer;
 
 /// How to open a [`Store`].
@@ -66,6 +70,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bounds of the write queue.
     pub limits: Limits,
+    /// The size of the write-ahead log, in bytes.
+    pub wal_bytes: u64,
     /// Told after each group commit.
     pub observer: Option<Observer>,
     /// How often a failed disk is tried.
@@ -84,6 +90,7 @@ impl Default for Options {
         Self {
             cache_bytes: 64 * 1024 * 1024,
             limits: Limits::default(),
+            wal_bytes: 4 * 1024 * 1024,
             observer: None,
             probe_every: Duration::from_secs(1),
             quick_repair: true,
@@ -121,10 +128,13 @@ impl Store {
     /// Takes the lock file beside it (`.lock` in place of the ending). An older schema is
     /// upgraded after a backup, a newer one refused.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let engine = Arc::new(Engine::open(path, &options)?);
+        let (engine, wal) = Engine::open(path, &options)?;
+        let engine = Arc::new(engine);
+        let longest = Wal::longest_append(options.wal_bytes);
         let writer = Writer::start(
             Arc::clone(&engine),
-            options.limits,
+            wal,
+            Limits { batch_bytes: options.limits.batch_bytes.min(longest), ..options.limits },
             options.probe_every,
             options.observer,
         )
@@ -161,8 +171,8 @@ impl Store {
         self.0.writer.submit(f)?.blocking_recv().map_err(unanswered)?
     }
 
-    /// Appends to the seat log, without waiting: all appends of a group are concatenated,
-    /// in the order of the calls, and become one record.
+    /// Appends to the seat log, without waiting. What is appended within a while becomes one
+    /// record, in the order of the calls.
     pub fn append_log(&self, bytes: impl AsRef<[u8]>) -> Result<Ticket> {
         self.0.writer.append(bytes.as_ref())
     }
@@ -174,14 +184,17 @@ impl Store {
 
     /// At most `limit` records of the seat log, from number `from_seq` on.
     pub fn read_log(&self, from_seq: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
-        let scan = Scan::all().starting_at(&from_seq).limit(limit);
-        let records = self.read(|tx| tx.scan(&SEAT_LOG, &scan))?;
-        Ok(records.into_iter().map(|(seq, record)| (seq, record.0)).collect())
+        self.0.writer.read_log(from_seq, limit)
     }
 
     /// Writes a compact, consistent copy of the running database to `to`; blocks for as long
     /// as that takes, at half of a core's speed so that others go on.
     pub fn backup(&self, to: &Path, mut progress: impl FnMut(Progress)) -> Result<BackupInfo> {
+        // A copy has no write-ahead log beside it. Where the disk refuses writes, a copy on
+        // another one is wanted all the more, without the seats of the last moment.
+        if let Err(error) = self.0.writer.fold() {
+            tracing::warn!(%error, "the backup lacks the last changes of seats");
+        }
         backup::run(&self.0.engine, to, &mut progress)
     }
 

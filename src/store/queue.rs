@@ -1,15 +1,14 @@
 //! What waits to be written, in the order it came.
 //!
 //! The queue is cut into batches as it fills, so that the writer takes a whole batch
-//! without looking at its items, and every append knows from the start with which
-//! batch it will become durable.
+//! at once, and every append knows from the start with which batch it will become durable.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::SetOnce;
 
 use super::engine::closed;
@@ -35,7 +34,7 @@ impl Default for Limits {
             queue_items: 16 * 1024,
             queue_bytes: 64 * 1024 * 1024,
             batch_items: 1024,
-            batch_bytes: 4 * 1024 * 1024,
+            batch_bytes: 1024 * 1024,
         }
     }
 }
@@ -49,28 +48,25 @@ pub(super) trait Job: Send {
     fn answer(self: Box<Self>, commit: Result<()>);
 }
 
-pub(super) enum Item {
-    /// Appends that came one after the other, and the ticket number behind the last.
-    Log {
-        bytes: Vec<u8>,
-        tickets_end: u64,
-    },
-    Write(Box<dyn Job>),
-}
+/// What became of a batch's appends: the number of the seat log's record they are in, or why
+/// they are not durable.
+pub(super) type Outcome = SetOnce<Result<u64>>;
 
-/// What became of a batch's appends: for each record, (the ticket number behind its
-/// last append, the record's number); or why they are not durable.
-pub(super) type Outcome = SetOnce<Result<Vec<(u64, u64)>>>;
-
-/// Items that are committed together.
+/// What is written together.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) items: Vec<Item>,
-    /// Appends counted one by one, where `items` has runs of them.
-    pub(super) size: usize,
+    /// All appends, one behind the other.
+    pub(super) log: Vec<u8>,
     pub(super) appends: usize,
-    pub(super) bytes: usize,
+    /// There once there is an append, and until these are settled.
     pub(super) outcome: Option<Arc<Outcome>>,
+    pub(super) jobs: Vec<Box<dyn Job>>,
+}
+
+impl Batch {
+    fn size(&self) -> usize {
+        self.appends + self.jobs.len()
+    }
 }
 
 /// Whether writes are taken.
@@ -111,10 +107,6 @@ struct State {
     idle: bool,
 }
 
-/// The longest a batch waits for company: a fraction of what syncing it takes.
-const GATHER_MAX: Duration = Duration::from_micros(400);
-/// How often it looks whether the company has come.
-const GATHER_STEP: Duration = Duration::from_micros(30);
 /// Outages remembered for `wait_durable`; older failed tickets have long been answered.
 const OUTAGES_MAX: usize = 1024;
 
@@ -127,6 +119,8 @@ pub(super) struct Queue {
 /// What the writer should do next.
 pub(super) enum Next {
     Commit(Batch),
+    /// Nothing came for a while.
+    Rest,
     Probe,
     Stop,
 }
@@ -150,7 +144,7 @@ impl Queue {
     pub(super) fn push_job(&self, job: Box<dyn Job>) -> Result<()> {
         let mut state = self.state.lock();
         self.admit(&state, 0)?;
-        self.batch(&mut state, 0).items.push(Item::Write(job));
+        self.batch(&mut state, 0).jobs.push(job);
         self.wake(state);
         Ok(())
     }
@@ -167,13 +161,7 @@ impl Queue {
         state.next_ticket = end;
         let batch = self.batch(&mut state, append.len());
         batch.appends += 1;
-        match batch.items.last_mut() {
-            Some(Item::Log { bytes, tickets_end }) => {
-                bytes.extend_from_slice(append);
-                *tickets_end = end;
-            }
-            _ => batch.items.push(Item::Log { bytes: append.to_vec(), tickets_end: end }),
-        }
+        batch.log.extend_from_slice(append);
         let fresh = batch.outcome.is_none();
         let outcome = Arc::clone(batch.outcome.get_or_insert_default());
         if fresh {
@@ -200,46 +188,40 @@ impl Queue {
     }
 
     /// Waits for something to do. While writes are refused, that is a probe every
-    /// `probe_every`; otherwise an idle writer sleeps until it is woken.
-    ///
-    /// `company` is how many items the last batch had. Those who were answered with it come back
-    /// one after the other: whoever took the first of them at once would sync for one, let the
-    /// rest wait, and go on so in turns. So a batch waits for most of that company, but never
-    /// longer than [`GATHER_MAX`], and one who writes alone never waits.
-    pub(super) fn next(&self, probe_every: Duration, company: usize) -> Next {
+    /// `probe_every`; otherwise an idle writer sleeps until it is woken, or `rest` is over.
+    pub(super) fn next(&self, probe_every: Duration, rest: Option<Duration>) -> Next {
         let mut state = self.state.lock();
         loop {
-            if !state.waiting.is_empty() && state.phase == Phase::Writable {
-                let until = Instant::now() + GATHER_MAX;
-                while state.size < company / 4 * 3 && Instant::now() < until {
-                    MutexGuard::unlocked(&mut state, || std::thread::sleep(GATHER_STEP));
-                }
-            }
             if let Some(batch) = state.waiting.pop_front() {
-                state.size -= batch.size;
-                state.bytes -= batch.bytes;
+                state.size -= batch.size();
+                state.bytes -= batch.log.len();
                 return Next::Commit(batch);
             }
-            state.idle = true;
-            let read_only = match state.phase {
+            let (most, then) = match state.phase {
                 Phase::Closing => return Next::Stop,
-                Phase::ReadOnly(_) => self.wake.wait_for(&mut state, probe_every).timed_out(),
-                Phase::Writable => {
-                    self.wake.wait(&mut state);
-                    false
-                }
+                Phase::ReadOnly(_) => (Some(probe_every), Next::Probe),
+                Phase::Writable => (rest, Next::Rest),
+            };
+            state.idle = true;
+            let over = if let Some(time) = most {
+                self.wake.wait_for(&mut state, time).timed_out()
+            } else {
+                self.wake.wait(&mut state);
+                false
             };
             state.idle = false;
-            if read_only && state.phase != Phase::Closing {
-                return Next::Probe;
+            if over && state.waiting.is_empty() && state.phase != Phase::Closing {
+                return then;
             }
         }
     }
 
-    /// Notes that a batch is durable, before anybody is told.
-    pub(super) fn settled(&self, batch: &Batch) {
-        if batch.outcome.is_some() {
+    /// Notes that a batch's appends are durable, and tells those who wait for them.
+    pub(super) fn settle(&self, batch: &mut Batch, record: u64) {
+        if let Some(outcome) = batch.outcome.take() {
             self.state.lock().undecided.pop_front();
+            // Set once: a batch is settled once.
+            let _ = outcome.set(Ok(record));
         }
     }
 
@@ -315,7 +297,8 @@ impl Queue {
     /// The batch that takes the next item, of so many bytes; counts the item in.
     fn batch<'s>(&self, state: &'s mut State, bytes: usize) -> &'s mut Batch {
         let full = state.waiting.back().is_none_or(|batch| {
-            batch.size >= self.limits.batch_items || batch.bytes + bytes > self.limits.batch_bytes
+            batch.size() >= self.limits.batch_items
+                || batch.log.len() + bytes > self.limits.batch_bytes
         });
         if full {
             state.waiting.push_back(Batch::default());
@@ -323,10 +306,7 @@ impl Queue {
         state.size += 1;
         state.bytes += bytes;
         let newest = state.waiting.len() - 1;
-        let batch = &mut state.waiting[newest];
-        batch.size += 1;
-        batch.bytes += bytes;
-        batch
+        &mut state.waiting[newest]
     }
 
     fn wake(&self, state: parking_lot::MutexGuard<'_, State>) {

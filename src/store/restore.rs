@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::FileDisk;
 use super::engine::{OpenError, io_error, take_lock};
+use super::wal;
 
 /// Copies `backup` beside `target`, syncs it, and renames it into place; what was there is kept
 /// under another name, which is answered. A crash in between leaves the old database or the
@@ -27,12 +28,21 @@ fn replace(backup: &Path, target: &Path) -> io::Result<Option<PathBuf>> {
     })?;
     let kept = if target.try_exists()? {
         let kept = free_name(target)?;
-        fs::rename(target, &kept)?;
+        // Under both names until the backup takes one: there is a database at any moment.
+        fs::hard_link(target, &kept).or_else(|_| fs::rename(target, &kept))?;
         Some(kept)
     } else {
         None
     };
     fs::rename(&incoming, target)?;
+    // The last seats of the database that was, which mean nothing to the new one.
+    let wal = wal::beside(target);
+    if wal.try_exists()? {
+        match &kept {
+            Some(kept) => fs::rename(&wal, wal::beside(kept))?,
+            None => fs::remove_file(&wal)?,
+        }
+    }
     if let Some(folder) = target.parent() {
         File::open(folder)?.sync_all()?;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::fault::FaultDisk;
+use super::fault::{FaultDisk, Survival};
 use super::migrations::{Migration, Schema};
 use super::*;
 use crate::domain::error::Code;
@@ -17,6 +17,7 @@ const PATH: &str = "/data/coditect.redb";
 fn on(disk: &FaultDisk) -> Options {
     Options {
         disk: Arc::new(disk.clone()),
+        wal_bytes: 16 * 1024,
         probe_every: Duration::from_millis(5),
         ..Options::default()
     }
@@ -154,7 +155,7 @@ async fn a_query_may_query_while_it_walks() {
 }
 
 #[tokio::test]
-async fn appends_of_a_group_become_one_record_in_the_order_of_the_calls() {
+async fn appends_become_one_record_in_the_order_of_the_calls() {
     let disk = FaultDisk::new();
     let store = open(&disk);
     let tickets =
@@ -173,23 +174,24 @@ async fn appends_of_a_group_become_one_record_in_the_order_of_the_calls() {
 }
 
 #[tokio::test]
-async fn a_closure_that_touches_the_log_keeps_its_place_among_the_appends() {
+async fn what_a_closure_appends_comes_behind_what_was_appended_before() {
     let disk = FaultDisk::new();
     let store = open(&disk);
-    let (before, closure, after) = as_one_group(&disk, &store, || {
+    assert_eq!(store.append_log("first, ").unwrap().wait().await, Ok(1));
+    let (before, closure) = as_one_group(&disk, &store, || {
         let before = store.append_log("before").unwrap();
         let closure = store.0.writer.submit(|tx| {
-            assert_eq!(tx.log_oldest()?, Some((1, b"before".to_vec())));
+            assert_eq!(tx.scan_keys(&SEAT_LOG, &Scan::all())?, [1, 2]);
             Ok((tx.log_append(b"closure".to_vec())?, tx.log_append(b"again".to_vec())?))
         });
-        (before, closure.unwrap(), store.append_log("after").unwrap())
+        (before, closure.unwrap())
     })
     .await;
-    assert_eq!(before.wait().await, Ok(1));
-    assert_eq!(closure.await.unwrap(), Ok((2, 3)));
-    assert_eq!(after.wait().await, Ok(4));
+    assert_eq!(before.wait().await, Ok(2));
+    assert_eq!(closure.await.unwrap(), Ok((3, 4)));
+    assert_eq!(store.append_log("after").unwrap().wait().await, Ok(5));
     let texts: Vec<String> = log(&store).into_iter().map(|(_, text)| text).collect();
-    assert_eq!(texts, ["before", "closure", "again", "after"]);
+    assert_eq!(texts, ["first, ", "before", "closure", "again", "after"]);
 }
 
 #[tokio::test]
@@ -198,6 +200,7 @@ async fn the_log_can_be_cleaned_and_its_numbers_are_never_used_again() {
     let store = open(&disk);
     for text in ["a", "b"] {
         store.append_log(text).unwrap().wait().await.unwrap();
+        store.write(put(1, text)).await.unwrap();
     }
     let cleaned = store.write(|tx| {
         let (seq, old) = tx.log_oldest()?.unwrap();
@@ -236,7 +239,9 @@ async fn a_full_queue_refuses_what_comes_next() {
     for ticket in tickets {
         records.push(ticket.wait().await.unwrap());
     }
-    assert_eq!(records, [1, 1, 2], "two items make a batch");
+    assert_eq!(records, [1, 1, 1], "all of it gathers in one record");
+    store.write(put(1, "after them")).await.unwrap();
+    assert_eq!(store.stats().totals.commits, 4, "two items make a batch");
     assert_eq!(store.append_log([b'x'; 11]).unwrap_err().code, Code::Internal);
     assert_eq!(store.stats().queued_items, 0);
 }
@@ -330,6 +335,63 @@ async fn closing_writes_what_waits_and_refuses_what_comes() {
     assert_eq!(other.append_log("late").unwrap_err().code, Code::ShuttingDown);
     assert_eq!(other.read(|_| Ok(())).unwrap_err().code, Code::ShuttingDown);
     assert_eq!(row(&open(&disk), 1).as_deref(), Some("waits"));
+}
+
+/// What was appended is durable before the database has it, survives a crash, and gets there when
+/// nothing else comes, when there is enough of it, and when the store is closed.
+#[tokio::test]
+async fn appends_gather_beside_the_database_and_move_there_in_time() {
+    let disk = FaultDisk::new();
+    let stored = |store: &Store| store.read(|tx| tx.count(&SEAT_LOG, &Scan::all())).unwrap();
+    let store = open(&disk);
+    store.append_log("a").unwrap().wait().await.unwrap();
+    store.append_log("b").unwrap().wait().await.unwrap();
+    assert_eq!((stored(&store), log(&store)), (0, vec![(1, "ab".to_owned())]));
+
+    let crashed = disk.after_power_cut(disk.events(), Survival::Nothing, &mut |_| 0);
+    let again = open(&crashed);
+    assert_eq!(log(&again), [(1, "ab".to_owned())]);
+    assert_eq!(again.append_log("c").unwrap().wait().await, Ok(1), "it goes on gathering");
+    again.close().unwrap();
+    assert_eq!((stored(&open(&crashed)), log(&open(&crashed))), (1, vec![(1, "abc".to_owned())]));
+
+    until(|| stored(&store) == 1).await;
+    for _ in 0..20 {
+        store.append_log("x".repeat(1_000)).unwrap().wait().await.unwrap();
+    }
+    until(|| stored(&store) > 2).await;
+    assert_eq!(log(&store).iter().map(|(_, text)| text.len()).sum::<usize>(), 20_002);
+}
+
+async fn until(mut there: impl FnMut() -> bool) {
+    for _ in 0..1_000 {
+        if there() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came to that");
+}
+
+/// An append that failed may be in the file; what comes after it must not be read behind it.
+#[tokio::test]
+async fn what_was_acknowledged_after_a_failure_is_what_a_crash_leaves() {
+    let disk = FaultDisk::new();
+    let store = open(&disk);
+    store.append_log("kept, ").unwrap().wait().await.unwrap();
+    for round in 0..3 {
+        let mut reopened = store.reopened();
+        disk.fail_next_sync();
+        let failed = store.append_log(format!("failed {round}, ")).unwrap();
+        assert_eq!(failed.wait().await.unwrap_err().code, Code::StorageUnavailable);
+        reopened.changed().await.unwrap();
+        store.append_log(format!("kept {round}, ")).unwrap().wait().await.unwrap();
+    }
+    for survival in Survival::ALL {
+        let crashed = disk.after_power_cut(disk.events(), survival, &mut |_| 0);
+        let texts: String = log(&open(&crashed)).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, "kept, kept 0, kept 1, kept 2, ");
+    }
 }
 
 #[tokio::test]
@@ -576,11 +638,11 @@ async fn a_backup_of_a_running_database_is_one_moment_of_it() {
     assert_eq!(copy.append_log("x").unwrap().wait().await, Ok(at + 1));
 }
 
-#[tokio::test]
-async fn one_backup_at_a_time_and_none_left_half_done() {
+#[test]
+fn one_backup_at_a_time_and_none_left_half_done() {
     let disk = FaultDisk::new();
     let store = open(&disk);
-    store.write(put(1, "one")).await.unwrap();
+    store.write_blocking(put(1, "one")).unwrap();
     let tracking = store.0.engine.track().unwrap();
     let copy = Path::new("/data/copy.redb");
     assert_eq!(store.backup(copy, |_| {}).unwrap_err().code, Code::Overloaded);

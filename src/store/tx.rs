@@ -15,7 +15,7 @@ use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, TableError};
 use super::table::{Bytes, Key, Row, Scan, Span, Table};
 use crate::domain::error::{Error, Result};
 
-/// The log of seats: one record for all appends of a group commit.
+/// The log of seats: a record for all that was appended within a while.
 pub const SEAT_LOG: Table<u64, Bytes> = Table::new("seat_log");
 
 /// Facts about the file itself, by name.
@@ -229,7 +229,7 @@ where
 pub(super) struct Group<'txn> {
     txn: &'txn redb::WriteTransaction,
     tables: RefCell<BTreeMap<&'static str, Rc<WriteTable<'txn>>>>,
-    log: RefCell<LogTail>,
+    log: RefCell<LogTail<'txn>>,
     touched: RefCell<Vec<Touched>>,
 }
 
@@ -238,43 +238,32 @@ type WriteTable<'txn> = redb::Table<'txn, &'static [u8], &'static [u8]>;
 /// A key that a group changed, and in which table.
 pub(super) type Touched = (&'static str, Vec<u8>);
 
-/// Appends that wait to become one record, and what became of those before.
-struct LogTail {
+/// The end of the seat log.
+struct LogTail<'r> {
     next_seq: u64,
-    pending: Vec<u8>,
-    /// (number of the first ticket behind the record, the record).
-    landed: Vec<(u64, u64)>,
-    tickets_end: u64,
+    /// What the next record is to have, appended before the group began.
+    gathered: &'r [u8],
 }
 
 /// What a group did to the database.
 pub(super) struct GroupEffect {
     pub(super) touched: Vec<Touched>,
-    pub(super) landed: Vec<(u64, u64)>,
     pub(super) next_seq: u64,
 }
 
 impl<'txn> Group<'txn> {
-    /// `next_seq`: the number of the seat log's next record.
-    pub(super) fn new(txn: &'txn redb::WriteTransaction, next_seq: u64) -> Self {
+    /// `next_seq`: the number of the seat log's next record; `gathered`: what it is to have.
+    pub(super) fn new(
+        txn: &'txn redb::WriteTransaction,
+        next_seq: u64,
+        gathered: &'txn [u8],
+    ) -> Self {
         Self {
             txn,
             tables: RefCell::default(),
-            log: RefCell::new(LogTail {
-                next_seq,
-                pending: Vec::new(),
-                landed: Vec::new(),
-                tickets_end: 0,
-            }),
+            log: RefCell::new(LogTail { next_seq, gathered }),
             touched: RefCell::default(),
         }
-    }
-
-    /// Adds appends with ticket numbers below `tickets_end` to the group's record.
-    pub(super) fn append_log(&self, bytes: &[u8], tickets_end: u64) {
-        let mut log = self.log.borrow_mut();
-        log.pending.extend_from_slice(bytes);
-        log.tickets_end = tickets_end;
     }
 
     /// Runs `f` on an overlay and keeps what it changed when it succeeds.
@@ -296,15 +285,14 @@ impl<'txn> Group<'txn> {
         }
     }
 
-    /// Writes the last log record and closes the tables.
-    pub(super) fn finish(self) -> Result<GroupEffect> {
-        self.flush_log()?;
-        let log = self.log.into_inner();
-        Ok(GroupEffect {
-            touched: self.touched.into_inner(),
-            landed: log.landed,
-            next_seq: log.next_seq,
-        })
+    /// Closes the tables. A group that changed something, or that is to `fold` the seat log's
+    /// end into the database, takes along what has gathered.
+    pub(super) fn finish(self, fold: bool) -> Result<GroupEffect> {
+        if fold || !self.touched.borrow().is_empty() {
+            self.flush_log()?;
+        }
+        let next_seq = self.log.into_inner().next_seq;
+        Ok(GroupEffect { touched: self.touched.into_inner(), next_seq })
     }
 
     fn apply(&self, overlay: Overlay) -> Result<()> {
@@ -344,20 +332,17 @@ impl<'txn> Group<'txn> {
 
 /// A group as an overlay sees it, whatever the lifetime of its transaction.
 trait Base: RawRead {
-    /// Makes pending appends a record, so that what follows comes behind them; says
-    /// the number of the next record.
+    /// Makes what has gathered a record, so that what follows comes behind it; says the
+    /// number of the next record.
     fn flush_log(&self) -> Result<u64>;
 }
 
 impl Base for Group<'_> {
     fn flush_log(&self) -> Result<u64> {
         let mut log = self.log.borrow_mut();
-        if !log.pending.is_empty() {
-            let record = std::mem::take(&mut log.pending);
-            let seq = log.next_seq;
-            self.write(SEAT_LOG.name(), seq.encode(), Some(&record))?;
-            let end = log.tickets_end;
-            log.landed.push((end, seq));
+        if !log.gathered.is_empty() {
+            let record = std::mem::take(&mut log.gathered);
+            self.write(SEAT_LOG.name(), log.next_seq.encode(), Some(record))?;
             log.next_seq += 1;
         }
         Ok(log.next_seq)
@@ -431,6 +416,23 @@ pub(super) fn next_log_seq(tx: &impl Read) -> Result<u64> {
     let newest = tx.scan_keys(&SEAT_LOG, &Scan::all().descending().limit(1))?.pop();
     let floor = tx.get(&META, &SEAT_LOG_FLOOR.to_owned())?.unwrap_or(1);
     Ok(newest.map_or(1, |seq| seq + 1).max(floor))
+}
+
+/// At most `limit` records of the seat log from number `from_seq` on; behind those in the database
+/// the one that gathers, if it has something.
+pub(super) fn log_records(
+    tx: &ReadTx,
+    (seq, gathered): (u64, &[u8]),
+    from_seq: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Vec<u8>)>> {
+    let scan = Scan::all().starting_at(&from_seq).limit(limit);
+    let stored = tx.scan(&SEAT_LOG, &scan)?;
+    let mut records: Vec<_> = stored.into_iter().map(|(seq, bytes)| (seq, bytes.0)).collect();
+    if records.len() < limit && seq >= from_seq && !gathered.is_empty() {
+        records.push((seq, gathered.to_vec()));
+    }
+    Ok(records)
 }
 
 impl sealed::Source for WriteTx<'_> {
@@ -650,7 +652,7 @@ mod tests {
             let backend = redb::backends::InMemoryBackend::new();
             let database = Database::builder().create_with_backend(backend).unwrap();
             let txn = database.begin_write().unwrap();
-            let group = Group::new(&txn, 1);
+            let group = Group::new(&txn, 1, &[]);
             let mut model = Model::new();
             for (changes, succeeds) in &closures {
                 let mut inside = model.clone();
@@ -664,7 +666,7 @@ mod tests {
                     model = inside;
                 }
             }
-            group.finish().unwrap();
+            group.finish(false).unwrap();
             txn.commit().unwrap();
             agrees(&ReadTx::new(database.begin_read().unwrap()), &model, &probes);
         }

@@ -1,9 +1,12 @@
 //! Group commit: one thread owns writing.
 //!
-//! It takes what waits, runs it in one transaction, syncs once and answers everybody.
+//! It takes what waits: appends to the seat log go to the write-ahead log and are answered after
+//! one sync; then the closures run in one transaction and are answered when it is committed.
 //! Nothing is delayed to gather company: while one group is being synced, the next one
-//! gathers by itself. When a commit fails, writes are refused and the thread tries
-//! about every second whether the disk has recovered; then it opens the database anew.
+//! gathers by itself. What the write-ahead log has gathered is folded into the database with the
+//! next commit, when it is enough, or when nothing comes for a while. When writing fails, writes
+//! are refused and the thread tries about every second whether the disk has recovered; then it
+//! opens the database anew.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +18,14 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
-use super::engine::Engine;
-use super::queue::{Batch, Health, Item, Job, Limits, Next, Outcome, Queue};
-use super::tx::{Group, GroupEffect, WriteTx, next_log_seq};
+use super::engine::{Engine, closed};
+use super::queue::{Batch, Health, Job, Limits, Next, Outcome, Queue};
+use super::tx::{Group, GroupEffect, Read, WriteTx, log_records, next_log_seq};
+use super::wal::Wal;
 use crate::domain::error::{Error, Result};
+
+/// After so long without work, what the write-ahead log has gathered goes to the database.
+const REST: Duration = Duration::from_secs(1);
 
 /// What one group commit did, for metrics.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +75,8 @@ struct Counters {
 struct Shared {
     engine: Arc<Engine>,
     queue: Queue,
+    /// Held over each commit: whoever has it sees the database and what it does not have yet.
+    wal: Mutex<Wal>,
     counters: Counters,
     observer: Option<Observer>,
     probe_every: Duration,
@@ -89,13 +98,10 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Waits until the append is on disk; says the number of the seat log's record it
-    /// landed in. An error means it may or may not be on disk.
+    /// Waits until the append is on disk; says the number of the seat log's record that it
+    /// is part of. An error means it may or may not be on disk.
     pub async fn wait(self) -> Result<u64> {
-        let landed = self.outcome.wait().await.as_ref().map_err(Clone::clone)?;
-        let record = landed.partition_point(|(tickets_end, _)| *tickets_end <= self.number);
-        let found = landed.get(record).map(|(_, seq)| *seq);
-        found.ok_or_else(|| Error::internal("an append was committed in no record"))
+        self.outcome.wait().await.clone()
     }
 }
 
@@ -103,20 +109,21 @@ impl Writer {
     /// Starts the thread.
     pub(super) fn start(
         engine: Arc<Engine>,
+        wal: Wal,
         limits: Limits,
         probe_every: Duration,
         observer: Option<Observer>,
     ) -> Result<Self> {
-        let next_seq = next_log_seq(&engine.begin_read()?)?;
         let shared = Arc::new(Shared {
             engine,
             queue: Queue::new(limits),
+            wal: Mutex::new(wal),
             counters: Counters::default(),
             observer,
             probe_every,
             reopened: watch::Sender::new(0),
         });
-        let worker = Worker { shared: Arc::clone(&shared), next_seq, must_reopen: false };
+        let worker = Worker { shared: Arc::clone(&shared), must_reopen: false };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || worker.run())
@@ -147,6 +154,19 @@ impl Writer {
             Some(outcome) => outcome.wait().await.as_ref().map(drop).map_err(Clone::clone),
             None => Ok(()),
         }
+    }
+
+    /// Moves what the write-ahead log has gathered to the database; blocks.
+    pub(super) fn fold(&self) -> Result<()> {
+        let folded = self.submit(|tx| tx.log_oldest().map(drop))?;
+        folded.blocking_recv().map_err(|_| closed())?
+    }
+
+    /// At most `limit` records of the seat log, from number `from_seq` on.
+    pub(super) fn read_log(&self, from_seq: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
+        let wal = self.shared.wal.lock();
+        let tx = self.shared.engine.begin_read()?;
+        log_records(&tx, (wal.seq(), wal.record()), from_seq, limit)
     }
 
     pub(super) fn health(&self) -> Health {
@@ -237,45 +257,64 @@ pub(super) fn panic_message(panic: &(dyn Any + Send)) -> &str {
 /// What the thread itself owns.
 struct Worker {
     shared: Arc<Shared>,
-    next_seq: u64,
     /// The open database refuses writes and must be opened anew.
     must_reopen: bool,
 }
 
 impl Worker {
     fn run(mut self) {
-        let mut company = 0;
         loop {
-            match self.shared.queue.next(self.shared.probe_every, company) {
-                Next::Commit(batch) => {
-                    company = batch.size;
-                    self.commit(batch);
-                }
+            let rest = self.has_gathered().then_some(REST);
+            match self.shared.queue.next(self.shared.probe_every, rest) {
+                Next::Commit(batch) => self.commit(batch),
+                Next::Rest => self.fold(),
                 Next::Probe => self.recover(),
-                Next::Stop => return,
+                Next::Stop => break,
             }
+        }
+        // What cannot be folded now stays in the write-ahead log, and is read from it again.
+        if self.has_gathered()
+            && let Err(error) = self.write(&mut [], true)
+        {
+            tracing::warn!(%error, "the seat log's last moments stay in the write-ahead log");
         }
     }
 
+    fn has_gathered(&self) -> bool {
+        !self.shared.wal.lock().record().is_empty()
+    }
+
     fn commit(&mut self, mut batch: Batch) {
-        let mut times = (Duration::ZERO, Duration::ZERO);
-        // The engine may panic on a damaged file; the thread must outlive that.
-        let result = catch_unwind(AssertUnwindSafe(|| self.write(&mut batch.items, &mut times)))
-            .unwrap_or_else(|panic| {
-                let message = panic_message(&*panic);
-                Err(Error::storage(format!("the storage engine panicked: {message}")))
-            });
+        let counters = &self.shared.counters;
         let mut stats = CommitStats {
-            writes: batch.size - batch.appends,
+            writes: batch.jobs.len(),
             appends: batch.appends,
-            append_bytes: batch.bytes,
-            run: times.0,
-            commit: times.1,
+            append_bytes: batch.log.len(),
+            run: Duration::ZERO,
+            commit: Duration::ZERO,
             queued: 0,
-            durable: result.is_ok(),
+            durable: false,
         };
+        let began = Instant::now();
+        let result = self.append(&mut batch).and_then(|()| {
+            counters.appends.fetch_add(stats.appends as u64, Ordering::Relaxed);
+            if batch.jobs.is_empty() {
+                return Ok(());
+            }
+            stats.run = self.write(&mut batch.jobs, false)?;
+            counters.writes.fetch_add(stats.writes as u64, Ordering::Relaxed);
+            Ok(())
+        });
+        stats.commit = began.elapsed().saturating_sub(stats.run);
+        stats.durable = result.is_ok();
         match result {
-            Ok(landed) => self.succeed(batch, landed),
+            Ok(()) => {
+                counters.commits.fetch_add(1, Ordering::Relaxed);
+                answer(batch, &Ok(()));
+                if self.shared.wal.lock().has_enough() {
+                    self.fold();
+                }
+            }
             Err(error) => self.fail(batch, &error),
         }
         if let Some(observer) = &self.shared.observer {
@@ -284,42 +323,55 @@ impl Worker {
         }
     }
 
-    /// Runs the items in one transaction and commits it; says where appends landed.
-    fn write(
-        &mut self,
-        items: &mut [Item],
-        (run, commit): &mut (Duration, Duration),
-    ) -> Result<Vec<(u64, u64)>> {
-        let engine = &self.shared.engine;
-        let began = Instant::now();
-        let txn = engine.begin_write()?;
-        let group = Group::new(&txn, self.next_seq);
-        for item in items {
-            match item {
-                Item::Log { bytes, tickets_end } => group.append_log(bytes, *tickets_end),
-                Item::Write(job) => job.run(&group)?,
-            }
+    /// Makes a batch's appends durable and tells those who wait for them.
+    fn append(&self, batch: &mut Batch) -> Result<()> {
+        if batch.appends == 0 {
+            return Ok(());
         }
-        let GroupEffect { touched, landed, next_seq } = group.finish()?;
-        *run = began.elapsed();
-        if touched.is_empty() {
-            // Nothing was changed, so there is nothing to sync.
-            txn.abort().map_err(Error::storage)?;
-        } else {
-            engine.commit(txn, touched)?;
+        if !self.shared.wal.lock().has_room_for(batch.log.len()) {
+            self.write(&mut [], true)?;
         }
-        *commit = began.elapsed().saturating_sub(*run);
-        self.next_seq = next_seq;
-        Ok(landed)
+        let mut wal = self.shared.wal.lock();
+        wal.append(&batch.log)?;
+        self.shared.queue.settle(batch, wal.seq());
+        Ok(())
     }
 
-    fn succeed(&self, batch: Batch, landed: Vec<(u64, u64)>) {
-        let counters = &self.shared.counters;
-        counters.commits.fetch_add(1, Ordering::Relaxed);
-        counters.writes.fetch_add((batch.size - batch.appends) as u64, Ordering::Relaxed);
-        counters.appends.fetch_add(batch.appends as u64, Ordering::Relaxed);
-        self.shared.queue.settled(&batch);
-        answer(batch, &Ok(landed));
+    /// Runs closures in one transaction and commits it, with what the write-ahead log has
+    /// gathered; says how long they took. To `fold` is to commit even if nothing was changed.
+    fn write(&self, jobs: &mut [Box<dyn Job>], fold: bool) -> Result<Duration> {
+        // The engine may panic on a damaged file; the thread must outlive that.
+        catch_unwind(AssertUnwindSafe(|| {
+            let engine = &self.shared.engine;
+            let mut wal = self.shared.wal.lock();
+            let began = Instant::now();
+            let txn = engine.begin_write()?;
+            let group = Group::new(&txn, wal.seq(), wal.record());
+            for job in jobs {
+                job.run(&group)?;
+            }
+            let GroupEffect { touched, next_seq } = group.finish(fold)?;
+            let run = began.elapsed();
+            if touched.is_empty() {
+                // Nothing was changed, so there is nothing to sync.
+                txn.abort().map_err(Error::storage)?;
+            } else {
+                engine.commit(txn, touched)?;
+                wal.begin(next_seq);
+            }
+            Ok(run)
+        }))
+        .unwrap_or_else(|panic| {
+            let message = panic_message(&*panic);
+            Err(Error::storage(format!("the storage engine panicked: {message}")))
+        })
+    }
+
+    /// Moves what the write-ahead log has gathered to the database.
+    fn fold(&mut self) {
+        if let Err(error) = self.write(&mut [], true) {
+            self.fail(Batch::default(), &error);
+        }
     }
 
     /// Refuses writes, fails the batch and all that waits, and looks for a way back.
@@ -338,53 +390,58 @@ impl Worker {
         self.recover();
     }
 
-    /// Takes writes again if a new file can be written and the database be opened.
+    /// Takes writes again if a new file can be written, the database be opened, and what the
+    /// write-ahead log has gathered be moved there: a fresh chain has nothing in doubt behind it.
     fn recover(&mut self) {
         if let Err(error) = self.shared.engine.probe() {
-            let why = error.internal.unwrap_or(error.detail);
-            self.shared.queue.still_refused(&why);
-            tracing::warn!(why, "the disk still refuses; trying again");
-            return;
+            return self.still_refused("the disk still refuses; trying again", error);
         }
         if self.must_reopen {
             self.reopen();
         }
-        if !self.must_reopen {
-            tracing::info!("the disk has recovered; the database was opened anew");
-            self.shared.queue.accept();
-            self.shared.reopened.send_modify(|times| *times += 1);
+        if self.must_reopen {
+            return;
         }
+        if let Err(error) = self.write(&mut [], true) {
+            self.must_reopen = true;
+            return self.still_refused("the seat log cannot be written yet", error);
+        }
+        tracing::info!("the disk has recovered; the database was opened anew");
+        self.shared.queue.accept();
+        self.shared.reopened.send_modify(|times| *times += 1);
     }
 
     fn reopen(&mut self) {
-        let engine = &self.shared.engine;
+        let shared = &self.shared;
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            engine.reopen()?;
-            next_log_seq(&engine.begin_read()?)
+            shared.engine.reopen()?;
+            next_log_seq(&shared.engine.begin_read()?)
         }))
         .unwrap_or_else(|panic| Err(Error::storage(panic_message(&*panic))));
         match opened {
             Ok(next_seq) => {
-                self.next_seq = next_seq;
+                // A commit that was reported as failed may have taken along what had gathered.
+                shared.wal.lock().begin(next_seq);
                 self.must_reopen = false;
             }
-            Err(error) => {
-                let why = error.internal.unwrap_or(error.detail);
-                self.shared.queue.still_refused(&why);
-                tracing::warn!(why, "the database cannot be opened anew yet");
-            }
+            Err(error) => self.still_refused("the database cannot be opened anew yet", error),
         }
+    }
+
+    fn still_refused(&self, what: &str, error: Error) {
+        let why = error.internal.unwrap_or(error.detail);
+        self.shared.queue.still_refused(&why);
+        tracing::warn!(why, "{what}");
     }
 }
 
-fn answer(batch: Batch, result: &Result<Vec<(u64, u64)>>) {
-    if let Some(outcome) = &batch.outcome {
-        // Set once: a batch is answered once.
-        let _ = outcome.set(result.clone());
+/// Answers whoever waits for a closure; appends only when they failed, the others have been settled.
+fn answer(batch: Batch, result: &Result<()>) {
+    if let (Some(outcome), Err(error)) = (&batch.outcome, result) {
+        // Set once: a batch is settled once.
+        let _ = outcome.set(Err(error.clone()));
     }
-    for item in batch.items {
-        if let Item::Write(job) = item {
-            job.answer(result.as_ref().map(drop).map_err(Clone::clone));
-        }
+    for job in batch.jobs {
+        job.answer(result.clone());
     }
 }

@@ -100,10 +100,10 @@ fn without_server(config: &Config, data: &DataDir) -> Vec<Check> {
             checks.push(records::database(&inspection.report));
             checks.push(records::schema(inspection.report.schema));
             let stored = inspection.read(|tx| {
-                let log = records::seat_log(|from, limit| records::log_page(tx, from, limit))?;
                 let keys =
                     records::keys(tx, master_key(config, data), now, config.keys.rotation_days)?;
                 let clock = computer::clock(now, records::newest(tx)?);
+                let log = records::seat_log(|from, limit| inspection.read_log(from, limit))?;
                 Ok(vec![keys, log, clock, records::work(tx, now, false)?])
             });
             checks.extend(readable(stored));

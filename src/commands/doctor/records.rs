@@ -7,7 +7,7 @@ use crate::domain::page::PageRequest;
 use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::seats;
 use crate::signing::{KeyRecord, MasterKey, Purpose};
-use crate::store::{CheckReport, Read, ReadTx, SEAT_LOG, Scan, Schema, counts, jobs, logs};
+use crate::store::{CheckReport, ReadTx, Schema, counts, jobs, logs};
 
 /// Records of the seat log read at once.
 const LOG_PAGE: usize = 256;
@@ -126,12 +126,6 @@ pub fn seat_log(mut page: impl FnMut(u64, usize) -> Result<Vec<(u64, Vec<u8>)>>)
         "seats",
         format!("the seat log reads well ({events} events in {records} records)"),
     ))
-}
-
-/// A page of the seat log of a file.
-pub fn log_page(tx: &ReadTx, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
-    let rows = tx.scan(&SEAT_LOG, &Scan::all().starting_at(&from).limit(limit))?;
-    Ok(rows.into_iter().map(|(seq, record)| (seq, record.0)).collect())
 }
 
 /// Whether work is put aside, or a running server is late with it.

@@ -1,0 +1,258 @@
+//! The write-ahead log beside the database: where appends to the seat log become durable.
+//!
+//! A commit of the database writes a dozen pages in two syncs. An append costs one write and one
+//! sync here, into a file that has its full size from the start, so that the file system has
+//! nothing to note about it. What has gathered becomes one record of the seat log, in a commit of
+//! the database, now and then: the seat log lives there, and the file holds its last moments.
+//!
+//! The file is a chain of entries from its beginning, each
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 16 | the first half of the SHA-256 of all that follows |
+//! | 8 | the number of the record it belongs to, big-endian like the next two |
+//! | 4 | its place in that record, from 0 |
+//! | 4 | the length of what was appended |
+//! | | what was appended |
+//!
+//! The chain ends at the first entry that is torn or belongs elsewhere. Once a record is in the
+//! database, the next one starts at the file's beginning; entries count only while the database
+//! does not have their record. So nothing has to be wiped, and a database that was put in the place
+//! of another expects other numbers and is not told foreign seats.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::StorageBackend;
+use sha2::{Digest, Sha256};
+
+use super::disk::Disk;
+use super::engine::{OpenError, io_error};
+use crate::domain::error::{Error, Result};
+
+const CHECK: usize = 16;
+const HEAD: usize = CHECK + 8 + 4 + 4;
+/// The part of the file that may fill before what has gathered goes to the database.
+const ENOUGH: u64 = 4;
+
+/// Appends that are durable here and not in the database yet.
+pub(super) struct Wal {
+    file: Arc<dyn StorageBackend>,
+    capacity: u64,
+    /// The number of the record that gathers.
+    seq: u64,
+    chain: Chain,
+}
+
+/// What the entries of one record say together.
+#[derive(Default)]
+pub(super) struct Chain {
+    /// What was appended, in order.
+    pub(super) record: Vec<u8>,
+    entries: u32,
+    /// The length of the chain in the file.
+    end: u64,
+}
+
+impl Wal {
+    /// Opens the file beside the database at `path`, or makes it, and reads what has gathered for
+    /// record `seq`, the first that the database does not have.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        capacity: u64,
+        seq: u64,
+    ) -> Result<Self, OpenError> {
+        let path = beside(path);
+        let file = Self::of_full_size(disk, &path, capacity)
+            .map_err(|e| io_error(&path, "making the write-ahead log", e))?;
+        let mut bytes = vec![0; capacity as usize];
+        file.read(0, &mut bytes).map_err(|e| io_error(&path, "reading", e))?;
+        Ok(Self { file, capacity, seq, chain: Chain::read(&bytes, seq) })
+    }
+
+    /// The file appears under its name when it has its size, durably.
+    fn of_full_size(
+        disk: &dyn Disk,
+        path: &Path,
+        capacity: u64,
+    ) -> std::io::Result<Arc<dyn StorageBackend>> {
+        if disk.exists(path)? {
+            let file = disk.open(path, false)?;
+            fill(&*file, capacity)?;
+            return Ok(file);
+        }
+        let temporary = path.with_added_extension("new");
+        disk.remove(&temporary)?;
+        let file = disk.open(&temporary, true)?;
+        fill(&*file, capacity)?;
+        disk.rename(&temporary, path)?;
+        Ok(file)
+    }
+
+    /// The number of the record that gathers.
+    pub(super) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// What has gathered of it.
+    pub(super) fn record(&self) -> &[u8] {
+        &self.chain.record
+    }
+
+    /// Whether so much has gathered that it should go to the database.
+    pub(super) fn has_enough(&self) -> bool {
+        self.chain.end >= self.capacity / ENOUGH
+    }
+
+    /// Whether there is room for an append of so many bytes.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        self.chain.end + (HEAD + bytes) as u64 <= self.capacity
+    }
+
+    /// The longest append that an empty file of this capacity takes.
+    pub(super) fn longest_append(capacity: u64) -> usize {
+        capacity as usize - HEAD
+    }
+
+    /// Appends; on disk when it returns. After an error it may or may not be.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if !self.has_room_for(bytes.len()) {
+            return Err(Error::internal("an append is longer than the write-ahead log"));
+        }
+        let entry = entry(self.seq, self.chain.entries, bytes);
+        self.file.write(self.chain.end, &entry).map_err(Error::storage)?;
+        self.file.sync_data().map_err(Error::storage)?;
+        self.chain.record.extend_from_slice(bytes);
+        self.chain.entries += 1;
+        self.chain.end += entry.len() as u64;
+        Ok(())
+    }
+
+    /// Begins to gather for record `seq`: the database has all before.
+    pub(super) fn begin(&mut self, seq: u64) {
+        if self.seq != seq {
+            self.seq = seq;
+            self.chain = Chain::default();
+        }
+    }
+}
+
+impl Chain {
+    /// Reads the entries of record `seq` from the beginning of a file.
+    pub(super) fn read(file: &[u8], seq: u64) -> Self {
+        let mut chain = Self::default();
+        let mut rest = file;
+        while let Some((appended, behind)) = next_entry(rest, seq, chain.entries) {
+            chain.record.extend_from_slice(appended);
+            chain.entries += 1;
+            rest = behind;
+        }
+        chain.end = (file.len() - rest.len()) as u64;
+        chain
+    }
+}
+
+/// The file's name.
+pub(super) fn beside(database: &Path) -> PathBuf {
+    database.with_added_extension("wal")
+}
+
+/// Brings a file to its full size, with real zeros: a hole would be filled, and noted, later.
+fn fill(file: &dyn StorageBackend, capacity: u64) -> std::io::Result<()> {
+    let len = file.len()?;
+    if len < capacity {
+        file.set_len(capacity)?;
+        file.write(len, &vec![0; (capacity - len) as usize])?;
+        file.sync_data()?;
+    }
+    Ok(())
+}
+
+fn entry(seq: u64, place: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut entry = vec![0; CHECK];
+    entry.extend_from_slice(&seq.to_be_bytes());
+    entry.extend_from_slice(&place.to_be_bytes());
+    entry.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+    entry.extend_from_slice(bytes);
+    let check = check(&entry[CHECK..]);
+    entry[..CHECK].copy_from_slice(&check);
+    entry
+}
+
+/// The entry at the beginning of `file`, if it is whole and the one asked for, and what follows.
+fn next_entry(file: &[u8], seq: u64, place: u32) -> Option<(&[u8], &[u8])> {
+    let (head, behind) = file.split_at_checked(HEAD)?;
+    let expected = [seq.to_be_bytes().as_slice(), place.to_be_bytes().as_slice()].concat();
+    let (named, len) = head[CHECK..].split_at(expected.len());
+    let len = u32::from_be_bytes(len.try_into().ok()?) as usize;
+    if named != expected || len > behind.len() {
+        return None;
+    }
+    let whole = check(&file[CHECK..HEAD + len]) == head[..CHECK];
+    whole.then(|| behind.split_at(len))
+}
+
+fn check(bytes: &[u8]) -> [u8; CHECK] {
+    let mut half = [0; CHECK];
+    half.copy_from_slice(&Sha256::digest(bytes)[..CHECK]);
+    half
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file_of(seq: u64, appends: &[Vec<u8>]) -> Vec<u8> {
+        let entries = appends.iter().zip(0..).map(|(bytes, place)| entry(seq, place, bytes));
+        entries.flatten().collect()
+    }
+
+    proptest! {
+        /// Whatever an earlier record left behind it, a chain is read as it was written; for any
+        /// other record there is nothing.
+        #[test]
+        fn a_chain_is_read_back_and_nothing_else(
+            seq in 1_u64..100,
+            appends in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..8),
+            older in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8),
+        ) {
+            let mut file = file_of(seq - 1, &older);
+            let newer = file_of(seq, &appends);
+            file.resize(file.len().max(newer.len() + 100), 0);
+            file[..newer.len()].copy_from_slice(&newer);
+            let chain = Chain::read(&file, seq);
+            prop_assert_eq!(&chain.record, &appends.concat());
+            prop_assert_eq!(chain.end, newer.len() as u64);
+            prop_assert_eq!(chain.entries as usize, appends.len());
+            prop_assert!(Chain::read(&file, seq + 1).record.is_empty());
+        }
+
+        /// A torn or damaged entry ends the chain; those before it stand.
+        #[test]
+        fn damage_ends_the_chain(
+            appends in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 1..8),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8_u8,
+        ) {
+            let mut file = file_of(7, &appends);
+            let at = at.index(file.len());
+            file[at] ^= 1 << bit;
+            let mut end = 0;
+            let whole = appends.iter().take_while(|bytes| {
+                end += HEAD + bytes.len();
+                end <= at
+            });
+            let expected: Vec<u8> = whole.flatten().copied().collect();
+            prop_assert_eq!(Chain::read(&file, 7).record, expected);
+        }
+
+        /// Any bytes are read without a panic.
+        #[test]
+        fn anything_can_be_read(file in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Chain::read(&file, 1).record.is_empty());
+        }
+    }
+}
