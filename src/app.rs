@@ -252,7 +252,7 @@ fn build(
     Ok(Services {
         throttles: Throttles::new(&config),
         hasher: HashPool::start(HashPoolConfig::default(), &entropy)?,
-        transport: Arc::new(Transport::folder(data.mail(), config.mail.from.clone())),
+        transport: Arc::new(Transport::from_config(&config, data.mail())),
         templates: Arc::new(templates),
         signed: Cache::new(10_000),
         licenses_by_key: Cache::new(100_000),
@@ -336,6 +336,8 @@ fn register_samples(services: &Arc<Services>) {
             });
         }
     };
-    sample("passwords_waiting", "Passwords that wait to be hashed", |s| s.hasher.waiting() as i64);
+    sample("store_writable", "1 while the storage takes writes, otherwise 0", |s| {
+        i64::from(s.store.health() == store::Health::Writable)
+    });
     sample("store_file_bytes", "Size of the database file", |s| s.store.stats().file_bytes as i64);
 }

@@ -46,11 +46,6 @@ impl Document {
         Self { text: spec.to_string(), paths }
     }
 
-    /// The document as text.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// The document as an answer.
     pub fn answer(&self, method: &Method) -> poem::Result<Response> {
         if !matches!(*method, Method::GET | Method::HEAD) {
@@ -231,7 +226,7 @@ mod tests {
                 "Answer": {"type": "object", "properties": {"reason": {"type": "string"}}},
             }},
         });
-        serde_json::from_str(Document::new(&generated.to_string()).text()).unwrap_or_default()
+        serde_json::from_str(&Document::new(&generated.to_string()).text).unwrap_or_default()
     }
 
     #[test]

@@ -102,11 +102,6 @@ pub fn server(services: &Arc<Services>, pages: Route) -> impl Endpoint<Output = 
     Observe::new(fork, services, document)
 }
 
-/// The `OpenAPI` document as it is served.
-pub fn openapi_json(services: &Arc<Services>) -> String {
-    document::Document::new(&api(services).spec()).text().to_owned()
-}
-
 fn api(services: &Arc<Services>) -> OpenApiService<impl OpenApi + use<>, ()> {
     OpenApiService::new(operations(services), "CODITECT", env!("CARGO_PKG_VERSION"))
         .description(document::DESCRIPTION)

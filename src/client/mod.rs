@@ -1,1 +1,1 @@
-//! The client room.
+//! The room of the client that keeps a seat.

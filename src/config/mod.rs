@@ -104,14 +104,14 @@ settings! {
     /// Concurrent seats.
     seats: Seats {
         /// The longest that an app may wait in line for a seat (`wait_seconds`), in seconds.
-        max_wait_s: u32 = standard("60").within(0, 300);
+        max_wait_s: u32 = standard("60").within(0, 60);
     }
 
     /// Signing in, and what slows down guessing.
     auth: Auth {
         /// How long an access token is good for, in seconds.
         access_token_s: u32 = standard("900").within(60, 86_400);
-        /// How long a sign-in lasts without being used, in days.
+        /// How long a sign-in lasts at most, in days; then the password is asked for again.
         refresh_token_days: u32 = standard("30").within(1, 365);
         /// Attempts that one network address may make each minute at the endpoints that check
         /// credentials, on average.

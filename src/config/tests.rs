@@ -86,7 +86,7 @@ fn a_refused_value_is_told_with_key_value_source_and_what_is_allowed() {
             "CODITECT_SEATS_MAX_WAIT_S",
             "301",
             "seats.max_wait_s is \"301\" (environment CODITECT_SEATS_MAX_WAIT_S), but it must be \
-             a whole number from 0 to 300.",
+             a whole number from 0 to 60.",
         ),
         (
             "CODITECT_MASTER_KEY",

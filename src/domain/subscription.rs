@@ -239,9 +239,4 @@ impl Subscription {
         }
         Err(Error::new(Code::SubscriptionState, "There is no pending cancellation to take back."))
     }
-
-    /// Whether it still gives, or by paying could give, the right to use the product.
-    pub fn is_live(&self) -> bool {
-        self.status != SubscriptionStatus::Canceled
-    }
 }

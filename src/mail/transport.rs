@@ -32,13 +32,6 @@ pub enum SendError {
     },
 }
 
-impl SendError {
-    /// Whether trying again cannot help.
-    pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Folder { .. })
-    }
-}
-
 /// How mails leave, and who is their sender.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transport {
@@ -52,12 +45,10 @@ enum Way {
 }
 
 impl Transport {
-    /// The transport that the settings name.
-    pub fn from_config(config: &Config) -> Self {
+    /// The transport that the settings name; `folder` is that of the data folder.
+    pub fn from_config(config: &Config, folder: PathBuf) -> Self {
         match config.mail.transport {
-            MailTransport::Folder => {
-                Self::folder(config.data.join("mail"), config.mail.from.clone())
-            }
+            MailTransport::Folder => Self::folder(folder, config.mail.from.clone()),
         }
     }
 
@@ -72,7 +63,7 @@ impl Transport {
     /// `now` stands in the mail's `Date` field.
     ///
     /// # Errors
-    /// [`SendError::is_permanent`] tells whether another attempt can help.
+    /// When the message cannot be made, or the folder does not take it.
     pub fn send(
         &self,
         mail_id: MailId,

@@ -4,7 +4,7 @@ use super::{Actor, Services};
 use crate::domain::audit::AuditEntry;
 use crate::domain::error::Result;
 use crate::domain::ids::JobId;
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Work};
 use crate::domain::license::LicenseStatus;
 use crate::domain::mail::MailStatus;
 use crate::domain::page::{Page, PageRequest};
@@ -105,6 +105,11 @@ impl Services {
             job.due = ctx.now;
             job.attempts = 0;
             jobs::put(tx, &job)?;
+            if let Work::SendMail { mail_id } = job.work {
+                let mut mail = logs::mail(tx, mail_id)?;
+                mail.status = MailStatus::Waiting;
+                logs::put_mail(tx, &mail)?;
+            }
             ctx.audit(tx, None, "job.retried", job_id, [("kind", job.work.kind().to_owned())])?;
             Ok(job)
         })

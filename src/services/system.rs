@@ -80,7 +80,7 @@ impl Services {
         seats.acquired.inner().store(glance.seats.granted, Ordering::Relaxed);
         seats.lapsed.inner().store(glance.seats.lapsed, Ordering::Relaxed);
         seats.denied.inner().store(glance.seats.denied, Ordering::Relaxed);
-        self.metrics.passwords.queue_depth.set(self.hasher.waiting() as i64);
+        self.metrics.passwords_waiting.set(self.hasher.waiting() as i64);
         self.metrics.jobs.waiting.set(glance.jobs_waiting as i64);
         self.metrics.jobs.parked.set(glance.jobs_parked as i64);
         Ok(self.metrics.render())

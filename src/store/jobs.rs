@@ -14,11 +14,6 @@ pub fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
     tx.put(&JOBS, &(job.due, job.job_id), job)
 }
 
-/// Whether the job still waits as it was read; a handler checks before it acts.
-pub fn is_waiting(tx: &impl Read, job: &Job) -> Result<bool> {
-    Ok(tx.get(&JOBS, &(job.due, job.job_id))?.is_some())
-}
-
 /// Removes a job that is done.
 pub fn remove(tx: &mut WriteTx, job: &Job) -> Result<bool> {
     let was_waiting = tx.remove(&JOBS, &(job.due, job.job_id))?;

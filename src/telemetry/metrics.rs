@@ -45,8 +45,8 @@ pub struct Metrics {
     mails_sent: Counter,
     mails_failed: Counter,
     sign_ins_failed: Counter,
-    /// Password hashing.
-    pub passwords: PasswordMetrics,
+    /// Sign-ins and the like that wait for a password to be hashed.
+    pub passwords_waiting: Gauge,
     /// Signatures.
     pub signing: SigningMetrics,
 }
@@ -109,19 +109,8 @@ pub struct CommitMetrics {
 pub struct JobMetrics {
     /// Jobs that wait for their time or another attempt.
     pub waiting: Gauge,
-    /// Jobs being done.
-    pub running: Gauge,
     /// Jobs that failed too often and wait for an operator.
     pub parked: Gauge,
-}
-
-/// Password hashing, the most expensive thing a stranger can ask for.
-#[derive(Clone, Debug)]
-pub struct PasswordMetrics {
-    /// Requests waiting for their turn.
-    pub queue_depth: Gauge,
-    /// How long one hash takes.
-    pub duration: Histogram,
 }
 
 /// Signatures by kind.
@@ -131,8 +120,6 @@ pub struct SigningMetrics {
     pub licenses: Counter,
     /// Answers to `validate` with a nonce (Ed25519).
     pub answers: Counter,
-    /// How long a signature takes.
-    pub duration: Histogram,
 }
 
 impl Metrics {
@@ -167,7 +154,12 @@ impl Metrics {
         let commits = register_commits(registry);
         let (jobs, job_attempts) = register_jobs(registry);
         let (mails_sent, mails_failed) = register_mails(registry);
-        let passwords = register_passwords(registry);
+        let passwords_waiting = Gauge::default();
+        registry.register(
+            "passwords_waiting",
+            "Requests waiting for a password to be hashed",
+            passwords_waiting.clone(),
+        );
         let signing = register_signing(registry);
         Self {
             registry: Mutex::new(all),
@@ -181,7 +173,7 @@ impl Metrics {
             mails_sent,
             mails_failed,
             sign_ins_failed,
-            passwords,
+            passwords_waiting,
             signing,
         }
     }
@@ -347,11 +339,7 @@ fn register_jobs(registry: &mut Registry) -> (JobMetrics, Family<Labels, Counter
     registry.register("jobs", "Background jobs by state", states.clone());
     registry.register("job_attempts", "Attempts at background jobs", attempts.clone());
     let state = |state| states.get_or_create_owned(&vec![("state", state)]);
-    let jobs = JobMetrics {
-        waiting: state("waiting"),
-        running: state("running"),
-        parked: state("parked"),
-    };
+    let jobs = JobMetrics { waiting: state("waiting"), parked: state("parked") };
     (jobs, attempts)
 }
 
@@ -362,35 +350,11 @@ fn register_mails(registry: &mut Registry) -> (Counter, Counter) {
     (outcome("sent"), outcome("failed"))
 }
 
-fn register_passwords(registry: &mut Registry) -> PasswordMetrics {
-    let passwords =
-        PasswordMetrics { queue_depth: Gauge::default(), duration: Histogram::durations() };
-    registry.register(
-        "password_queue_depth",
-        "Requests waiting for a password to be hashed",
-        passwords.queue_depth.clone(),
-    );
-    registry.register_with_unit(
-        "password_hash_duration",
-        "How long hashing a password takes",
-        Unit::Seconds,
-        passwords.duration.clone(),
-    );
-    passwords
-}
-
 fn register_signing(registry: &mut Registry) -> SigningMetrics {
     let signatures = Family::<Labels, Counter>::default();
     registry.register("signatures", "Signatures made", signatures.clone());
-    let duration = Histogram::durations();
-    registry.register_with_unit(
-        "signing_duration",
-        "How long a signature takes",
-        Unit::Seconds,
-        duration.clone(),
-    );
     let kind = |kind| signatures.get_or_create_owned(&vec![("kind", kind)]);
-    SigningMetrics { licenses: kind("license"), answers: kind("answer"), duration }
+    SigningMetrics { licenses: kind("license"), answers: kind("answer") }
 }
 
 #[cfg(test)]
@@ -453,7 +417,7 @@ mod tests {
         metrics.sign_in_failed();
         metrics.job_done("send_mail");
         metrics.job_failed("send_mail");
-        metrics.passwords.queue_depth.inc();
+        metrics.passwords_waiting.inc();
         metrics.license_signed();
         metrics.sample("database_bytes", "Size of the database", || 4_096);
         let text = metrics.render();
@@ -469,7 +433,7 @@ mod tests {
             "coditect_sign_ins_failed_total 1",
             "coditect_job_attempts_total{kind=\"send_mail\",outcome=\"done\"} 1",
             "coditect_job_attempts_total{kind=\"send_mail\",outcome=\"failed\"} 1",
-            "coditect_password_queue_depth 1",
+            "coditect_passwords_waiting 1",
             "coditect_signatures_total{kind=\"license\"} 1",
             "coditect_database_bytes 4096",
             "process_start_time_seconds 1795348800",

@@ -10,6 +10,4 @@ mod process;
 
 pub use histogram::Histogram;
 pub use logs::{LogError, init_logs};
-pub use metrics::{
-    CommitMetrics, JobMetrics, Metrics, OpMetrics, PasswordMetrics, SeatMetrics, SigningMetrics,
-};
+pub use metrics::{CommitMetrics, JobMetrics, Metrics, OpMetrics, SeatMetrics, SigningMetrics};

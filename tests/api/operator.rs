@@ -346,6 +346,8 @@ async fn a_mail_that_fails_is_tried_again_later_and_later_then_parked_for_an_ope
     operator.post_nothing(&path).await.ok(200);
     let app_ref = &app;
     eventually("the parked job is done", || app_ref.parked() == 0).await;
+    let log = operator.get("/api/v1/admin/emails").await.list();
+    assert_ne!(log[0]["status"], json!("parked"), "nothing waits for an operator any more");
     app.mail_to(ANN, "Confirm").await;
     operator.post_nothing(&path).await.refused(404, "not_found");
     assert!(app.audited().await.contains(&"job.retried".to_owned()));
