@@ -144,10 +144,13 @@ fn refused(path: &str, cause: &serde_json::Error) -> Error {
 }
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/json");
+/// Most answers are shorter.
+const USUAL_BYTES: usize = 1_024;
 
 fn respond(status: poem::http::StatusCode, body: &impl Serialize) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut bytes, body) {
+        Ok(()) => {
             Response::builder().status(status).header(header::CONTENT_TYPE, MEDIA_TYPE).body(bytes)
         }
         Err(cause) => Problem(Error::internal(cause)).into_response(),

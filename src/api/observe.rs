@@ -106,7 +106,8 @@ impl<E: Endpoint<Output = Response> + 'static> Observe<E> {
             if is_seat_call(request.uri().path()) {
                 return self.inner.call(request).await;
             }
-            self.detached(request, id).await
+            // In a box, so that a seat call does not carry the room for it.
+            Box::pin(self.detached(request, id)).await
         };
         // Within the time limit, whatever a disk or a lock does.
         if let Ok(answer) = tokio::time::timeout(self.time_limit, operation).await {

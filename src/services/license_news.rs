@@ -8,12 +8,12 @@ use moka::sync::Cache;
 use super::Services;
 use super::desk::WAITING_MAX;
 use crate::domain::error::Result;
+use crate::domain::ids::LicenseId;
 use crate::domain::license::License;
-use crate::signing::license_key;
 use crate::store::WriteTx;
 
-/// Licences as validations saw them, by the form of their key.
-pub(crate) type Seen = Cache<String, Arc<License>>;
+/// Licences as validations saw them.
+pub(crate) type Seen = Cache<LicenseId, Arc<License>>;
 
 impl Services {
     /// Runs a transaction that changes a licence, and tells of it when it is on disk. Whoever
@@ -26,8 +26,7 @@ impl Services {
         let answer = self.commit(change).await?;
         if let Some(license) = license_of(&answer) {
             self.configure_gate(license);
-            let key = license_key::index_form(&license.license_key);
-            keep_newest(&self.licenses_seen, key, &Arc::new(license.clone()));
+            keep_newest(&self.licenses_seen, &Arc::new(license.clone()));
             // A resize upwards admits those who wait.
             let room = license.max_concurrent_seats.min(WAITING_MAX as u32);
             self.desk.call_next(license.license_id, room);
@@ -37,10 +36,10 @@ impl Services {
 }
 
 /// Who read an older revision may come after who wrote a newer one; that one stays.
-pub(super) fn keep_newest(seen: &Seen, key: String, license: &Arc<License>) -> Arc<License> {
-    let newest = |known: Option<moka::Entry<String, Arc<License>>>| match known {
+pub(super) fn keep_newest(seen: &Seen, license: &Arc<License>) -> Arc<License> {
+    let newest = |known: Option<moka::Entry<LicenseId, Arc<License>>>| match known {
         Some(known) if known.value().revision > license.revision => known.into_value(),
         _ => Arc::clone(license),
     };
-    seen.entry(key).and_upsert_with(newest).into_value()
+    seen.entry(license.license_id).and_upsert_with(newest).into_value()
 }

@@ -255,12 +255,11 @@ impl Services {
     /// The licence of a key, for looking at: one that was read within the last second, unless it
     /// has changed since. A change replaces what is kept before its answer is sent.
     pub(super) fn license_seen(&self, text: &str) -> Result<Arc<License>> {
-        let key = Self::recognise_key(text)?;
-        if let Some(license) = self.licenses_seen.get(&key) {
+        let license_id = self.license_id_of(text)?;
+        if let Some(license) = self.licenses_seen.get(&license_id) {
             return Ok(license);
         }
-        let license = self.store.read(|tx| licenses::by_key(tx, &key))?.ok_or_else(unknown_key)?;
-        Ok(keep_newest(&self.licenses_seen, key, &Arc::new(license)))
+        Ok(keep_newest(&self.licenses_seen, &Arc::new(self.load_license(license_id)?)))
     }
 
     /// The key in its stored form.

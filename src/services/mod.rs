@@ -75,8 +75,9 @@ pub struct Services {
     pub(crate) settings: Vec<SettingInfo>,
     pub(crate) backups: PathBuf,
     pub(crate) signed: Cache<SignedAs, String>,
+    /// What keys open, as they were typed.
     pub(crate) licenses_by_key: Cache<String, LicenseId>,
-    /// Licences as validations saw them, by key; see [`Services::license_seen`].
+    /// Licences as validations saw them; see [`Services::license_seen`].
     pub(crate) licenses_seen: license_news::Seen,
     pub(crate) renewing: tokio::sync::Mutex<()>,
     pub(crate) public_url: Arc<str>,

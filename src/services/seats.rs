@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::clean_some;
-use super::licenses::{check_hardware_id, check_metadata, unknown_key, visible};
+use super::licenses::{check_hardware_id, check_metadata, visible};
 use super::{Actor, Services};
 use crate::domain::error::{Code, Error, Result, SeatCount};
 use crate::domain::ids::{LicenseId, SessionId};
@@ -340,18 +340,17 @@ impl Services {
         }
     }
 
-    fn license_id_of(&self, text: &str) -> Result<LicenseId> {
-        let key = Self::recognise_key(text)?;
-        // What a key opens never changes, so this look-up cannot be stale.
-        if let Some(license_id) = self.licenses_by_key.get(&key) {
+    pub(super) fn license_id_of(&self, text: &str) -> Result<LicenseId> {
+        // What a key opens never changes, however it is typed, so this look-up cannot be stale.
+        if let Some(license_id) = self.licenses_by_key.get(text) {
             return Ok(license_id);
         }
-        let license = self.store.read(|tx| licenses::by_key(tx, &key))?.ok_or_else(unknown_key)?;
-        self.licenses_by_key.insert(key, license.license_id);
-        Ok(license.license_id)
+        let license_id = self.license_by_key(text)?.license_id;
+        self.licenses_by_key.insert(text.to_owned(), license_id);
+        Ok(license_id)
     }
 
-    fn load_license(&self, id: LicenseId) -> Result<License> {
+    pub(super) fn load_license(&self, id: LicenseId) -> Result<License> {
         self.store.read(|tx| {
             let org_id = licenses::org_of(tx, id)?;
             store::org(tx, org_id).license(id)
