@@ -30,6 +30,8 @@ use crate::{api, jobs, web};
 const DRAIN: Duration = Duration::from_secs(8);
 /// How long a validation may rely on the licence that an earlier one read.
 const LICENSE_SEEN: Duration = Duration::from_secs(1);
+/// Requests that one HTTP/2 connection may have open.
+const HTTP2_STREAMS_MAX: u32 = 128;
 /// How often lapsed seats are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often the seat log is looked at for cleaning.
@@ -162,6 +164,7 @@ impl App {
         let connections_max = self.services.config.server.max_connections;
         let served = poem::Server::new_with_acceptor(Bounded::new(self.acceptor, connections_max))
             .name("coditect")
+            .http2_max_concurrent_streams(HTTP2_STREAMS_MAX)
             .run_with_graceful_shutdown(endpoint, stopping_lines(&self.services, stop), Some(DRAIN))
             .await;
         stopping.send_replace(true);
@@ -258,6 +261,7 @@ fn build(
         licenses_by_key: Cache::new(100_000),
         licenses_seen: Cache::builder().max_capacity(10_000).time_to_live(LICENSE_SEEN).build(),
         renewing: tokio::sync::Mutex::new(()),
+        signing: tokio::sync::Mutex::new(()),
         work: Notify::new(),
         backups: data.backups(),
         started: now,

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Connections on which nothing is sent or received are closed after this time. Longer than the
+/// Connections on which nothing was answered are closed after this time. Longer than the
 /// longest a request may wait in line for a seat is not needed: that wait is bounded by itself.
 const IDLE: Duration = Duration::from_mins(6);
 
@@ -95,10 +95,9 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match Pin::new(&mut this.io).poll_read(cx, buffer) {
-            Poll::Ready(done) => {
-                this.used = Instant::now();
-                Poll::Ready(done)
-            }
+            // Only an answer shows that the connection is of use: who sends a request a byte at a
+            // time holds a place no longer than who sends nothing.
+            Poll::Ready(done) => Poll::Ready(done),
             Poll::Pending => this.poll_idle(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
         }
     }

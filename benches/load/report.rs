@@ -32,13 +32,13 @@ impl Row {
             (Some(least), Some(most)) if ratios.len() > 1 => format!("{least:.2}-{most:.2}; "),
             _ => String::new(),
         };
-        let refused: u64 = rounds.iter().map(|round| round.refused).sum();
-        let done: u64 = rounds.iter().map(|round| round.done).sum();
-        let refused = match refused {
-            0 => String::new(),
-            _ => format!("; and {:.0} % more were refused", 100.0 * refused as f64 / done as f64),
-        };
         let rate = over(Outcome::rate);
+        let refusals = over(|round| round.refused as f64 / round.time.as_secs_f64());
+        let refused = if refusals > 0.0 {
+            format!("; {:.0}/s with refusals", rate + refusals)
+        } else {
+            String::new()
+        };
         let cpu_us = over(|round| round.cpu_us);
         let remark = format!("{spread}{remark}{refused}");
         Self { name: name.to_owned(), rate, percentiles_ms, ratio, cpu_us, cost, remark }

@@ -64,11 +64,24 @@ fn address(request: &Request) -> IpAddr {
     }
     let forwarded =
         request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<IpAddr> = forwarded
-        .flat_map(|value| value.split(','))
-        .filter_map(|hop| hop.trim().parse().ok())
-        .collect();
-    hops.iter().rev().find(|hop| !proxies.contains(**hop)).copied().unwrap_or(peer)
+    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).collect();
+    let mut nearest = peer;
+    for hop in hops.into_iter().rev() {
+        // What cannot be read was not written by a proxy that is to be trusted.
+        let Some(address) = hop_address(hop.trim()) else { break };
+        nearest = address;
+        if !proxies.contains(address) {
+            break;
+        }
+    }
+    nearest
+}
+
+/// `203.0.113.5`, `203.0.113.5:4711`, `2001:db8::5`, `[2001:db8::5]` or `[2001:db8::5]:4711`.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    let with_port = || hop.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+    bare.parse().ok().or_else(with_port)
 }
 
 /// An ill-formed id in a path is an unknown one.

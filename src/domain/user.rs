@@ -88,9 +88,12 @@ pub struct Login {
     pub refresh_hash: [u8; 32],
     /// When the person signed in.
     pub created_at: Timestamp,
+    /// How many tokens of the family were spent.
+    #[serde(default)]
+    pub refreshes: u32,
     /// When a token of the family was last used.
     pub last_used_at: Timestamp,
-    /// When the family ends if nobody refreshes it.
+    /// When the family ends.
     pub expires_at: Timestamp,
     /// From where.
     pub address: String,

@@ -1,11 +1,10 @@
 //! The desk at which seats are given out: the engine behind one lock, the way of its
 //! events to disk, and the lines of those who wait.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::domain::error::{Code, Error, Result};
@@ -18,6 +17,10 @@ use crate::store::{Read, Store, Ticket, WriteTx};
 pub(super) const WAITING_MAX: usize = 10_000;
 /// Seats a sweep looks at while it holds the lock.
 const SWEPT_AT_ONCE: usize = 500;
+/// Records of up to a few megabytes that are in memory at once during a start.
+const RECORDS_READ_AT_ONCE: usize = 8;
+/// Bytes of events in one append, and an event more.
+const APPENDED_AT_ONCE: usize = 64 * 1024;
 /// Events cleaned in one transaction, and a record more.
 const CLEANED_AT_ONCE: u64 = 4_096;
 /// Events looked up while the lock is held.
@@ -32,10 +35,12 @@ pub struct Desk {
 
 pub(super) struct Inner {
     pub(super) engine: Engine,
-    /// Releases whose record failed to reach the disk, and lapses that a heartbeat noticed. They
-    /// stand first in the next record: what is free in memory may be granted again, and the log must not know
-    /// two holders of one seat.
-    pub(super) carried: Vec<Event>,
+    /// Events on their way to the log, in the engine's order: releases whose record failed to reach
+    /// the disk, and lapses that a heartbeat noticed, stand here until the next command. What is
+    /// free in memory may be granted again, and the log must not know two holders of one seat.
+    pub(super) outbox: VecDeque<Event>,
+    /// Events that were appended and whose outcome nobody has looked at yet, in the log's order.
+    in_flight: VecDeque<(Ticket, Vec<Event>)>,
     /// Events in the log, for deciding when to clean it.
     pub(super) logged: u64,
 }
@@ -54,7 +59,7 @@ impl Desk {
         let mut engine = Engine::new(seats::SEAT_TTL_MS);
         let (mut from, mut logged) = (0, 0);
         loop {
-            let records = store.read_log(from, 256)?;
+            let records = store.read_log(from, RECORDS_READ_AT_ONCE)?;
             let Some((last, _)) = records.last() else { break };
             from = last + 1;
             for (seq, bytes) in records {
@@ -65,7 +70,8 @@ impl Desk {
                 engine.restore(now, seq, events);
             }
         }
-        let inner = Inner { engine, carried: Vec::new(), logged };
+        let (outbox, in_flight) = (VecDeque::new(), VecDeque::new());
+        let inner = Inner { engine, outbox, in_flight, logged };
         Ok(Self { inner: Mutex::new(inner), lines: Mutex::default() })
     }
 
@@ -84,68 +90,51 @@ impl Desk {
         self.inner.lock().engine.used(now, id)
     }
 
-    /// Does a command and sends its events on their way to the log, those carried over first. Both
-    /// under one lock, so that the log has the engine's order.
+    /// Does a command and sends its events on their way to the log, behind those that stand there
+    /// already. All under one lock, so that the log has the engine's order.
     pub(super) fn command<T>(
-        self: &Arc<Self>,
+        &self,
         store: &Store,
         command: impl FnOnce(&mut Engine, &mut Vec<Event>) -> T,
-    ) -> Result<(T, OnTheWay)> {
+    ) -> Result<(T, Option<Ticket>)> {
         let mut inner = self.inner.lock();
+        let (resumed, freed) = inner.settle(store);
         let mut events = Vec::new();
         let outcome = command(&mut inner.engine, &mut events);
-        if !events.is_empty() {
-            let carried = std::mem::take(&mut inner.carried);
-            events.splice(0..0, carried);
-        }
-        Ok((outcome, self.send(&mut inner, store, events)?))
-    }
-
-    /// Frees some of what has lapsed and sends what is carried on its way; nobody waits for it.
-    /// Whose seats were freed, and whether there is more to do.
-    pub(super) fn sweep(self: &Arc<Self>, store: &Store, now: Now) -> (Vec<LicenseId>, bool) {
-        let mut inner = self.inner.lock();
-        let mut events = std::mem::take(&mut inner.carried);
-        let carried = events.len();
-        let more = inner.engine.sweep(now, SWEPT_AT_ONCE, &mut events);
-        let freed = events[carried..].iter().map(Event::license_id).collect();
-        let on_the_way = self.send(&mut inner, store, events);
+        let sent = if events.is_empty() { Ok(None) } else { inner.send(store, resumed, events) };
         drop(inner);
-        // Refused, they are carried already. Otherwise dropping them sees to their arrival.
-        drop(on_the_way);
-        (freed, more)
+        self.call(freed);
+        sent.map(|ticket| (outcome, ticket))
     }
 
-    fn send(
-        self: &Arc<Self>,
-        inner: &mut Inner,
-        store: &Store,
-        events: Vec<Event>,
-    ) -> Result<OnTheWay> {
-        let desk = Arc::clone(self);
-        if events.is_empty() {
-            return Ok(OnTheWay { desk, events, ticket: None });
-        }
-        let (events, ticket) = inner.enqueue(store, events)?;
-        Ok(OnTheWay { desk, events, ticket: Some(ticket) })
-    }
-
-    /// Notes where a record landed, or takes back what failed to.
-    fn landed(&self, events: Vec<Event>, outcome: Result<u64>) -> Result<()> {
+    /// Frees some of what has lapsed, and sends it on its way with what stands there; nobody
+    /// waits for it. Whether there is more to do.
+    pub(super) fn sweep(&self, store: &Store, now: Now) -> bool {
         let mut inner = self.inner.lock();
-        match outcome {
-            Ok(seq) => {
-                for event in &events {
-                    if let Event::Acquired { session_id, .. } = event {
-                        inner.engine.set_log_seq(*session_id, seq);
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => {
-                inner.take_back(events, true);
-                Err(error)
-            }
+        let (resumed, freed) = inner.settle(store);
+        let mut events = Vec::new();
+        let more = inner.engine.sweep(now, SWEPT_AT_ONCE, &mut events);
+        // What is refused stays where it stands.
+        let _ = inner.send(store, resumed, events);
+        drop(inner);
+        self.call(freed);
+        more
+    }
+
+    /// Waits until what a command did is on disk. Whoever does not wait, because its request was
+    /// cut off, leaves that to the next command or sweep.
+    pub(super) async fn arrive(&self, store: &Store, ticket: Option<Ticket>) -> Result<()> {
+        let Some(ticket) = ticket else { return Ok(()) };
+        let outcome = ticket.wait().await.map(drop);
+        let (_, freed) = self.inner.lock().settle(store);
+        self.call(freed);
+        outcome
+    }
+
+    /// Wakes one who waits for each seat that was freed.
+    fn call(&self, freed: Vec<LicenseId>) {
+        for id in freed {
+            self.call_next(id, 1);
         }
     }
 
@@ -208,73 +197,87 @@ impl Drop for InLine<'_> {
     }
 }
 
-/// Events on their way to disk. When their commit fails, a grant among them is taken back, and
-/// the releases are carried to the next record. When only the asker goes away, they arrive all
-/// the same: another request of the same machine may have been told of the seat meanwhile.
-pub(super) struct OnTheWay {
-    desk: Arc<Desk>,
-    events: Vec<Event>,
-    ticket: Option<Ticket>,
-}
-
-impl OnTheWay {
-    pub(super) async fn arrive(mut self) -> Result<()> {
-        let Some(ticket) = self.ticket.clone() else { return Ok(()) };
-        let outcome = ticket.wait().await;
-        let events = std::mem::take(&mut self.events);
-        self.desk.landed(events, outcome)
-    }
-}
-
-impl Drop for OnTheWay {
-    fn drop(&mut self) {
-        let Some(ticket) = self.ticket.take().filter(|_| !self.events.is_empty()) else { return };
-        let (desk, events) = (Arc::clone(&self.desk), std::mem::take(&mut self.events));
-        // Without a runtime the process is ending, and its memory with it.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { desk.landed(events, ticket.wait().await) });
-        }
-    }
-}
-
 impl Inner {
-    /// Takes back what could not be made durable. What `may_be_logged` must be ended in the log too.
-    fn take_back(&mut self, events: Vec<Event>, may_be_logged: bool) {
-        for event in events {
-            match event {
-                Event::Acquired { session_id, .. } => {
-                    let mut undone = Vec::new();
-                    self.engine.undo_acquire(session_id, &mut undone);
-                    if may_be_logged {
-                        self.carried.extend(undone);
+    /// Looks at what has become of the events in flight: notes where a grant stands in the log,
+    /// takes back one that is not durable, and puts releases in doubt into the outbox. Also says
+    /// which licences have seats to give, and since when the store takes appends: it takes none
+    /// with an older number, because failures that nobody has looked at come before.
+    fn settle(&mut self, store: &Store) -> (u64, Vec<LicenseId>) {
+        let resumed = store.resumed();
+        let mut freed = Vec::new();
+        while let Some(outcome) = self.in_flight.front().and_then(|(ticket, _)| ticket.outcome()) {
+            let Some((_, events)) = self.in_flight.pop_front() else { break };
+            if outcome.is_err() {
+                self.logged = self.logged.saturating_sub(events.len() as u64);
+            }
+            for event in events {
+                match (&event, &outcome) {
+                    (Event::Acquired { session_id, .. }, Ok(seq)) => {
+                        self.engine.set_log_seq(*session_id, *seq);
+                    }
+                    (Event::Acquired { session_id, license_id, .. }, Err(_)) => {
+                        let mut undone = Vec::new();
+                        if self.engine.undo_acquire(*session_id, &mut undone) {
+                            freed.push(*license_id);
+                        }
+                        // It may be in the log all the same.
+                        self.outbox.extend(undone);
+                    }
+                    (Event::Released { license_id, .. }, outcome) => {
+                        freed.push(*license_id);
+                        if outcome.is_err() {
+                            self.outbox.push_back(event);
+                        }
                     }
                 }
-                Event::Released { .. } => self.carried.push(event),
             }
         }
+        (resumed, freed)
     }
 
-    /// Enqueues events as one append. Refused, they are taken back.
-    fn enqueue(&mut self, store: &Store, events: Vec<Event>) -> Result<(Vec<Event>, Ticket)> {
-        let mut bytes = Vec::with_capacity(events.len() * 96);
-        for event in &events {
-            event.encode(&mut bytes);
-        }
-        match store.append_log(bytes) {
-            Ok(ticket) => {
-                self.logged += events.len() as u64;
-                for event in &events {
-                    if let Event::Acquired { session_id, .. } = event {
-                        self.engine.set_ticket(*session_id, ticket.number);
+    /// Appends what stands in the outbox and these events; the ticket of the last. Refused, a grant
+    /// among the events is taken back; releases stay in the outbox.
+    fn send(&mut self, store: &Store, resumed: u64, events: Vec<Event>) -> Result<Option<Ticket>> {
+        let new = events.len();
+        self.outbox.extend(events);
+        self.flush(store, resumed).inspect_err(|_| {
+            let old = self.outbox.len().saturating_sub(new);
+            for event in self.outbox.split_off(old) {
+                match event {
+                    // It was never on its way, so its undoing need not be either.
+                    Event::Acquired { session_id, .. } => {
+                        self.engine.undo_acquire(session_id, &mut Vec::new());
                     }
+                    Event::Released { .. } => self.outbox.push_back(event),
                 }
-                Ok((events, ticket))
             }
-            Err(error) => {
-                self.take_back(events, false);
-                Err(error)
+        })
+    }
+
+    /// Appends the outbox, a bounded part at a time.
+    fn flush(&mut self, store: &Store, resumed: u64) -> Result<Option<Ticket>> {
+        let mut last = None;
+        while !self.outbox.is_empty() {
+            let (mut bytes, mut events) = (Vec::with_capacity(256), 0);
+            for event in &self.outbox {
+                event.encode(&mut bytes);
+                events += 1;
+                if bytes.len() >= APPENDED_AT_ONCE {
+                    break;
+                }
             }
+            let ticket = store.append_log_since(resumed, &bytes)?;
+            let sent: Vec<Event> = self.outbox.drain(..events).collect();
+            for event in &sent {
+                if let Event::Acquired { session_id, .. } = event {
+                    self.engine.set_ticket(*session_id, ticket.number);
+                }
+            }
+            self.logged += events as u64;
+            self.in_flight.push_back((ticket.clone(), sent));
+            last = Some(ticket);
         }
+        Ok(last)
     }
 }
 
@@ -321,21 +324,47 @@ mod tests {
         Now { wall: Timestamp(1_800_000_000_000), mono: Mono(ms) }
     }
 
-    /// Asks for the licence's only seat.
-    async fn acquire(desk: &Arc<Desk>, store: &Store, now: Now, machine: u128) -> Acquisition {
+    fn session_of(machine: u128) -> SessionId {
+        SessionId(Uuid::from_u128(1_000_000 + machine))
+    }
+
+    /// Asks for one of the licence's seats, without waiting for the disk.
+    fn ask(desk: &Desk, store: &Store, now: Now, machine: u128, seats: u32) -> Asked {
         let name = machine.to_string();
         let schedule = Schedule::always(LicenseStatus::Active);
         let ask = Acquire {
             license_id: LICENSE,
-            gate: Some(Gate { revision: 1, max_seats: 1, schedule }),
+            gate: Some(Gate { revision: 1, max_seats: seats, schedule }),
             hardware_id: &name,
-            session_id: SessionId(Uuid::from_u128(100 + machine)),
+            session_id: session_of(machine),
             metadata: None,
         };
-        let (outcome, on_the_way) =
-            desk.command(store, |engine, events| engine.acquire(now, &ask, events)).unwrap();
-        on_the_way.arrive().await.unwrap();
+        desk.command(store, |engine, events| engine.acquire(now, &ask, events))
+    }
+
+    type Asked = Result<(Acquisition, Option<Ticket>)>;
+
+    /// Asks for the licence's only seat.
+    async fn acquire(desk: &Desk, store: &Store, now: Now, machine: u128) -> Acquisition {
+        let (outcome, ticket) = ask(desk, store, now, machine, 1).unwrap();
+        desk.arrive(store, ticket).await.unwrap();
         outcome
+    }
+
+    fn release(desk: &Desk, store: &Store, now: Now, machine: u128) -> Option<Ticket> {
+        let release = |engine: &mut Engine, events: &mut Vec<Event>| {
+            engine.release(now, session_of(machine), events)
+        };
+        desk.command(store, release).unwrap().1
+    }
+
+    fn on(disk: &FaultDisk) -> Store {
+        let options = Options {
+            disk: Arc::new(disk.clone()),
+            probe_every: Duration::from_millis(10),
+            ..Options::default()
+        };
+        Store::open(Path::new("/data/seats.redb"), options).unwrap()
     }
 
     async fn until(mut there: impl FnMut() -> bool) {
@@ -353,13 +382,8 @@ mod tests {
     #[tokio::test]
     async fn a_lapse_that_failed_to_reach_the_disk_is_carried_on() {
         let faulty = FaultDisk::new();
-        let options = Options {
-            disk: Arc::new(faulty.clone()),
-            probe_every: Duration::from_millis(10),
-            ..Options::default()
-        };
-        let store = Store::open(Path::new("/data/seats.redb"), options).unwrap();
-        let desk = Arc::new(Desk::restore(&store, at(0)).unwrap());
+        let store = on(&faulty);
+        let desk = Desk::restore(&store, at(0)).unwrap();
         assert!(matches!(acquire(&desk, &store, at(0), 1).await, Acquisition::Granted(_)));
 
         faulty.set_broken(true);
@@ -370,6 +394,73 @@ mod tests {
         let second = acquire(&desk, &store, at(SEAT_TTL_MS), 2).await;
         assert!(matches!(second, Acquisition::Granted(_)));
 
+        let restarted = Desk::restore(&store, at(SEAT_TTL_MS)).unwrap();
+        assert_eq!(restarted.used(at(SEAT_TTL_MS), LICENSE), 1);
+    }
+
+    /// A release that failed is known of before the next grant is logged, although nobody waited
+    /// for it: or a restart would know two holders.
+    #[tokio::test]
+    async fn a_release_that_failed_comes_before_what_is_granted_after_it() {
+        let faulty = FaultDisk::new();
+        let store = on(&faulty);
+        let desk = Desk::restore(&store, at(0)).unwrap();
+        assert!(matches!(acquire(&desk, &store, at(0), 1).await, Acquisition::Granted(_)));
+        faulty.fail_next_sync();
+        drop(release(&desk, &store, at(1), 1));
+        until(|| store.resumed() == 1).await;
+        let second = acquire(&desk, &store, at(2), 2).await;
+        assert!(matches!(second, Acquisition::Granted(_)));
+        let restarted = Desk::restore(&store, at(3)).unwrap();
+        assert_eq!(restarted.used(at(3), LICENSE), 1);
+    }
+
+    /// What is granted while failures are not looked at yet is not logged before them.
+    #[tokio::test]
+    async fn an_append_that_does_not_know_of_a_failure_is_refused() {
+        let faulty = FaultDisk::new();
+        let store = on(&faulty);
+        let before = store.resumed();
+        faulty.fail_next_sync();
+        assert!(store.append_log("lost").unwrap().wait().await.is_err());
+        until(|| store.resumed() > before).await;
+        let refused = store.append_log_since(before, "too early").unwrap_err();
+        assert_eq!(refused.code, Code::StorageUnavailable);
+        assert!(store.append_log_since(store.resumed(), "in time").is_ok());
+    }
+
+    /// Whoever waits for a seat is called even if the one who gave it back went away at once.
+    #[tokio::test]
+    async fn a_release_nobody_waits_for_calls_the_next_in_line() {
+        let store = on(&FaultDisk::new());
+        let desk = Desk::restore(&store, at(0)).unwrap();
+        acquire(&desk, &store, at(0), 1).await;
+        let place = desk.join_line(LICENSE).unwrap();
+        let called = place.line.notified();
+        store.wait_durable(release(&desk, &store, at(1), 1).unwrap().number).await.unwrap();
+        desk.sweep(&store, at(2));
+        tokio::time::timeout(Duration::from_secs(5), called).await.expect("it is called");
+    }
+
+    /// Tens of thousands of seats that lapse at the same moment are more than one append takes.
+    #[tokio::test]
+    async fn any_number_of_seats_may_lapse_at_once() {
+        const SEATS: u32 = 40_000;
+        let store = on(&FaultDisk::new());
+        let desk = Desk::restore(&store, at(0)).unwrap();
+        let mut last = None;
+        for machine in 0..u128::from(SEATS) {
+            let (outcome, ticket) = ask(&desk, &store, at(0), machine, SEATS).unwrap();
+            assert!(matches!(outcome, Acquisition::Granted(_)));
+            last = ticket;
+            if machine % 1_000 == 999 {
+                desk.arrive(&store, last.take()).await.unwrap();
+            }
+        }
+        desk.arrive(&store, last).await.unwrap();
+        let (outcome, ticket) = ask(&desk, &store, at(SEAT_TTL_MS), 999_999, SEATS).unwrap();
+        assert!(matches!(outcome, Acquisition::Granted(_)));
+        desk.arrive(&store, ticket).await.unwrap();
         let restarted = Desk::restore(&store, at(SEAT_TTL_MS)).unwrap();
         assert_eq!(restarted.used(at(SEAT_TTL_MS), LICENSE), 1);
     }

@@ -56,6 +56,8 @@ impl Services {
             return Ok(signed);
         }
         let claims = self.claims(license, status, hardware_id, now);
+        // One at a time: a signature takes milliseconds of a processor that heartbeats need too.
+        let _turn = self.signing.lock().await;
         let signed = tokio::task::spawn_blocking(move || jws::sign(&key, LICENSE_TYP, &claims))
             .await
             .map_err(Error::internal)?

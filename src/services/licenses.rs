@@ -143,25 +143,22 @@ impl Services {
         id: LicenseId,
         activation_id: ActivationId,
     ) -> Result<()> {
+        let bound = self.store.read(|tx| {
+            let license = visible(tx, actor, id)?;
+            store::org(tx, license.org_id).activation_by_id(id, activation_id)
+        })?;
+        // First, so that whoever has to ask again after a failure still finds the activation.
+        self.evict_machine(id, &bound.hardware_id).await?;
         let ctx = self.ctx_of(actor);
         let actor = actor.clone();
-        let activation = self
-            .commit(move |tx| {
-                let license = visible(tx, &actor, id)?;
-                let activation =
-                    store::org(tx, license.org_id).activation_by_id(id, activation_id)?;
-                licenses::remove_activation(tx, &activation)?;
-                ctx.audit(
-                    tx,
-                    Some(license.org_id),
-                    "license.deactivated",
-                    id,
-                    [("activation", activation_id.to_string())],
-                )?;
-                Ok(activation)
-            })
-            .await?;
-        self.evict_machine(id, &activation.hardware_id).await
+        self.commit(move |tx| {
+            let license = visible(tx, &actor, id)?;
+            let activation = store::org(tx, license.org_id).activation_by_id(id, activation_id)?;
+            licenses::remove_activation(tx, &activation)?;
+            let told = [("activation", activation_id.to_string())];
+            ctx.audit(tx, Some(license.org_id), "license.deactivated", id, told)
+        })
+        .await
     }
 
     /// Issues a licence that no subscription pays for.

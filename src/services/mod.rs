@@ -80,6 +80,8 @@ pub struct Services {
     /// Licences as validations saw them; see [`Services::license_seen`].
     pub(crate) licenses_seen: license_news::Seen,
     pub(crate) renewing: tokio::sync::Mutex<()>,
+    /// Held while a licence document is signed.
+    pub(crate) signing: tokio::sync::Mutex<()>,
     pub(crate) public_url: Arc<str>,
     pub(crate) issuer: Arc<str>,
     pub(crate) started: Now,

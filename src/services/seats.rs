@@ -22,6 +22,8 @@ use crate::store::{self, licenses};
 
 /// The log is cleaned once it holds this many events more than twice the live seats.
 const LOG_SLACK_EVENTS: u64 = 20_000;
+/// Transactions of one cleaning.
+const CLEANINGS_MAX: usize = 100;
 
 /// An application asks for a seat.
 pub struct AcquireInput {
@@ -146,11 +148,10 @@ impl Services {
                 session_id,
                 metadata: metadata.as_deref(),
             };
-            let ((now, outcome), on_the_way) =
-                self.desk.command(&self.store, |engine, events| {
-                    let now = self.clock.now();
-                    (now, engine.acquire(now, &ask, events))
-                })?;
+            let ((now, outcome), ticket) = self.desk.command(&self.store, |engine, events| {
+                let now = self.clock.now();
+                (now, engine.acquire(now, &ask, events))
+            })?;
             let (grant, fresh) = match outcome {
                 Acquisition::NeedsGate => {
                     gate = Some(Gate::from(&self.load_license(license_id)?));
@@ -159,16 +160,16 @@ impl Services {
                 Acquisition::Granted(grant) => (grant, true),
                 Acquisition::AlreadyHeld(grant) => (grant, false),
                 Acquisition::Full { seats, retry_in_ms } => {
-                    on_the_way.arrive().await?;
+                    self.desk.arrive(&self.store, ticket).await?;
                     return Ok(Attempt::Full { seats, retry_in_ms });
                 }
                 Acquisition::Refused { status } => {
-                    on_the_way.arrive().await?;
+                    self.desk.arrive(&self.store, ticket).await?;
                     status.require_usable()?;
                     return Err(Error::internal("the engine refused a usable licence"));
                 }
             };
-            on_the_way.arrive().await?;
+            self.desk.arrive(&self.store, ticket).await?;
             if let Some(ticket) = grant.awaiting {
                 self.store.wait_durable(ticket).await?;
             }
@@ -192,7 +193,7 @@ impl Services {
                 let outcome = inner.engine.heartbeat(now, session_id, &mut events);
                 // A lapse that is noticed here need not be durable before it is told: a restart
                 // may only give the seat a little longer. It goes with the next record.
-                inner.carried.extend(events);
+                inner.outbox.extend(events);
                 (now, outcome)
             };
             match outcome {
@@ -225,10 +226,15 @@ impl Services {
         session_id: SessionId,
     ) -> Result<()> {
         let license = self.store.read(|tx| visible(tx, actor, license_id))?;
-        self.free(|engine, now, events| engine.evict(now, license_id, session_id, events)).await?;
+        let held = self.desk.inner.lock().engine.session(self.clock.now(), session_id);
+        if held.is_none_or(|seat| seat.license_id != license_id) {
+            return Err(no_session());
+        }
+        // First, so that no seat is taken back without a trace of who did it.
         let ctx = self.ctx_of(actor);
         let org_id = Some(license.org_id);
-        self.commit(move |tx| ctx.audit(tx, org_id, "seat.evicted", license_id, [])).await
+        self.commit(move |tx| ctx.audit(tx, org_id, "seat.evicted", license_id, [])).await?;
+        self.free(|engine, now, events| engine.evict(now, license_id, session_id, events)).await
     }
 
     /// Frees the seat a machine holds, if any.
@@ -255,15 +261,12 @@ impl Services {
         &self,
         command: impl FnOnce(&mut Engine, Now, &mut Vec<Event>) -> Release,
     ) -> Result<()> {
-        let (outcome, on_the_way) = self
+        let (outcome, ticket) = self
             .desk
             .command(&self.store, |engine, events| command(engine, self.clock.now(), events))?;
-        on_the_way.arrive().await?;
+        self.desk.arrive(&self.store, ticket).await?;
         match outcome {
-            Release::Released { license_id } => {
-                self.desk.call_next(license_id, 1);
-                Ok(())
-            }
+            Release::Released { .. } => Ok(()),
             Release::NotFound => Err(no_session()),
         }
     }
@@ -302,21 +305,14 @@ impl Services {
 
     /// Frees what has lapsed, so that counts and the log are tidy and those who wait are called.
     pub fn sweep(&self) {
-        loop {
-            let (freed, more) = self.desk.sweep(&self.store, self.clock.now());
-            for id in freed {
-                self.desk.call_next(id, 1);
-            }
-            if !more {
-                return;
-            }
-        }
+        while self.desk.sweep(&self.store, self.clock.now()) {}
     }
 
     /// Shortens the log: what still lives in its oldest records is written anew, and they go.
-    /// The cost follows the number of events, never the number of seats.
+    /// The cost follows the number of events, never the number of seats. What is not done within
+    /// a bounded time is left for the next time.
     pub async fn clean_log(self: &Arc<Self>) -> Result<()> {
-        loop {
+        for _ in 0..CLEANINGS_MAX {
             let (logged, live) = {
                 let inner = self.desk.inner.lock();
                 (inner.logged, inner.engine.totals().seats as u64)
@@ -338,6 +334,7 @@ impl Services {
                 }
             }
         }
+        Ok(())
     }
 
     pub(super) fn license_id_of(&self, text: &str) -> Result<LicenseId> {

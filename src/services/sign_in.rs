@@ -58,6 +58,7 @@ impl Grant {
             login_id: LoginId(ctx.record_id()),
             user_id: user.user_id,
             refresh_hash: tokens::digest(&self.refresh_token),
+            refreshes: 0,
             created_at: ctx.now,
             last_used_at: ctx.now,
             // An absolute end, not a sliding one: it also bounds the spent tokens a family keeps.
@@ -76,6 +77,10 @@ impl Grant {
         Ok(Granted { login_id: login.login_id, refresh_token: self.refresh_token })
     }
 }
+
+/// The most refreshes of one sign-in: three times as many as its longest life asks for. Each spent token
+/// is kept until the sign-in ends, so that its reuse is noticed.
+const REFRESHES_MAX: u32 = 100_000;
 
 impl Services {
     /// Signs in with e-mail and password.
@@ -156,11 +161,13 @@ impl Services {
                         "This refresh token was spent before, so the sign-in it belongs to has been ended. Sign in again.",
                     )));
                 }
-                if login.expires_at <= ctx.now || user.deactivated_at.is_some() {
+                let spent = login.refreshes >= REFRESHES_MAX;
+                if spent || login.expires_at <= ctx.now || user.deactivated_at.is_some() {
                     users::end_login(tx, login.user_id, login.login_id)?;
                     return Ok(Err(invalid_refresh()));
                 }
                 login.refresh_hash = fresh_hash;
+                login.refreshes += 1;
                 login.last_used_at = ctx.now;
                 users::put_login(tx, &login)?;
                 Ok(Ok((user, login.login_id)))

@@ -47,8 +47,8 @@ pub fn mail_count(status: MailStatus) -> &'static str {
     }
 }
 
-/// Removes at most `limit` of the oldest sent messages and audit entries from before the
-/// given times; how many. Stops at the first that must stay.
+/// Removes at most `limit` of the oldest messages, sent or given up, and as many audit entries from
+/// before the given times; how many.
 pub fn remove_old(
     tx: &mut WriteTx,
     mails: Timestamp,
@@ -60,10 +60,9 @@ pub fn remove_old(
         if mail.created_at >= mails {
             break;
         }
-        if mail.status == MailStatus::Sent {
-            tx.remove(&MAILS, &mail_id)?;
-            removed += 1;
-        }
+        tx.remove(&MAILS, &mail_id)?;
+        super::counts::add(tx, mail_count(mail.status), -1)?;
+        removed += 1;
     }
     for (audit_id, entry) in tx.scan(&AUDIT, &Scan::all().limit(limit))? {
         if entry.at >= audit {

@@ -174,7 +174,19 @@ impl Store {
     /// Appends to the seat log, without waiting. What is appended within a while becomes one
     /// record, in the order of the calls.
     pub fn append_log(&self, bytes: impl AsRef<[u8]>) -> Result<Ticket> {
-        self.0.writer.append(bytes.as_ref())
+        self.0.writer.append(bytes.as_ref(), None)
+    }
+
+    /// The same, but refused when [`Store::resumed`] is not what it was: then appends before this
+    /// one have failed that the caller did not know of.
+    pub fn append_log_since(&self, resumed: u64, bytes: impl AsRef<[u8]>) -> Result<Ticket> {
+        self.0.writer.append(bytes.as_ref(), Some(resumed))
+    }
+
+    /// How often writes were taken again after a failure. Every append that failed before has
+    /// its outcome by then.
+    pub fn resumed(&self) -> u64 {
+        self.0.writer.resumed()
     }
 
     /// Waits until the append with this [`Ticket::number`] is on disk.

@@ -105,6 +105,8 @@ struct State {
     failed: VecDeque<Range<u64>>,
     /// The writer sleeps and wants to be woken.
     idle: bool,
+    /// How often writes were taken again after a failure.
+    resumed: u64,
 }
 
 /// Outages remembered for `wait_durable`; older failed tickets have long been answered.
@@ -136,6 +138,7 @@ impl Queue {
             undecided: VecDeque::new(),
             failed: VecDeque::new(),
             idle: false,
+            resumed: 0,
         };
         Self { limits, state: Mutex::new(state), wake: Condvar::new() }
     }
@@ -149,13 +152,21 @@ impl Queue {
         Ok(())
     }
 
-    /// Queues an append; says its number and where its outcome will be.
-    pub(super) fn push_append(&self, append: &[u8]) -> Result<(u64, Arc<Outcome>)> {
+    /// Queues an append; says its number and where its outcome will be. Refused if writes were
+    /// taken again after `since`: the caller does not know yet what failed before.
+    pub(super) fn push_append(
+        &self,
+        append: &[u8],
+        since: Option<u64>,
+    ) -> Result<(u64, Arc<Outcome>)> {
         if append.len() > self.limits.batch_bytes {
             return Err(Error::internal("an append to the seat log is larger than a batch may be"));
         }
         let mut state = self.state.lock();
         self.admit(&state, append.len())?;
+        if since.is_some_and(|since| since != state.resumed) {
+            return Err(Error::storage("an append came from before the disk's last failure"));
+        }
         let number = state.next_ticket;
         let end = number + 1;
         state.next_ticket = end;
@@ -257,7 +268,14 @@ impl Queue {
         let mut state = self.state.lock();
         if state.phase != Phase::Closing {
             state.phase = Phase::Writable;
+            state.resumed += 1;
         }
+    }
+
+    /// How often writes were taken again after a failure. By then every append that failed has
+    /// its outcome.
+    pub(super) fn resumed(&self) -> u64 {
+        self.state.lock().resumed
     }
 
     /// Takes nothing more; what waits is still written.

@@ -26,6 +26,13 @@ fn replace(backup: &Path, target: &Path) -> io::Result<Option<PathBuf>> {
         // A half copy is of no use; that it could not be made is the error to tell.
         let _ = fs::remove_file(&incoming);
     })?;
+    // A database that an earlier restore kept may have its last seats beside it.
+    let (from_wal, wal) = (wal::beside(backup), wal::beside(target));
+    let incoming_wal = beside(&wal, "restoring");
+    let has_wal = from_wal.try_exists()?;
+    if has_wal {
+        copy_privately(&from_wal, &incoming_wal)?;
+    }
     let kept = if target.try_exists()? {
         let kept = free_name(target)?;
         // Under both names until the backup takes one: there is a database at any moment.
@@ -34,14 +41,16 @@ fn replace(backup: &Path, target: &Path) -> io::Result<Option<PathBuf>> {
     } else {
         None
     };
-    fs::rename(&incoming, target)?;
-    // The last seats of the database that was, which mean nothing to the new one.
-    let wal = wal::beside(target);
+    // The last seats of the database that was; the new one must never be found beside them.
     if wal.try_exists()? {
         match &kept {
             Some(kept) => fs::rename(&wal, wal::beside(kept))?,
             None => fs::remove_file(&wal)?,
         }
+    }
+    fs::rename(&incoming, target)?;
+    if has_wal {
+        fs::rename(&incoming_wal, &wal)?;
     }
     if let Some(folder) = target.parent() {
         File::open(folder)?.sync_all()?;

@@ -11,6 +11,9 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, Link, Login, User};
 
+/// Tokens that are removed while no other write can go on.
+const TOKENS_AT_ONCE: usize = 500;
+
 /// An account.
 pub fn find(tx: &impl Read, user_id: UserId) -> Result<Option<User>> {
     tx.get(&USERS, &user_id)
@@ -94,18 +97,34 @@ pub fn login_of_refresh(tx: &impl Read, hash: &Digest) -> Result<Option<Login>> 
     }
 }
 
-/// Ends a sign-in with all its tokens; whether there was one.
+/// Ends a sign-in; whether there was one. Without it its tokens open nothing; those that are too
+/// many to be removed at once go when it would have ended by itself.
 pub fn end_login(tx: &mut WriteTx, user_id: UserId, login_id: LoginId) -> Result<bool> {
     let Some(login) = login(tx, user_id, login_id)? else {
         return Ok(false);
     };
-    for ((_, hash), _) in tx.scan(&REFRESH_BY_LOGIN, &Scan::prefix(&login_id))? {
-        tx.remove(&REFRESH_TOKENS, &hash)?;
-        tx.remove(&REFRESH_BY_LOGIN, &(login_id, hash))?;
-    }
-    tx.remove(&LOGINS_BY_END, &(login.expires_at, login_id))?;
     tx.remove(&LOGINS, &(user_id, login_id))?;
+    remove_tokens(tx, login.expires_at, login_id, TOKENS_AT_ONCE)?;
     Ok(true)
+}
+
+/// Removes at most `limit` tokens of a sign-in that has ended; how many. With the last one the
+/// sign-in is forgotten.
+fn remove_tokens(
+    tx: &mut WriteTx,
+    end: Timestamp,
+    login_id: LoginId,
+    limit: usize,
+) -> Result<usize> {
+    let tokens = tx.scan_keys(&REFRESH_BY_LOGIN, &Scan::prefix(&login_id).limit(limit))?;
+    for (_, hash) in &tokens {
+        tx.remove(&REFRESH_TOKENS, hash)?;
+        tx.remove(&REFRESH_BY_LOGIN, &(login_id, *hash))?;
+    }
+    if tokens.len() < limit {
+        tx.remove(&LOGINS_BY_END, &(end, login_id))?;
+    }
+    Ok(tokens.len())
 }
 
 /// Ends every sign-in of a person but `keep`.
@@ -139,7 +158,8 @@ pub fn take_link(tx: &mut WriteTx, hash: &Digest) -> Result<Option<Link>> {
     Ok(link)
 }
 
-/// Removes at most `limit` links and sign-ins that ended before `now`; how many.
+/// Removes links and sign-ins with their tokens that ended before `now`, and stops when it has removed
+/// `limit` of any; how many.
 pub fn remove_ended(tx: &mut WriteTx, now: Timestamp, limit: usize) -> Result<usize> {
     let mut removed = 0;
     for ((end, hash), _) in tx.scan(&LINKS_BY_END, &Scan::all().limit(limit))? {
@@ -153,8 +173,11 @@ pub fn remove_ended(tx: &mut WriteTx, now: Timestamp, limit: usize) -> Result<us
         if end > now {
             break;
         }
-        end_login(tx, user_id, login_id)?;
-        removed += 1;
+        tx.remove(&LOGINS, &(user_id, login_id))?;
+        removed += 1 + remove_tokens(tx, end, login_id, limit)?;
+        if removed >= limit {
+            break;
+        }
     }
     Ok(removed)
 }

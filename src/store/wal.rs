@@ -17,8 +17,8 @@
 //!
 //! The chain ends at the first entry that is torn or belongs elsewhere. Once a record is in the
 //! database, the next one starts at the file's beginning; entries count only while the database
-//! does not have their record. So nothing has to be wiped, and a database that was put in the place
-//! of another expects other numbers and is not told foreign seats.
+//! does not have their record. So nothing has to be wiped. The file belongs to the database beside
+//! it: whoever puts another one there takes the file away, as `restore` does.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +66,8 @@ impl Wal {
         let path = beside(path);
         let file = Self::of_full_size(disk, &path, capacity)
             .map_err(|e| io_error(&path, "making the write-ahead log", e))?;
+        // A file that was made longer is used as it is: what it holds must be read.
+        let capacity = file.len().map_err(|e| io_error(&path, "reading", e))?;
         let mut bytes = vec![0; capacity as usize];
         file.read(0, &mut bytes).map_err(|e| io_error(&path, "reading", e))?;
         Ok(Self { file, capacity, seq, chain: Chain::read(&bytes, seq) })

@@ -103,6 +103,11 @@ impl Ticket {
     pub async fn wait(self) -> Result<u64> {
         self.outcome.wait().await.clone()
     }
+
+    /// What [`Ticket::wait`] would say, if that is known already.
+    pub fn outcome(&self) -> Option<Result<u64>> {
+        self.outcome.get().cloned()
+    }
 }
 
 impl Writer {
@@ -143,9 +148,14 @@ impl Writer {
     }
 
     /// Queues an append to the seat log.
-    pub(super) fn append(&self, bytes: &[u8]) -> Result<Ticket> {
-        let (number, outcome) = self.shared.queue.push_append(bytes)?;
+    pub(super) fn append(&self, bytes: &[u8], since: Option<u64>) -> Result<Ticket> {
+        let (number, outcome) = self.shared.queue.push_append(bytes, since)?;
         Ok(Ticket { number, outcome })
+    }
+
+    /// How often appends were taken again after a failure.
+    pub(super) fn resumed(&self) -> u64 {
+        self.shared.queue.resumed()
     }
 
     /// Waits until the append with this ticket number is on disk.
@@ -164,9 +174,12 @@ impl Writer {
 
     /// At most `limit` records of the seat log, from number `from_seq` on.
     pub(super) fn read_log(&self, from_seq: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
-        let wal = self.shared.wal.lock();
-        let tx = self.shared.engine.begin_read()?;
-        log_records(&tx, (wal.seq(), wal.record()), from_seq, limit)
+        // Together they are one moment; the reading takes its time afterwards.
+        let (tx, seq, gathered) = {
+            let wal = self.shared.wal.lock();
+            (self.shared.engine.begin_read()?, wal.seq(), wal.record().to_vec())
+        };
+        log_records(&tx, (seq, &gathered), from_seq, limit)
     }
 
     pub(super) fn health(&self) -> Health {
@@ -263,6 +276,11 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
+        // What an earlier process gathered may be in the file without being on the disk, and
+        // nothing may be appended behind that.
+        if self.has_gathered() {
+            self.fold();
+        }
         loop {
             let rest = self.has_gathered().then_some(REST);
             match self.shared.queue.next(self.shared.probe_every, rest) {

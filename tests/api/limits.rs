@@ -110,6 +110,30 @@ async fn nobody_hides_behind_a_forwarded_address_that_no_trusted_proxy_wrote() {
 }
 
 #[tokio::test]
+async fn a_forwarded_address_is_read_as_proxies_write_it_and_never_beyond_what_they_wrote() {
+    for (first, second, last) in [
+        ("192.0.2.1:4711", "192.0.2.1:4712", 429),
+        ("[2001:db8::5]:1", "2001:db8::5", 429),
+        ("192.0.2.1", "192.0.2.2", 401),
+        // What stands left of something unreadable was written by the client.
+        ("192.0.2.1, unknown", "192.0.2.2, unknown", 429),
+    ] {
+        let setup = Setup::usual()
+            .set("AUTH_ADDRESS_PER_MINUTE", "1")
+            .set("AUTH_ADDRESS_BURST", "1")
+            .set("SERVER_TRUSTED_PROXIES", "127.0.0.0/8");
+        let app = setup.start().await;
+        let ask = |hops: &'static str| {
+            let request = app.anyone.request(reqwest::Method::POST, "/api/v1/auth/refresh");
+            let request = request.header("x-forwarded-for", hops);
+            app.anyone.send(request.json(&json!({"refresh_token": "x"})))
+        };
+        ask(first).await.refused(401, "unauthenticated");
+        assert_eq!(ask(second).await.status, last, "{first} and {second}");
+    }
+}
+
+#[tokio::test]
 async fn a_burst_of_sign_ins_does_not_keep_seats_waiting() {
     let app = TestApp::start().await;
     let license = app.license(1).await;

@@ -10,7 +10,7 @@ use crate::signing::{KeyRecord, MasterKey, Purpose};
 use crate::store::{CheckReport, ReadTx, Schema, counts, jobs, logs};
 
 /// Records of the seat log read at once.
-const LOG_PAGE: usize = 256;
+const LOG_PAGE: usize = 8;
 /// A running server that is later than this with its jobs has a reason.
 const LATE_MS: i64 = 10 * MINUTE_MS;
 /// A key is due at its age and is replaced within the hour; a day leaves room for restarts.
