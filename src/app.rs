@@ -83,13 +83,16 @@ impl DataDir {
     /// The database's path, when it is there.
     pub fn require_database(&self) -> Result<PathBuf> {
         let database = self.database();
-        if database.exists() {
-            return Ok(database);
-        }
         let path = database.display();
-        Err(Error::internal(format!(
-            "there is no database at {path}; is --data right? The first start makes it"
-        )))
+        match database.try_exists() {
+            Ok(true) => Ok(database),
+            Ok(false) => Err(Error::internal(format!(
+                "there is no database at {path}; is --data right? The first start makes it"
+            ))),
+            Err(error) => Err(Error::internal(format!(
+                "{path}: {error}. The data folder is its owner's alone: run this as the user of the server"
+            ))),
+        }
     }
 
     /// The folder of the master key.

@@ -90,8 +90,7 @@ function skip(event) {
 function NotAnOperator() {
   return html`<${Alone} title="For operators">
     <p>You are signed in as <strong>${account.value?.email}</strong>, and this page is for the operators of this server.</p>
-    <p>Your organisation's licences and seats are reached through the <a href="/docs">API</a>.
-    If you should see this page, ask an operator of this server.</p>
+    <p>Your organisation's licences and seats are reached through the <a href="/docs">API</a>.</p>
     <p><button onClick=${signOut}>Sign out</button></p><//>`;
 }
 

@@ -21,6 +21,11 @@ pub(super) fn backup(file: &Path, settings: &Settings) -> Result<ExitCode> {
             "{file} exists already; a backup replaces nothing. Name another file"
         )));
     }
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    if !folder.is_dir() {
+        let folder = folder.display();
+        return Err(Error::internal(format!("the folder {folder} does not exist; make it first")));
+    }
     let size = match control::ask(&data, &Ask::Backup { file: file.clone() })? {
         Some(size) => size,
         None => copy_offline(&data, &file)?,
@@ -47,8 +52,11 @@ pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<Exi
     // The backup is looked at before anything is made or moved, and without writing to it.
     let report = Inspection::open(file).map_err(Error::internal)?.report;
     check_backup(file, &report)?;
-    data.create().map_err(Error::internal)?;
+    data.create().map_err(|error| {
+        Error::internal(format!("the data folder {}: {error}", data.path().display()))
+    })?;
     let target = data.database();
+    store::require_unused(&target).map_err(Error::internal)?;
     if target.exists() && !yes && !confirmed(&data, file)? {
         println!("Nothing was changed.");
         return Ok(ExitCode::FAILURE);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::config::{Loaded, Source};
-use crate::domain::error::Result;
 use crate::services::Services;
 use crate::services::demo::DemoAccess;
 use crate::services::seats::AcquireInput;
@@ -23,12 +22,10 @@ pub(super) fn settings(loaded: &mut Loaded) {
     }
 }
 
-/// Makes the sample data where it is missing, sets the seats in motion, and says what to try.
-pub(super) async fn start(app: &App) -> Result<()> {
-    let access = app.services.prepare_demo().await?;
+/// Says what to try, and sets the seats in motion.
+pub(super) fn start(app: &App, access: DemoAccess) {
     explain(app, &access);
     tokio::spawn(live(Arc::clone(&app.services), access.license_key));
-    Ok(())
 }
 
 fn explain(app: &App, access: &DemoAccess) {

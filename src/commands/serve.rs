@@ -12,6 +12,7 @@ use crate::cli::Serve;
 use crate::clock::Clock;
 use crate::domain::error::{Error, Result};
 use crate::entropy::Entropy;
+use crate::services::accounts::FirstOperator;
 use crate::telemetry::init_logs;
 
 pub(super) fn run(args: &Serve) -> Result<ExitCode> {
@@ -31,16 +32,27 @@ async fn serve(loaded: crate::config::Loaded, with_demo: bool) -> Result<()> {
     // Whoever sees the greeting may ask for the end: nobody is left to die of a signal unheard.
     let stop = shutdown()?;
     let app = App::open(loaded, Clock::system(), Entropy::system()).await?;
-    if app.services.setup_from_config().await? {
-        tracing::info!("the first operator was made from admin.email and admin.password");
+    let demo = if with_demo { Some(app.services.prepare_demo().await?) } else { None };
+    match app.services.setup_from_config().await? {
+        FirstOperator::Made => {
+            tracing::info!("the first operator was made from admin.email and admin.password");
+        }
+        FirstOperator::ThereAlready => tracing::warn!(
+            "admin.email and admin.password are ignored: this server has an operator already"
+        ),
+        FirstOperator::NotAsked => {}
     }
     greet(&app);
-    if with_demo {
-        demo::start(&app).await?;
+    if let Some(access) = demo {
+        demo::start(&app, access);
+    } else if app.services.is_demo()? {
+        tracing::warn!(
+            "this data folder was made by --demo and has sample accounts; use another for real data"
+        );
     } else if app.services.needs_setup()? {
         let link = app.services.setup_link().await?;
         println!(
-            "\n  No administrator yet. Set one up here, once, within {} hours:\n  {link}\n",
+            "\n  No operator yet. Make the first one here, once, within {} hours:\n  {link}\n",
             app.services.config.auth.setup_hours
         );
     }

@@ -70,7 +70,7 @@ settings! {
     admin: Admin {
         /// The first operator's e-mail address.
         email: Option<Email> = optional("operator@example.com");
-        /// The first operator's password. Used once; change it in the admin page afterwards.
+        /// The first operator's password. Used once, to make the account; change it there afterwards.
         password: Option<Secret> = optional("a long passphrase");
     }
 

@@ -304,13 +304,15 @@ impl Services {
     }
 
     /// Makes the first operator from the configuration; does nothing once there is one.
-    pub async fn setup_from_config(&self) -> Result<bool> {
+    pub async fn setup_from_config(&self) -> Result<FirstOperator> {
         let admin = &self.config.admin;
         let (Some(email), Some(password)) = (&admin.email, &admin.password) else {
-            return Ok(false);
+            return Ok(FirstOperator::NotAsked);
         };
         if !self.needs_setup()? {
-            return Ok(false);
+            let theirs = self.store.read(|tx| users::by_email(tx, email))?;
+            let same = theirs.is_some_and(|user| user.operator);
+            return Ok(if same { FirstOperator::NotAsked } else { FirstOperator::ThereAlready });
         }
         let input = RegisterInput {
             email: email.as_str().to_owned(),
@@ -318,8 +320,10 @@ impl Services {
             full_name: "Administrator".to_owned(),
             company_name: None,
         };
-        self.make_operator(input).await?;
-        Ok(true)
+        self.make_operator(input).await.map_err(|error| {
+            Error::internal(format!("admin.email and admin.password: {}", error.detail))
+        })?;
+        Ok(FirstOperator::Made)
     }
 
     /// Makes an operator on the word of whoever runs the program.
@@ -338,6 +342,17 @@ impl Services {
         let password_hash = self.hasher.hash_new(input.password, about).await?;
         Ok(Person { email, full_name, company_name, password_hash })
     }
+}
+
+/// What became of the operator that the settings name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FirstOperator {
+    /// None is named, or it is there from an earlier start.
+    NotAsked,
+    /// It was made.
+    Made,
+    /// It was not made: there is another operator.
+    ThereAlready,
 }
 
 /// Somebody who is to get an account.

@@ -11,10 +11,12 @@ use crate::domain::page::PageRequest;
 use crate::domain::plan::Feature;
 use crate::domain::user::{Email, User};
 use crate::identity::tokens;
-use crate::store::users;
+use crate::store::{logs, users};
 
 /// The demo's operator.
 const OPERATOR: &str = "operator@demo.example";
+/// Where the database notes that it was made for the demo: the licence whose seats come and go.
+const MARK: &str = "demo_license_key";
 /// The demo's customer.
 const CUSTOMER: &str = "ada@customer.example";
 
@@ -29,14 +31,29 @@ pub struct DemoAccess {
 }
 
 impl Services {
+    /// Whether this is a demo's data.
+    pub fn is_demo(&self) -> Result<bool> {
+        Ok(self.store.read(|tx| logs::fact(tx, MARK))?.is_some())
+    }
+
     /// Makes the sample data where it is missing; the operator gets a fresh password either way.
+    ///
+    /// # Errors
+    /// When there is data that is not a demo's: samples do not belong among it.
     pub async fn prepare_demo(&self) -> Result<DemoAccess> {
+        let known = self.store.read(|tx| logs::fact(tx, MARK))?;
+        let anybody = self.store.read(|tx| users::list(tx, &PageRequest::first()))?;
+        if known.is_none() && !anybody.items.is_empty() {
+            return Err(Error::internal(
+                "this data folder holds accounts that are not a demo's; --demo needs a folder of \
+                 its own, which --data names",
+            ));
+        }
         let password = tokens::secret(&self.entropy, "demo-");
         let user = self.demo_operator(password.clone()).await?;
-        let actor = self.demo_actor(&user);
-        let license_key = match self.all_licenses(&actor, &PageRequest::first())?.items.pop() {
-            Some(license) => license.license_key,
-            None => self.demo_records(&actor).await?,
+        let license_key = match known {
+            Some(license_key) if !license_key.is_empty() => license_key,
+            _ => self.demo_records(&self.demo_actor(&user)).await?,
         };
         Ok(DemoAccess { email: OPERATOR.to_owned(), password, license_key })
     }
@@ -45,6 +62,8 @@ impl Services {
         let email = Email::parse(OPERATOR)?;
         let known = self.store.read(|tx| users::by_email(tx, &email))?;
         let Some(user) = known else {
+            // From here on it is a demo, also when it ends before it is whole.
+            self.commit(|tx| logs::put_fact(tx, MARK, "")).await?;
             self.make_operator(demo_person(OPERATOR, "Olga Operator", password)).await?;
             let made = self.store.read(|tx| users::by_email(tx, &email))?;
             return made.ok_or_else(|| Error::internal("the demo operator was not made"));
@@ -83,7 +102,10 @@ impl Services {
             expiry_date: None,
             features: None,
         };
-        Ok(self.issue_license(actor, input).await?.license_key)
+        let license_key = self.issue_license(actor, input).await?.license_key;
+        let mark = license_key.clone();
+        self.commit(move |tx| logs::put_fact(tx, MARK, &mark)).await?;
+        Ok(license_key)
     }
 
     fn demo_actor(&self, user: &User) -> Actor {

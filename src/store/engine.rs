@@ -24,8 +24,8 @@ const SCHEMA_VERSION: &str = "schema_version";
 pub enum OpenError {
     /// Another process has it.
     #[error(
-        "{path} is in use by {holder}. One process at a time can open a database: stop that one, \
-         or use its HTTP interface."
+        "{path} is in use by {holder}. One process at a time can open a database: stop that one \
+         first."
     )]
     AlreadyOpen {
         /// The database file.

@@ -52,7 +52,7 @@ pub use inspect::Inspection;
 pub use migrations::Schema;
 use paging::{page, through_index};
 pub use queue::{Health, Limits};
-pub use restore::restore;
+pub use restore::{require_unused, restore};
 pub use scope::{Org, org};
 pub use table::{Bytes, Key, Row, Scan, Table};
 pub use tx::{Read, ReadTx, SEAT_LOG, WriteTx};

@@ -20,6 +20,11 @@ pub fn restore(backup: &Path, target: &Path) -> Result<Option<PathBuf>, OpenErro
     replace(backup, target).map_err(|e| io_error(target, "putting the backup in its place", e))
 }
 
+/// Refuses when a server runs on `target`.
+pub fn require_unused(target: &Path) -> Result<(), OpenError> {
+    take_lock(&FileDisk, target).map(drop)
+}
+
 fn replace(backup: &Path, target: &Path) -> io::Result<Option<PathBuf>> {
     let incoming = beside(target, "restoring");
     copy_privately(backup, &incoming).inspect_err(|_| {

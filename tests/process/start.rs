@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::{Home, OPERATOR, PASSWORD, Server, claim, files, text, until};
 
 fn link_of(line: &str) -> Option<String> {
@@ -70,6 +72,49 @@ async fn an_operator_from_the_environment_can_sign_in_at_once() {
     fs::write(home.path().join("password"), "another-long-password-here").unwrap();
     let server = home.start();
     server.operator().await;
+}
+
+#[tokio::test]
+async fn a_demo_shows_life_again_and_again_in_a_folder_of_its_own() {
+    let home = Home::bare();
+    let demo = || Server::spawn(home.command(&["serve", "--demo", "--listen", "127.0.0.1:0"]));
+    let key_of = |printed: &str| {
+        let (_, rest) = printed.split_once("\"license_key\":\"")?;
+        Some(rest.split('"').next()?.to_owned())
+    };
+    let server = demo();
+    let first = server.wait_for(key_of);
+    let taken = json!({"license_key": first, "hardware_id": "my-laptop"});
+    server.client().post("/api/v1/licenses/acquire", taken).await.expect(&[201]);
+    server.stop();
+    let server = demo();
+    assert_eq!(server.wait_for(key_of), first);
+    server.stop();
+    let server = home.start();
+    assert!(server.stop().contains("made by --demo"), "real data does not belong there");
+}
+
+#[tokio::test]
+async fn a_demo_leaves_real_data_alone() {
+    let home = Home::new();
+    let server = home.start();
+    let operator = server.operator().await;
+    let users = operator.list("/api/v1/admin/users").await;
+    server.stop();
+    home.run(&["serve", "--demo", "--listen", "127.0.0.1:0"]).failed_saying("a folder of its own");
+    let server = home.start();
+    assert_eq!(operator.at(&server).list("/api/v1/admin/users").await, users);
+}
+
+#[tokio::test]
+async fn an_operator_in_the_settings_who_comes_too_late_is_told() {
+    let home = Home::new();
+    let server = home.start();
+    server.operator().await;
+    server.stop();
+    let home = home.with("CODITECT_ADMIN_EMAIL", "late@example.com");
+    let server = home.start();
+    assert!(server.stop().contains("admin.email and admin.password are ignored"));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ export function VerifyEmail() {
   });
   if (done) {
     return html`<${Alone} title="E-mail address confirmed">
-      <p>The account is open. You can sign in now, here or in the application that sent you.</p>
+      <p>The account is open. You can sign in now in the application that sent you.</p>
       <p><a class="button main" href="/admin">Sign in</a></p><//>`;
   }
   if (!token) return html`<${NoToken} title="Confirm your e-mail address" />`;

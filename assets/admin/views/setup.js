@@ -30,7 +30,7 @@ export function SetUp({ token, onDone }) {
   const wrong = problem?.fields ?? {};
   const weak = problem?.code === "weak_password" ? problem.message : undefined;
   return html`<${Alone} title="Set up this server">
-    <p>Make the first operator's account. It can issue licences, see every organisation and make other operators.</p>
+    <p>Make the first operator's account. It can issue licences and see every organisation.</p>
     ${problem?.code === "invalid_token" && html`<${Note} kind="bad"><p>This set-up link is not valid any more: each start of the
       server prints a new one. Take the newest from the log, or run <code>coditect admin link</code>.</p><//>`}
     ${problem?.code === "setup_done" && html`<${Note} kind="warn"><p>This server has its operator already.</p>

@@ -138,7 +138,7 @@ pub fn work(tx: &ReadTx, now: Timestamp, server_runs: bool) -> Result<Check> {
         let why =
             first.as_ref().and_then(|job| job.last_error.as_deref()).unwrap_or("no reason noted");
         let found = format!("{parked} parked after too many failures; the first is {kind}: {why}");
-        let advice = "Put its cause right, then try it again from the admin page";
+        let advice = "Put its cause right, then try it again: POST /api/v1/admin/jobs/{id}/retry";
         return Ok(Check::warning("jobs", found, advice));
     }
     let next = jobs::list_waiting(tx, &PageRequest { limit: 1, after: None })?.items.pop();
