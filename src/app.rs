@@ -31,7 +31,9 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// How long a validation may rely on the licence that an earlier one read.
 const LICENSE_SEEN: Duration = Duration::from_secs(1);
 /// Requests that one HTTP/2 connection may have open.
-const HTTP2_STREAMS_MAX: u32 = 128;
+const HTTP2_STREAMS_MAX: u32 = 100;
+/// The longest headers of a request over HTTP/2, in bytes.
+const HTTP2_HEADERS_MAX: u32 = 16 * 1024;
 /// How often lapsed seats are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often the seat log is looked at for cleaning.
@@ -168,6 +170,7 @@ impl App {
         let served = poem::Server::new_with_acceptor(Bounded::new(self.acceptor, connections_max))
             .name("coditect")
             .http2_max_concurrent_streams(HTTP2_STREAMS_MAX)
+            .http2_max_header_list_size(HTTP2_HEADERS_MAX)
             .run_with_graceful_shutdown(endpoint, stopping_lines(&self.services, stop), Some(DRAIN))
             .await;
         stopping.send_replace(true);

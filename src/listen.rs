@@ -20,6 +20,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Connections on which nothing was answered are closed after this time. Longer than the
 /// longest a request may wait in line for a seat is not needed: that wait is bounded by itself.
 const IDLE: Duration = Duration::from_mins(6);
+/// A new connection on which nothing is sent is closed after this time.
+const SILENT: Duration = Duration::from_secs(30);
+/// How long the bytes of a request may take from the first to the last.
+const REQUEST: Duration = Duration::from_secs(30);
 
 /// Pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -63,22 +67,36 @@ impl<A: Acceptor> Acceptor for Bounded<A> {
 /// A connection that gives its place back when it ends, and ends when nobody uses it.
 pub struct Connection<Io> {
     io: Io,
-    used: Instant,
+    /// When it was answered last; at first, when it began.
+    answered: Instant,
+    /// When the first byte since then came.
+    asked: Option<Instant>,
+    fresh: bool,
     timer: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl<Io> Connection<Io> {
     fn new(io: Io, place: OwnedSemaphorePermit) -> Self {
-        let used = Instant::now();
-        Self { io, used, timer: Box::pin(sleep_until(used + IDLE)), _place: place }
+        let answered = Instant::now();
+        let timer = Box::pin(sleep_until(answered + SILENT));
+        Self { io, answered, asked: None, fresh: true, timer, _place: place }
+    }
+
+    fn end(&self) -> Instant {
+        let silent = self.fresh && self.asked.is_none();
+        self.answered + if silent { SILENT } else { IDLE }
+    }
+
+    fn was_answered(&mut self) {
+        (self.answered, self.asked, self.fresh) = (Instant::now(), None, false);
     }
 
     /// Ready when the connection has not been used for too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let end = self.used + IDLE;
+            let end = self.end();
             if end <= Instant::now() {
                 return Poll::Ready(());
             }
@@ -95,9 +113,14 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match Pin::new(&mut this.io).poll_read(cx, buffer) {
-            // Only an answer shows that the connection is of use: who sends a request a byte at a
-            // time holds a place no longer than who sends nothing.
-            Poll::Ready(done) => Poll::Ready(done),
+            // Who sends a request a byte at a time holds a place no longer than this.
+            Poll::Ready(done) => {
+                let asked = *this.asked.get_or_insert_with(Instant::now);
+                if asked.elapsed() > REQUEST {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                Poll::Ready(done)
+            }
             Poll::Pending => this.poll_idle(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
         }
     }
@@ -112,7 +135,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
         let this = &mut *self;
         match Pin::new(&mut this.io).poll_write(cx, bytes) {
             Poll::Ready(done) => {
-                this.used = Instant::now();
+                this.was_answered();
                 Poll::Ready(done)
             }
             // A client that does not read its answer holds its place no longer than an idle one.
@@ -136,7 +159,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
         let this = &mut *self;
         match Pin::new(&mut this.io).poll_write_vectored(cx, bytes) {
             Poll::Ready(done) => {
-                this.used = Instant::now();
+                this.was_answered();
                 Poll::Ready(done)
             }
             Poll::Pending => this.poll_idle(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),

@@ -10,7 +10,13 @@ use crate::domain::error::{Error, Result};
 pub(super) fn run(command: ConfigCommand) -> Result<ExitCode> {
     match command {
         ConfigCommand::Init => print!("{}", Config::default_file()),
-        ConfigCommand::Show { json, serve } => show(json, load(serve.flags())?.describe())?,
+        ConfigCommand::Show { json, serve } => {
+            let loaded = load(serve.flags())?;
+            for warning in &loaded.warnings {
+                eprintln!("coditect: {warning}");
+            }
+            show(json, loaded.describe())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

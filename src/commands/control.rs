@@ -21,6 +21,8 @@ use crate::services::Services;
 
 /// The longest line either side reads.
 const LINE_MAX: u64 = 64 * 1024;
+/// Pause after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long a backup of a large database may take.
 const ANSWER_TIME: Duration = Duration::from_hours(1);
 
@@ -79,6 +81,9 @@ pub async fn serve(services: Arc<Services>, data: DataDir, mut stop: watch::Rece
                     tracing::debug!(%error, "a local conversation broke off");
                 }
             });
+        } else {
+            // Without a file descriptor to spare every attempt fails at once.
+            tokio::time::sleep(PAUSE).await;
         }
     }
     let _ = std::fs::remove_file(&path);

@@ -120,6 +120,9 @@ pub struct Link {
     pub purpose: LinkPurpose,
     /// Whose account it acts on; none for set-up.
     pub user_id: Option<UserId>,
+    /// When it was given.
+    #[serde(default)]
+    pub issued_at: Timestamp,
     /// When it stops working.
     pub expires_at: Timestamp,
 }

@@ -162,8 +162,14 @@ impl Services {
         let password_hash = self.hasher.hash_new(new, about).await?;
         let ctx = self.ctx_of(actor);
         let (user_id, login_id) = (actor.user_id, actor.login_id);
+        let verified = user.password_hash;
         self.commit(move |tx| {
             let mut user = users::get(tx, user_id)?;
+            // The owner may have set another one, or ended this sign-in, while it was hashed.
+            if user.password_hash != verified || users::login(tx, user_id, login_id)?.is_none() {
+                let text = "The password was changed meanwhile. Sign in again.";
+                return Err(Error::new(Code::InvalidCredentials, text));
+            }
             user.password_hash = password_hash;
             user.password_changed_at = ctx.now;
             users::update(tx, &user)?;
@@ -261,7 +267,12 @@ impl Services {
             users::put_link(
                 tx,
                 &hash,
-                &Link { purpose: LinkPurpose::Setup, user_id: None, expires_at },
+                &Link {
+                    purpose: LinkPurpose::Setup,
+                    user_id: None,
+                    issued_at: ctx.now,
+                    expires_at,
+                },
             )
         })
         .await?;
@@ -425,7 +436,7 @@ fn mail_link(ctx: &Ctx, tx: &mut WriteTx, user: &User, purpose: LinkPurpose) -> 
     users::put_link(
         tx,
         &tokens::digest(&token),
-        &Link { purpose, user_id: Some(user.user_id), expires_at },
+        &Link { purpose, user_id: Some(user.user_id), issued_at: ctx.now, expires_at },
     )?;
     let url = format!("{}/{page}?token={token}", ctx.public_url());
     let message = match purpose {
@@ -453,7 +464,10 @@ fn take_user_link(
 ) -> Result<User> {
     let link = take_link(ctx, tx, hash, purpose)?;
     let user = users::get(tx, link.user_id.ok_or_else(invalid_link)?)?;
-    if user.deactivated_at.is_some() { Err(invalid_link()) } else { Ok(user) }
+    // Whoever set a password since does not want it to be set by an older link.
+    let outlived =
+        purpose == LinkPurpose::ResetPassword && link.issued_at < user.password_changed_at;
+    if outlived || user.deactivated_at.is_some() { Err(invalid_link()) } else { Ok(user) }
 }
 
 fn invalid_link() -> Error {

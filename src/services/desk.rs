@@ -15,6 +15,8 @@ use crate::store::{Read, Store, Ticket, WriteTx};
 
 /// The most requests that wait in line for a seat, over all licences.
 pub(super) const WAITING_MAX: usize = 10_000;
+/// The most of them for one licence, so that no customer takes everybody's places.
+const WAITING_FOR_ONE_MAX: usize = 500;
 /// Seats a sweep looks at while it holds the lock.
 const SWEPT_AT_ONCE: usize = 500;
 /// Records of up to a few megabytes that are in memory at once during a start.
@@ -170,10 +172,15 @@ impl Desk {
             return Err(Error::new(Code::Overloaded, "Too many requests wait for a seat already.")
                 .retry_after(5));
         }
-        lines.waiting += 1;
         let (people, line) = lines.by_license.entry(id).or_default();
+        if *people >= WAITING_FOR_ONE_MAX {
+            let text = "Too many requests wait for a seat of this licence already.";
+            return Err(Error::new(Code::Overloaded, text).retry_after(5));
+        }
         *people += 1;
-        Ok(InLine { desk: self, id, line: Arc::clone(line) })
+        let line = Arc::clone(line);
+        lines.waiting += 1;
+        Ok(InLine { desk: self, id, line })
     }
 }
 

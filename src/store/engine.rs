@@ -11,10 +11,18 @@ use thiserror::Error;
 
 use super::disk::{Disk, Handle, Lock, directory_of};
 use super::migrations::Schema;
+use super::table::Table;
 use super::tx::{Group, META, Read, ReadTx, Touched, next_log_seq};
-use super::wal::Wal;
+use super::wal::{self, Identity, Wal};
 use super::{Options, backup};
 use crate::domain::error::{Code, Error, Result};
+
+/// What tells this database from others, under 0.
+const IDENTITY: Table<u8, Identity> = Table::new("identity");
+
+/// Why seats may be missing.
+pub(super) const MISSING: &str =
+    "the write-ahead log is missing: seats of the last moments before the end may be as well";
 
 /// In [`META`]: which schema the file has.
 const SCHEMA_VERSION: &str = "schema_version";
@@ -144,19 +152,37 @@ impl Engine {
             lock: Mutex::new(Some(lock)),
         };
         let found = engine.schema(&options.schema)?;
-        let mut wal = engine.open_wal(options.wal_bytes)?;
+        let mut wal = engine.open_wal(options, exists)?;
         if found < options.schema.version {
             engine.upgrade(found, &options.schema, &mut wal)?;
         }
         Ok((engine, wal))
     }
 
-    fn open_wal(&self, capacity: u64) -> Result<Wal, OpenError> {
-        let next_seq = self
-            .begin_read()
-            .and_then(|tx| next_log_seq(&tx))
-            .map_err(|e| OpenError::Damaged { path: self.path.clone(), why: e.to_string() })?;
-        Wal::open(&*self.disk, &self.path, capacity, next_seq)
+    fn open_wal(&self, options: &Options, existed: bool) -> Result<Wal, OpenError> {
+        let damaged = |e: Error| OpenError::Damaged { path: self.path.clone(), why: e.to_string() };
+        let tx = self.begin_read().map_err(damaged)?;
+        let next_seq = next_log_seq(&tx).map_err(damaged)?;
+        let known = identity_of(&tx).map_err(damaged)?;
+        let identity = known.unwrap_or_else(|| options.entropy.bytes());
+        if known.is_none() {
+            // A database from before there was a write-ahead log.
+            self.write_identity(&identity).map_err(damaged)?;
+        }
+        let wal = wal::beside(&self.path);
+        let there = self.disk.exists(&wal).map_err(|e| io_error(&wal, "looking for it", e))?;
+        if existed && known.is_some() && !there {
+            tracing::error!(path = %wal.display(), "{MISSING}");
+        }
+        Wal::open(&*self.disk, &self.path, options.wal_bytes, identity, next_seq)
+    }
+
+    fn write_identity(&self, identity: &Identity) -> Result<()> {
+        let txn = self.begin_write()?;
+        let group = Group::new(&txn, 1, &[]);
+        group.run(|tx| tx.put(&IDENTITY, &0, identity))??;
+        let effect = group.finish(false)?;
+        self.commit(txn, effect.touched)
     }
 
     /// A snapshot of what is committed.
@@ -349,7 +375,7 @@ fn create(disk: &dyn Disk, path: &Path, options: &Options) -> Result<(), OpenErr
     let file = disk.open(&temporary, true).map_err(io("creating"))?;
     let open = open_database(&file, options.cache_bytes).map_err(|e| refusal(path, e))?;
     let version = options.schema.version;
-    write_version(&open.database, version)
+    write_first(&open.database, version, &options.entropy.bytes())
         .and_then(|()| {
             Arc::try_unwrap(open.database).map_or(Ok(()), |db| db.close().map_err(Error::storage))
         })
@@ -358,10 +384,13 @@ fn create(disk: &dyn Disk, path: &Path, options: &Options) -> Result<(), OpenErr
     disk.rename(&temporary, path).map_err(io("naming the new file"))
 }
 
-fn write_version(database: &Database, version: u64) -> Result<()> {
+fn write_first(database: &Database, version: u64, identity: &Identity) -> Result<()> {
     let txn = database.begin_write().map_err(Error::storage)?;
     let group = Group::new(&txn, 1, &[]);
-    group.run(|tx| tx.put(&META, &SCHEMA_VERSION.to_owned(), &version))??;
+    group.run(|tx| {
+        tx.put(&IDENTITY, &0, identity)?;
+        tx.put(&META, &SCHEMA_VERSION.to_owned(), &version)
+    })??;
     group.finish(false)?;
     txn.commit().map_err(Error::storage)
 }
@@ -420,6 +449,11 @@ pub struct CheckReport {
 /// The schema that a database says it has.
 pub(super) fn schema_of(tx: &ReadTx) -> Result<Option<u64>> {
     tx.get(&META, &SCHEMA_VERSION.to_owned())
+}
+
+/// The identity that a database has, unless it is older than that.
+pub(super) fn identity_of(tx: &ReadTx) -> Result<Option<Identity>> {
+    tx.get(&IDENTITY, &0)
 }
 
 pub(super) fn check(path: &Path, options: &Options) -> Result<CheckReport, OpenError> {

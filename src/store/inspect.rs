@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -21,6 +21,8 @@ use super::wal::{self, Chain};
 use super::{ReadTx, backup, writer};
 use crate::domain::error::{Error, Result};
 
+/// No write-ahead log is longer.
+const WAL_READ_MAX: u64 = 64 * 1024 * 1024;
 /// Written parts are kept in pieces of this size.
 const PIECE: u64 = 4096;
 /// Memory for pages of the file, in bytes.
@@ -31,6 +33,8 @@ pub struct Inspection {
     /// Whether every checksum is right, and what is in it.
     pub report: CheckReport,
     database: Database,
+    /// What is wrong with the write-ahead log, if anything.
+    pub wal_trouble: Option<String>,
     /// What stands in the write-ahead log: its record's number, and what has gathered of it.
     gathered: (u64, Vec<u8>),
     /// Keeps a server from starting meanwhile, where there is a lock file.
@@ -76,12 +80,30 @@ impl Inspection {
         }
         let report = CheckReport { sound, schema, tables, bytes };
         let wal = wal::beside(path);
-        let bytes = match fs::read(&wal) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(|e| io_error(&wal, "reading", e))?,
-        };
-        let gathered = (next_seq, Chain::read(&bytes, next_seq).record);
-        Ok(Self { report, database, gathered, _lock: lock })
+        let identity = engine::identity_of(&snapshot).map_err(|e| damaged(e.to_string()))?;
+        let mut bytes = Vec::new();
+        let mut trouble = None;
+        match File::open(&wal) {
+            // A backup has none; only where a server ran there is a lock file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let there = lock.is_some() && identity.is_some();
+                trouble = there.then(|| engine::MISSING.to_owned());
+            }
+            opened => {
+                let file = opened.map_err(|e| io_error(&wal, "opening", e))?;
+                let read = file.take(WAL_READ_MAX).read_to_end(&mut bytes);
+                read.map_err(|e| io_error(&wal, "reading", e))?;
+            }
+        }
+        let chain = Chain::read(&bytes, &identity.unwrap_or_default(), next_seq);
+        if chain.lost > 0 {
+            let lost = chain.lost;
+            trouble = Some(format!(
+                "the write-ahead log is damaged: {lost} of its entries cannot be read"
+            ));
+        }
+        let gathered = (next_seq, chain.record);
+        Ok(Self { report, database, gathered, wal_trouble: trouble, _lock: lock })
     }
 
     /// At most `limit` records of the seat log, from number `from_seq` on.

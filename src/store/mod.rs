@@ -59,6 +59,7 @@ pub use tx::{Read, ReadTx, SEAT_LOG, WriteTx};
 pub use writer::{CommitStats, Observer, Ticket, Totals};
 
 use crate::domain::error::{Error, Result};
+use crate::entropy::Entropy;
 use engine::Engine;
 use wal::Wal;
 use writer::Writer;
@@ -79,6 +80,8 @@ pub struct Options {
     /// Writes the allocator's state with each commit, so that the file opens at once after
     /// a crash, and syncs data before the header that points to it. Off only in benchmarks.
     pub quick_repair: bool,
+    /// Gives a new database its identity.
+    pub entropy: Entropy,
     /// What this program understands; tests bring their own.
     pub schema: Schema,
     /// Where the file lives; tests bring one that fails.
@@ -94,6 +97,7 @@ impl Default for Options {
             observer: None,
             probe_every: Duration::from_secs(1),
             quick_repair: true,
+            entropy: Entropy::system(),
             schema: Schema::CURRENT,
             disk: Arc::new(FileDisk),
         }

@@ -56,6 +56,9 @@ fn replace(backup: &Path, target: &Path) -> io::Result<Option<PathBuf>> {
     fs::rename(&incoming, target)?;
     if has_wal {
         fs::rename(&incoming_wal, &wal)?;
+    } else {
+        // An empty one says that none is missing.
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&wal)?;
     }
     if let Some(folder) = target.parent() {
         File::open(folder)?.sync_all()?;

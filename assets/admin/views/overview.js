@@ -84,7 +84,7 @@ function Figures({ seats, licenses, users, orgs, subscriptions, jobs, mails }) {
     <section><h2>Customers</h2><dl><${Row} name="Organisations" value=${count(orgs)} /><${Row} name="Users" value=${count(users)} /></dl>
       <h3>Subscriptions</h3><${ByStatus} counts=${subscriptions} none="None yet." /></section>
     <section><h2>In the background</h2><dl>
-      <${Row} name="Jobs waiting" value=${count(jobs.waiting)} />
+      <${Row} name="Jobs planned" value=${count(jobs.waiting)} />
       <${Row} name="Jobs parked" value=${count(jobs.parked)} tone=${jobs.parked ? "warn" : ""} />
       <${Row} name="Mails sent" value=${count(mails.sent)} />
       <${Row} name="Mails waiting" value=${count(mails.waiting)} />

@@ -103,7 +103,10 @@ fn without_server(config: &Config, data: &DataDir) -> Vec<Check> {
                 let keys =
                     records::keys(tx, master_key(config, data), now, config.keys.rotation_days)?;
                 let clock = computer::clock(now, records::newest(tx)?);
-                let log = records::seat_log(|from, limit| inspection.read_log(from, limit))?;
+                let log = match &inspection.wal_trouble {
+                    Some(trouble) => records::lost_seats(trouble),
+                    None => records::seat_log(|from, limit| inspection.read_log(from, limit))?,
+                };
                 Ok(vec![keys, log, clock, records::work(tx, now, false)?])
             });
             checks.extend(readable(stored));

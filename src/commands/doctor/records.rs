@@ -104,6 +104,12 @@ fn license_key(records: &[KeyRecord], now: Timestamp, rotation_days: u32) -> Che
     Check::ok("keys", found)
 }
 
+/// Seats that were acknowledged and cannot be found any more.
+pub fn lost_seats(trouble: &str) -> Check {
+    let advice = "Start the server: applications that lost their seat acquire again at their next heartbeat. Find out what removed or damaged the file";
+    Check::warning("seats", trouble, advice)
+}
+
 /// Whether every record of the seat log can be read.
 pub fn seat_log(mut page: impl FnMut(u64, usize) -> Result<Vec<(u64, Vec<u8>)>>) -> Result<Check> {
     let (mut from, mut records, mut events) = (0, 0_u64, 0);
