@@ -1,6 +1,6 @@
 //! `/auth` and `/users/me`: registration, sign-in, and one's own account.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -420,6 +420,39 @@ async fn a_reset_link_works_for_an_hour_and_for_nothing_else() {
     app.advance(HOUR).await;
     reset(&app, &token, OTHER_PASSWORD).await.refused(400, "invalid_token");
     app.login(ANN, PASSWORD).await.ok(200);
+}
+
+#[tokio::test]
+async fn a_reset_link_ends_when_the_password_is_changed_without_it() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    forgot(&app, ANN).await;
+    let token = app.mail_to(ANN, "Choose a new password").await.token();
+    app.advance(Duration::from_secs(1)).await;
+    let change = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
+    ann.post("/api/v1/auth/change-password", change).await.ok(200);
+    reset(&app, &token, PASSWORD).await.refused(400, "invalid_token");
+    app.login(ANN, OTHER_PASSWORD).await.ok(200);
+}
+
+#[tokio::test]
+async fn a_change_of_the_password_never_undoes_a_reset_that_came_in_between() {
+    let app = TestApp::start().await;
+    for round in 0..5 {
+        let email = format!("ann{round}@example.com");
+        let thief = app.customer(&email).await;
+        forgot(&app, &email).await;
+        let token = app.mail_to(&email, "Choose a new password").await.token();
+        let change = json!({"current_password": PASSWORD, "new_password": "the-thief-has-it-now"});
+        let (changed, was_reset) = tokio::join!(
+            thief.post("/api/v1/auth/change-password", change),
+            reset(&app, &token, OTHER_PASSWORD)
+        );
+        assert!(changed.status == 200 || was_reset.status == 200);
+        if was_reset.status == 200 {
+            app.login(&email, OTHER_PASSWORD).await.ok(200);
+        }
+    }
 }
 
 #[tokio::test]

@@ -88,6 +88,32 @@ async fn a_stopped_server_can_be_backed_up_and_put_back() {
 }
 
 #[tokio::test]
+async fn undoing_a_restore_brings_back_the_seats_of_the_last_moment() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let operator = server.operator().await;
+    let license = operator.issue(3).await;
+    let file = home.path().join("before.cdt");
+    home.run(&["backup", file.to_str().unwrap()]).succeeded();
+    for machine in ["one", "two", "three"] {
+        operator.acquire(&license, machine).await.expect(&[201]);
+    }
+    // So soon that the seats stand in the write-ahead log alone.
+    server.kill();
+    home.run(&["restore", file.to_str().unwrap(), "--yes"]).succeeded();
+    let server = home.start();
+    assert!(operator.at(&server).holders(&license).await.is_empty());
+    server.stop();
+    let kept = home.data().join("coditect.redb.before-restore-1");
+    home.run(&["restore", kept.to_str().unwrap(), "--yes"]).succeeded();
+    let server = home.start();
+    let operator = operator.at(&server);
+    assert_eq!(operator.holders(&license).await.len(), 3);
+    assert_eq!(operator.acquire(&license, "four").await.status, 409);
+}
+
+#[tokio::test]
 async fn what_is_no_backup_is_refused_before_anything_is_made() {
     let home = Home::new();
     let file = home.path().join("holiday.jpg");

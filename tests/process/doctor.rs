@@ -49,6 +49,34 @@ fn finds(home: &Home, name: &str, words: &str) {
 }
 
 #[tokio::test]
+async fn a_write_ahead_log_that_is_gone_or_damaged_is_told() {
+    let home = Home::new();
+    let server = home.start();
+    let operator = server.operator().await;
+    let license = operator.issue(3).await;
+    for machine in ["one", "two", "three"] {
+        operator.acquire(&license, machine).await.expect(&[201]);
+    }
+    server.kill();
+    let wal = home.data().join("coditect.redb.wal");
+    let whole = fs::read(&wal).unwrap();
+    let seats = || {
+        let report = report(&home.run(&["doctor", "--json"]).succeeded());
+        check(&report, "seats")
+    };
+    assert_eq!(seats().0, "ok");
+    let mut damaged = whole.clone();
+    damaged[60] ^= 1;
+    fs::write(&wal, damaged).unwrap();
+    assert!(seats().1.contains("damaged: 1 of its entries"), "{}", seats().1);
+    fs::remove_file(&wal).unwrap();
+    assert!(seats().1.contains("missing"), "{}", seats().1);
+    fs::write(&wal, whole).unwrap();
+    let server = home.start();
+    assert_eq!(operator.at(&server).holders(&license).await.len(), 3);
+}
+
+#[tokio::test]
 async fn a_sound_stopped_server_passes_and_nothing_is_changed() {
     let home = stopped().await;
     let before = files(&home.data());
