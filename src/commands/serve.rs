@@ -15,6 +15,9 @@ use crate::entropy::Entropy;
 use crate::services::accounts::FirstOperator;
 use crate::telemetry::init_logs;
 
+/// Files that are open beside connections: the database, mails, backups, the program's own.
+const FILES_OF_OUR_OWN: u64 = 64;
+
 pub(super) fn run(args: &Serve) -> Result<ExitCode> {
     let mut loaded = load(args.flags())?;
     if args.demo {
@@ -24,8 +27,25 @@ pub(super) fn run(args: &Serve) -> Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    make_room_for(loaded.config.server.max_connections);
     runtime()?.block_on(serve(loaded, args.demo))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Raises the soft limit on open files to the hard one, and says when even that is too low.
+fn make_room_for(connections: u32) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is not permitted the warning below still tells.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let wanted = u64::from(connections) + FILES_OF_OUR_OWN;
+    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < wanted) {
+        tracing::warn!(
+            files,
+            connections,
+            "the limit on open files (ulimit -n) is too low for server.max_connections"
+        );
+    }
 }
 
 async fn serve(loaded: crate::config::Loaded, with_demo: bool) -> Result<()> {
