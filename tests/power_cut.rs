@@ -140,18 +140,28 @@ fn examine(image: &FaultDisk, cut: usize, acknowledged: &Acknowledged) {
     store.close().expect("the image's disk works");
 }
 
+/// How often every cut is tried, each time with other luck: `POWER_CUT_SEEDS`, 1 unless it is set.
+fn seeds() -> u64 {
+    std::env::var("POWER_CUT_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_changes_survive_a_power_cut_at_any_moment() {
     let disk = FaultDisk::new();
     let acknowledged = workload(&disk).await;
-    let entropy = Entropy::seeded(20_260_723);
     let events = disk.events();
-    for cut in 0..=events {
-        for survival in Survival::ALL {
-            let image = disk.after_power_cut(cut, survival, &mut |n| entropy.below(n));
-            examine(&image, cut, &acknowledged);
+    let mut images = 0;
+    for seed in 0..seeds() {
+        let entropy = Entropy::seeded(20_260_723 + seed);
+        for cut in 0..=events {
+            for survival in Survival::ALL {
+                let image = disk.after_power_cut(cut, survival, &mut |n| entropy.below(n));
+                examine(&image, cut, &acknowledged);
+                images += 1;
+            }
         }
     }
+    println!("{images} images of a disk after a power cut");
     assert!(events > 400, "the workload asks the disk for {events} things only");
 }
 
