@@ -17,7 +17,7 @@ use crate::config::{Config, Loaded};
 use crate::domain::error::{Error, Result};
 use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool, HashPoolConfig};
-use crate::listen::Bounded;
+use crate::listen::{Bounded, Patience};
 use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
 use crate::services::{Services, Throttles};
@@ -167,7 +167,9 @@ impl App {
         tasks.spawn(tend_seats(Arc::clone(&self.services), stopped));
         let endpoint = api::server(&self.services, web::routes(&Config::reference_markdown()));
         let connections_max = self.services.config.server.max_connections;
-        let served = poem::Server::new_with_acceptor(Bounded::new(self.acceptor, connections_max))
+        let patience = Patience::new(api::longest_request(&self.services.config));
+        let acceptor = Bounded::new(self.acceptor, connections_max, patience);
+        let served = poem::Server::new_with_acceptor(acceptor)
             .name("coditect")
             .http2_max_concurrent_streams(HTTP2_STREAMS_MAX)
             .http2_max_header_list_size(HTTP2_HEADERS_MAX)

@@ -17,13 +17,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Connections on which nothing was answered are closed after this time. Longer than the
-/// longest a request may wait in line for a seat is not needed: that wait is bounded by itself.
-const IDLE: Duration = Duration::from_mins(6);
-/// A new connection on which nothing is sent is closed after this time.
-const SILENT: Duration = Duration::from_secs(30);
-/// How long the bytes of a request may take from the first to the last.
-const REQUEST: Duration = Duration::from_secs(30);
+/// How long a connection is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the first byte of a new one.
+    silent: Duration,
+    /// For the next request on one that was answered: longer than the pause between heartbeats.
+    idle: Duration,
+    /// From the first byte of a request to its answer, however slowly it comes.
+    request: Duration,
+}
+
+impl Patience {
+    /// `request`: the longest that a request may take to arrive and be answered.
+    pub fn new(request: Duration) -> Self {
+        Self { silent: Duration::from_secs(30), idle: Duration::from_mins(6), request }
+    }
+}
 
 /// Pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -32,12 +42,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Bounded<A> {
     inner: A,
     places: Arc<Semaphore>,
+    patience: Patience,
 }
 
 impl<A> Bounded<A> {
     /// Bounds an acceptor.
-    pub fn new(inner: A, connections_max: u32) -> Self {
-        Self { inner, places: Arc::new(Semaphore::new(connections_max as usize)) }
+    pub fn new(inner: A, connections_max: u32, patience: Patience) -> Self {
+        Self { inner, places: Arc::new(Semaphore::new(connections_max as usize)), patience }
     }
 }
 
@@ -52,7 +63,7 @@ impl<A: Acceptor> Acceptor for Bounded<A> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
         match self.inner.accept().await {
             Ok((io, local, remote, scheme)) => {
-                Ok((Connection::new(io, place), local, remote, scheme))
+                Ok((Connection::new(io, place, self.patience), local, remote, scheme))
             }
             Err(error) => {
                 // Without a file descriptor to spare every attempt fails at once, and the server
@@ -72,20 +83,25 @@ pub struct Connection<Io> {
     /// When the first byte since then came.
     asked: Option<Instant>,
     fresh: bool,
+    patience: Patience,
     timer: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl<Io> Connection<Io> {
-    fn new(io: Io, place: OwnedSemaphorePermit) -> Self {
+    fn new(io: Io, place: OwnedSemaphorePermit, patience: Patience) -> Self {
         let answered = Instant::now();
-        let timer = Box::pin(sleep_until(answered + SILENT));
-        Self { io, answered, asked: None, fresh: true, timer, _place: place }
+        let timer = Box::pin(sleep_until(answered + patience.silent));
+        Self { io, answered, asked: None, fresh: true, patience, timer, _place: place }
     }
 
+    /// When it is waited for no longer.
     fn end(&self) -> Instant {
-        let silent = self.fresh && self.asked.is_none();
-        self.answered + if silent { SILENT } else { IDLE }
+        match self.asked {
+            Some(asked) => asked + self.patience.request,
+            None if self.fresh => self.answered + self.patience.silent,
+            None => self.answered + self.patience.idle,
+        }
     }
 
     fn was_answered(&mut self) {
@@ -113,10 +129,10 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match Pin::new(&mut this.io).poll_read(cx, buffer) {
-            // Who sends a request a byte at a time holds a place no longer than this.
             Poll::Ready(done) => {
                 let asked = *this.asked.get_or_insert_with(Instant::now);
-                if asked.elapsed() > REQUEST {
+                // Bytes that go on coming do not make a request that takes too long shorter.
+                if asked.elapsed() > this.patience.request {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 Poll::Ready(done)
@@ -168,5 +184,63 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(60);
+    const LONG: Duration = Duration::from_mins(1);
+
+    async fn connection(patience: Patience) -> (Connection<DuplexStream>, DuplexStream) {
+        let (ours, theirs) = duplex(64);
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        (Connection::new(ours, place, patience), theirs)
+    }
+
+    #[tokio::test]
+    async fn whoever_sends_a_byte_at_a_time_is_not_waited_for_for_ever() {
+        let patience = Patience { silent: LONG, idle: LONG, request: SHORT };
+        let (mut connection, mut client) = connection(patience).await;
+        let began = Instant::now();
+        let slow = tokio::spawn(async move {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(SHORT / 4).await;
+            }
+        });
+        while connection.read_u8().await.is_ok() {}
+        assert!(began.elapsed() >= SHORT && began.elapsed() < LONG);
+        drop(connection);
+        slow.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_says_nothing_is_not_waited_for_for_ever() {
+        let patience = Patience { silent: SHORT, idle: LONG, request: LONG };
+        let (mut connection, _client) = connection(patience).await;
+        let ended = connection.read_u8().await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// A request that comes at the end of a pause may take as long as any other.
+    #[tokio::test]
+    async fn a_request_after_a_pause_has_its_full_time() {
+        let patience = Patience { silent: LONG, idle: SHORT, request: LONG };
+        let (mut connection, mut client) = connection(patience).await;
+        client.write_all(b"1").await.unwrap();
+        connection.read_u8().await.unwrap();
+        connection.write_all(b"2").await.unwrap();
+        tokio::time::sleep(SHORT / 2).await;
+        client.write_all(b"3").await.unwrap();
+        connection.read_u8().await.unwrap();
+        let nothing = tokio::time::timeout(SHORT * 3, connection.read_u8()).await;
+        assert!(nothing.is_err(), "it is still being answered");
+        connection.write_all(b"4").await.unwrap();
+        let ended = connection.read_u8().await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut, "and idle afterwards");
     }
 }

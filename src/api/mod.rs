@@ -27,6 +27,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use self::observe::Observe;
+pub use self::observe::longest_request;
 use self::problem::Problem;
 use crate::services::Services;
 

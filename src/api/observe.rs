@@ -12,6 +12,7 @@ use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError,
 use super::auth::RequestId;
 use super::document::Document;
 use super::problem::{Cause, Problem};
+use crate::config::Config;
 use crate::domain::error::{self, Code};
 use crate::services::Services;
 
@@ -19,6 +20,8 @@ use crate::services::Services;
 const PATH_LOGGED_MAX: usize = 80;
 /// The header that carries a request's id back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long a client may take to send what comes before a body.
+const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
@@ -34,14 +37,21 @@ pub struct Observe<E> {
     count: AtomicU64,
 }
 
+/// How long an operation may take; the wait in line for a seat comes on top.
+fn time_limit(config: &Config) -> Duration {
+    Duration::from_secs((config.server.request_timeout_s + config.seats.max_wait_s).into())
+}
+
+/// The longest that a request may take, from its first byte to its answer.
+pub fn longest_request(config: &Config) -> Duration {
+    HEAD_TIME + BODY_TIME + time_limit(config)
+}
+
 impl<E> Observe<E> {
     /// Wraps `inner`.
     pub fn new(inner: E, services: &Arc<Services>, document: Arc<Document>) -> Self {
-        let config = &services.config;
-        let body_limit = config.server.body_limit_bytes as usize;
-        // The wait in line for a seat comes on top.
-        let seconds = config.server.request_timeout_s + config.seats.max_wait_s;
-        let time_limit = Duration::from_secs(seconds.into());
+        let body_limit = services.config.server.body_limit_bytes as usize;
+        let time_limit = time_limit(&services.config);
         let prefix = services.entropy.secret_id().simple().to_string()[..12].to_owned();
         Self {
             inner: Arc::new(inner),

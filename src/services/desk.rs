@@ -14,7 +14,7 @@ use crate::seats::{self, Engine, Event, Totals};
 use crate::store::{Read, Store, Ticket, WriteTx};
 
 /// The most requests that wait in line for a seat, over all licences.
-pub(super) const WAITING_MAX: usize = 10_000;
+const WAITING_MAX: usize = 10_000;
 /// The most of them for one licence, so that no customer takes everybody's places.
 const WAITING_FOR_ONE_MAX: usize = 500;
 /// Seats a sweep looks at while it holds the lock.
@@ -100,7 +100,9 @@ impl Desk {
         command: impl FnOnce(&mut Engine, &mut Vec<Event>) -> T,
     ) -> Result<(T, Option<Ticket>)> {
         let mut inner = self.inner.lock();
-        let (resumed, freed) = inner.settle(store);
+        // Before the failures are looked at, so that none comes in between.
+        let resumed = store.resumed();
+        let freed = inner.settle();
         let mut events = Vec::new();
         let outcome = command(&mut inner.engine, &mut events);
         let sent = if events.is_empty() { Ok(None) } else { inner.send(store, resumed, events) };
@@ -113,7 +115,9 @@ impl Desk {
     /// waits for it. Whether there is more to do.
     pub(super) fn sweep(&self, store: &Store, now: Now) -> bool {
         let mut inner = self.inner.lock();
-        let (resumed, freed) = inner.settle(store);
+        // Before the failures are looked at, so that none comes in between.
+        let resumed = store.resumed();
+        let freed = inner.settle();
         let mut events = Vec::new();
         let more = inner.engine.sweep(now, SWEPT_AT_ONCE, &mut events);
         // What is refused stays where it stands.
@@ -125,10 +129,10 @@ impl Desk {
 
     /// Waits until what a command did is on disk. Whoever does not wait, because its request was
     /// cut off, leaves that to the next command or sweep.
-    pub(super) async fn arrive(&self, store: &Store, ticket: Option<Ticket>) -> Result<()> {
+    pub(super) async fn arrive(&self, ticket: Option<Ticket>) -> Result<()> {
         let Some(ticket) = ticket else { return Ok(()) };
         let outcome = ticket.wait().await.map(drop);
-        let (_, freed) = self.inner.lock().settle(store);
+        let freed = self.inner.lock().settle();
         self.call(freed);
         outcome
     }
@@ -206,11 +210,9 @@ impl Drop for InLine<'_> {
 
 impl Inner {
     /// Looks at what has become of the events in flight: notes where a grant stands in the log,
-    /// takes back one that is not durable, and puts releases in doubt into the outbox. Also says
-    /// which licences have seats to give, and since when the store takes appends: it takes none
-    /// with an older number, because failures that nobody has looked at come before.
-    fn settle(&mut self, store: &Store) -> (u64, Vec<LicenseId>) {
-        let resumed = store.resumed();
+    /// takes back one that is not durable, and puts releases in doubt into the outbox. Which
+    /// licences have a seat to give.
+    fn settle(&mut self) -> Vec<LicenseId> {
         let mut freed = Vec::new();
         while let Some(outcome) = self.in_flight.front().and_then(|(ticket, _)| ticket.outcome()) {
             let Some((_, events)) = self.in_flight.pop_front() else { break };
@@ -239,7 +241,7 @@ impl Inner {
                 }
             }
         }
-        (resumed, freed)
+        freed
     }
 
     /// Appends what stands in the outbox and these events; the ticket of the last. Refused, a grant
@@ -323,6 +325,7 @@ mod tests {
     use crate::domain::time::{Mono, Timestamp};
     use crate::seats::{Acquire, Acquisition, Gate, SEAT_TTL_MS, Schedule};
     use crate::store::fault::FaultDisk;
+    use crate::store::tests::until;
     use crate::store::{Health, Options};
 
     const LICENSE: LicenseId = LicenseId(Uuid::from_u128(1));
@@ -354,7 +357,7 @@ mod tests {
     /// Asks for the licence's only seat.
     async fn acquire(desk: &Desk, store: &Store, now: Now, machine: u128) -> Acquisition {
         let (outcome, ticket) = ask(desk, store, now, machine, 1).unwrap();
-        desk.arrive(store, ticket).await.unwrap();
+        desk.arrive(ticket).await.unwrap();
         outcome
     }
 
@@ -372,16 +375,6 @@ mod tests {
             ..Options::default()
         };
         Store::open(Path::new("/data/seats.redb"), options).unwrap()
-    }
-
-    async fn until(mut there: impl FnMut() -> bool) {
-        for _ in 0..1_000 {
-            if there() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("it never came to that");
     }
 
     /// A lapse that the sweep noticed, and that could not be made durable, is told to the log
@@ -422,20 +415,6 @@ mod tests {
         assert_eq!(restarted.used(at(3), LICENSE), 1);
     }
 
-    /// What is granted while failures are not looked at yet is not logged before them.
-    #[tokio::test]
-    async fn an_append_that_does_not_know_of_a_failure_is_refused() {
-        let faulty = FaultDisk::new();
-        let store = on(&faulty);
-        let before = store.resumed();
-        faulty.fail_next_sync();
-        assert!(store.append_log("lost").unwrap().wait().await.is_err());
-        until(|| store.resumed() > before).await;
-        let refused = store.append_log_since(before, "too early").unwrap_err();
-        assert_eq!(refused.code, Code::StorageUnavailable);
-        assert!(store.append_log_since(store.resumed(), "in time").is_ok());
-    }
-
     /// Whoever waits for a seat is called even if the one who gave it back went away at once.
     #[tokio::test]
     async fn a_release_nobody_waits_for_calls_the_next_in_line() {
@@ -461,13 +440,13 @@ mod tests {
             assert!(matches!(outcome, Acquisition::Granted(_)));
             last = ticket;
             if machine % 1_000 == 999 {
-                desk.arrive(&store, last.take()).await.unwrap();
+                desk.arrive(last.take()).await.unwrap();
             }
         }
-        desk.arrive(&store, last).await.unwrap();
+        desk.arrive(last).await.unwrap();
         let (outcome, ticket) = ask(&desk, &store, at(SEAT_TTL_MS), 999_999, SEATS).unwrap();
         assert!(matches!(outcome, Acquisition::Granted(_)));
-        desk.arrive(&store, ticket).await.unwrap();
+        desk.arrive(ticket).await.unwrap();
         let restarted = Desk::restore(&store, at(SEAT_TTL_MS)).unwrap();
         assert_eq!(restarted.used(at(SEAT_TTL_MS), LICENSE), 1);
     }

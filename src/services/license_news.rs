@@ -6,7 +6,6 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::Services;
-use super::desk::WAITING_MAX;
 use crate::domain::error::Result;
 use crate::domain::ids::LicenseId;
 use crate::domain::license::License;
@@ -28,8 +27,7 @@ impl Services {
             self.configure_gate(license);
             keep_newest(&self.licenses_seen, &Arc::new(license.clone()));
             // A resize upwards admits those who wait.
-            let room = license.max_concurrent_seats.min(WAITING_MAX as u32);
-            self.desk.call_next(license.license_id, room);
+            self.desk.call_next(license.license_id, license.max_concurrent_seats);
         }
         Ok(answer)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Actor, Services};
-use crate::domain::error::{Error, Result};
+use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::MailId;
 use crate::domain::job::Job;
 use crate::domain::mail::{MailRecord, MailStatus};
@@ -15,7 +15,11 @@ impl Services {
     /// Hands a message to the transport, then notes that in the transaction that removes the job.
     /// Between the two a crash sends again; the transport knows the id and makes no second file.
     pub async fn send_mail_due(&self, job: &Job, mail_id: MailId) -> Result<()> {
-        let record = self.store.read(|tx| logs::mail(tx, mail_id))?;
+        let record = match self.store.read(|tx| logs::mail(tx, mail_id)) {
+            // It was parked for so long that the log has let it go.
+            Err(error) if error.code == Code::NotFound => return self.drop_job(job).await,
+            found => found?,
+        };
         let message = Message::decode(&record.message, &record.payload).map_err(Error::internal)?;
         let message = self.completed(message).await?;
         let redacted = message.clone().redacted().payload();
@@ -36,6 +40,11 @@ impl Services {
         .await?;
         self.metrics.mail_sent();
         Ok(())
+    }
+
+    async fn drop_job(&self, job: &Job) -> Result<()> {
+        let job = job.clone();
+        self.commit(move |tx| jobs::remove(tx, &job).map(drop)).await
     }
 
     /// Notes in the e-mail log what an attempt met; called by the queue when a job failed.

@@ -106,9 +106,7 @@ impl Services {
             job.attempts = 0;
             jobs::put(tx, &job)?;
             if let Work::SendMail { mail_id } = job.work {
-                let mut mail = logs::mail(tx, mail_id)?;
-                mail.status = MailStatus::Waiting;
-                logs::put_mail(tx, &mail)?;
+                logs::wait_again(tx, mail_id)?;
             }
             ctx.audit(tx, None, "job.retried", job_id, [("kind", job.work.kind().to_owned())])?;
             Ok(job)

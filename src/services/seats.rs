@@ -160,16 +160,16 @@ impl Services {
                 Acquisition::Granted(grant) => (grant, true),
                 Acquisition::AlreadyHeld(grant) => (grant, false),
                 Acquisition::Full { seats, retry_in_ms } => {
-                    self.desk.arrive(&self.store, ticket).await?;
+                    self.desk.arrive(ticket).await?;
                     return Ok(Attempt::Full { seats, retry_in_ms });
                 }
                 Acquisition::Refused { status } => {
-                    self.desk.arrive(&self.store, ticket).await?;
+                    self.desk.arrive(ticket).await?;
                     status.require_usable()?;
                     return Err(Error::internal("the engine refused a usable licence"));
                 }
             };
-            self.desk.arrive(&self.store, ticket).await?;
+            self.desk.arrive(ticket).await?;
             if let Some(ticket) = grant.awaiting {
                 self.store.wait_durable(ticket).await?;
             }
@@ -264,7 +264,7 @@ impl Services {
         let (outcome, ticket) = self
             .desk
             .command(&self.store, |engine, events| command(engine, self.clock.now(), events))?;
-        self.desk.arrive(&self.store, ticket).await?;
+        self.desk.arrive(ticket).await?;
         match outcome {
             Release::Released { .. } => Ok(()),
             Release::NotFound => Err(no_session()),

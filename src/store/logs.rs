@@ -33,6 +33,13 @@ pub fn put_mail(tx: &mut WriteTx, mail: &MailRecord) -> Result<()> {
     tx.put(&MAILS, &mail.mail_id, mail)
 }
 
+/// Notes that a parked message is to be sent after all, if the log still has it.
+pub fn wait_again(tx: &mut WriteTx, mail_id: MailId) -> Result<()> {
+    let Some(mut mail) = tx.get(&MAILS, &mail_id)? else { return Ok(()) };
+    mail.status = MailStatus::Waiting;
+    put_mail(tx, &mail)
+}
+
 /// The e-mail log, newest first.
 pub fn list_mails(tx: &impl Read, request: &PageRequest) -> Result<Page<MailRecord>> {
     page(tx, &MAILS, Scan::all().descending(), request)

@@ -33,7 +33,7 @@ pub mod subscriptions;
 mod table;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tx;
 pub mod users;
 mod wal;
@@ -43,7 +43,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 pub use backup::{BackupInfo, Progress};
 pub use disk::{Disk, FileDisk};
@@ -217,12 +217,6 @@ impl Store {
     /// Whether writes are taken.
     pub fn health(&self) -> Health {
         self.0.writer.health()
-    }
-
-    /// A counter that goes up each time the database was opened anew after a failure:
-    /// what was appended but not acknowledged before may or may not be in the log.
-    pub fn reopened(&self) -> watch::Receiver<u64> {
-        self.0.writer.reopened()
     }
 
     /// Counts and sizes, for metrics.

@@ -251,7 +251,7 @@ async fn a_failed_commit_fails_all_its_waiters_and_the_store_recovers() {
     let disk = FaultDisk::new();
     let store = open(&disk);
     store.write(put(1, "kept")).await.unwrap();
-    let mut reopened = store.reopened();
+    let before = store.resumed();
     let ticket_before = store.append_log("kept").unwrap();
     let number_before = ticket_before.number;
     ticket_before.wait().await.unwrap();
@@ -265,7 +265,7 @@ async fn a_failed_commit_fails_all_its_waiters_and_the_store_recovers() {
     assert_eq!(row(&store, 1).as_deref(), Some("kept"), "reads go on");
 
     disk.set_broken(false);
-    reopened.changed().await.unwrap();
+    until(|| store.resumed() > before).await;
     assert_eq!(store.health(), Health::Writable);
     store.write(put(3, "again")).await.unwrap();
     assert_eq!(row(&store, 1).as_deref(), Some("kept"));
@@ -273,7 +273,7 @@ async fn a_failed_commit_fails_all_its_waiters_and_the_store_recovers() {
     assert_eq!(store.append_log("again").unwrap().wait().await, Ok(2));
     store.wait_durable(number_before).await.unwrap();
     let totals = store.stats().totals;
-    assert_eq!((totals.failures, totals.reopened), (1, 1));
+    assert_eq!((totals.failures, store.resumed()), (1, 1));
     store.close().unwrap();
     assert_eq!(row(&open(&disk), 3).as_deref(), Some("again"));
 }
@@ -282,14 +282,14 @@ async fn a_failed_commit_fails_all_its_waiters_and_the_store_recovers() {
 async fn after_one_failed_sync_the_store_recovers_at_once() {
     let disk = FaultDisk::new();
     let store = open(&disk);
-    let mut reopened = store.reopened();
+    let before = store.resumed();
     disk.fail_next_sync();
     let ticket = store.append_log("in doubt").unwrap();
     let number = ticket.number;
     assert_eq!(ticket.wait().await.unwrap_err().code, Code::StorageUnavailable);
     let late = store.wait_durable(number).await.unwrap_err();
     assert_eq!(late.code, Code::StorageUnavailable, "a failed ticket stays failed");
-    reopened.changed().await.unwrap();
+    until(|| store.resumed() > before).await;
     store.write(put(2, "again")).await.unwrap();
     assert_eq!(row(&store, 2).as_deref(), Some("again"));
 }
@@ -302,7 +302,7 @@ async fn on_a_full_disk_reads_go_on_even_of_what_is_not_in_memory() {
     for key in 0..50 {
         store.write(put(key, &"x".repeat(2_000))).await.unwrap();
     }
-    let mut reopened = store.reopened();
+    let before = store.resumed();
     disk.set_full(true);
     let mut key = 100;
     while store.write(put(key, &"y".repeat(100_000))).await.is_ok() {
@@ -314,7 +314,7 @@ async fn on_a_full_disk_reads_go_on_even_of_what_is_not_in_memory() {
     assert_eq!(all, 50);
     assert_eq!(row(&store, key), None, "what failed for want of room is not there");
     disk.set_full(false);
-    reopened.changed().await.unwrap();
+    until(|| store.resumed() > before).await;
     store.write(put(key, "fits")).await.unwrap();
     assert_eq!(
         row(&store, key - 1).map_or(0, |row| row.len()),
@@ -365,7 +365,8 @@ async fn appends_gather_beside_the_database_and_move_there_in_time() {
     assert_eq!(log(&store).iter().map(|(_, text)| text.len()).sum::<usize>(), 20_002);
 }
 
-async fn until(mut there: impl FnMut() -> bool) {
+/// Looks again and again until something is so.
+pub(crate) async fn until(mut there: impl FnMut() -> bool) {
     for _ in 0..1_000 {
         if there() {
             return;
@@ -382,11 +383,11 @@ async fn what_was_acknowledged_after_a_failure_is_what_a_crash_leaves() {
     let store = open(&disk);
     store.append_log("kept, ").unwrap().wait().await.unwrap();
     for round in 0..3 {
-        let mut reopened = store.reopened();
+        let before = store.resumed();
         disk.fail_next_sync();
         let failed = store.append_log(format!("failed {round}, ")).unwrap();
         assert_eq!(failed.wait().await.unwrap_err().code, Code::StorageUnavailable);
-        reopened.changed().await.unwrap();
+        until(|| store.resumed() > before).await;
         store.append_log(format!("kept {round}, ")).unwrap().wait().await.unwrap();
     }
     for survival in Survival::ALL {
@@ -394,6 +395,20 @@ async fn what_was_acknowledged_after_a_failure_is_what_a_crash_leaves() {
         let texts: String = log(&open(&crashed)).into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, "kept, kept 0, kept 1, kept 2, ");
     }
+}
+
+/// Whoever does not know what failed before is told so, instead of having it logged behind.
+#[tokio::test]
+async fn an_append_that_does_not_know_of_a_failure_is_refused() {
+    let faulty = FaultDisk::new();
+    let store = open(&faulty);
+    let before = store.resumed();
+    faulty.fail_next_sync();
+    assert!(store.append_log("lost").unwrap().wait().await.is_err());
+    until(|| store.resumed() > before).await;
+    let refused = store.append_log_since(before, "too early").unwrap_err();
+    assert_eq!(refused.code, Code::StorageUnavailable);
+    assert!(store.append_log_since(store.resumed(), "in time").is_ok());
 }
 
 #[tokio::test]

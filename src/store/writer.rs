@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::engine::{Engine, closed};
 use super::queue::{Batch, Health, Job, Limits, Next, Outcome, Queue};
@@ -60,8 +60,6 @@ pub struct Totals {
     pub writes: u64,
     /// Appends on disk.
     pub appends: u64,
-    /// How often the database was opened anew after a failure.
-    pub reopened: u64,
 }
 
 #[derive(Default)]
@@ -80,7 +78,6 @@ struct Shared {
     counters: Counters,
     observer: Option<Observer>,
     probe_every: Duration,
-    reopened: watch::Sender<u64>,
 }
 
 /// The handle to the thread.
@@ -126,7 +123,6 @@ impl Writer {
             counters: Counters::default(),
             observer,
             probe_every,
-            reopened: watch::Sender::new(0),
         });
         let worker = Worker { shared: Arc::clone(&shared), must_reopen: false };
         let thread = std::thread::Builder::new()
@@ -197,13 +193,7 @@ impl Writer {
             failures: counters.failures.load(Ordering::Relaxed),
             writes: counters.writes.load(Ordering::Relaxed),
             appends: counters.appends.load(Ordering::Relaxed),
-            reopened: *self.shared.reopened.borrow(),
         }
-    }
-
-    /// Changes whenever the database was opened anew.
-    pub(super) fn reopened(&self) -> watch::Receiver<u64> {
-        self.shared.reopened.subscribe()
     }
 
     /// Writes what waits, then ends the thread and waits for it.
@@ -426,7 +416,6 @@ impl Worker {
         }
         tracing::info!("the disk has recovered; the database was opened anew");
         self.shared.queue.accept();
-        self.shared.reopened.send_modify(|times| *times += 1);
     }
 
     fn reopen(&mut self) {
