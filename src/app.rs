@@ -1,27 +1,26 @@
 //! The only composition root: settings in, a running server out.
 
-use std::fs;
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
+use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener, UnixAcceptor, UnixListener};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, DataDir, Loaded};
 use crate::domain::error::{Error, Result};
 use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool, HashPoolConfig};
 use crate::listen::{Bounded, Patience};
 use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
-use crate::services::{Services, Throttles};
-use crate::signing::{KeyRecord, KeyRing, MasterKey, Template};
+use crate::services::keys::master_key;
+use crate::services::{Ending, Services, Throttles};
+use crate::signing::{KeyRecord, KeyRing, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
 use crate::telemetry::Metrics;
 use crate::{api, jobs, web};
@@ -34,89 +33,16 @@ const LICENSE_SEEN: Duration = Duration::from_secs(1);
 const HTTP2_STREAMS_MAX: u32 = 100;
 /// The longest headers of a request over HTTP/2, in bytes.
 const HTTP2_HEADERS_MAX: u32 = 16 * 1024;
+/// Command lines that talk to the server at once.
+const LOCAL_CONNECTIONS_MAX: u32 = 64;
+/// How long a backup of a large database may take.
+const LOCAL_TIME: Duration = Duration::from_hours(1);
+/// How long local requests that run may take to end at shutdown.
+const LOCAL_DRAIN: Duration = Duration::from_secs(5);
 /// How often lapsed seats are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often the seat log is looked at for cleaning.
 const CLEAN_EVERY: Duration = Duration::from_secs(2);
-
-/// Where things are in the data directory.
-#[derive(Clone, Debug)]
-pub struct DataDir(PathBuf);
-
-impl DataDir {
-    /// The data directory of a configuration.
-    pub fn of(config: &Config) -> Self {
-        Self(config.data.clone())
-    }
-
-    /// Makes the directory, open to its owner alone.
-    pub fn create(&self) -> io::Result<()> {
-        for folder in [self.0.clone(), self.keys(), self.mail(), self.backups()] {
-            create_private_dir(&folder)?;
-        }
-        Ok(())
-    }
-
-    /// The directory itself.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// The database.
-    pub fn database(&self) -> PathBuf {
-        self.0.join("coditect.redb")
-    }
-
-    /// The key that seals the others.
-    pub fn master_key(&self) -> PathBuf {
-        self.keys().join("master.key")
-    }
-
-    /// The mail folder.
-    pub fn mail(&self) -> PathBuf {
-        self.0.join("mail")
-    }
-
-    /// Backups made by the server.
-    pub fn backups(&self) -> PathBuf {
-        self.0.join("backups")
-    }
-
-    /// The database's path, when it is there.
-    pub fn require_database(&self) -> Result<PathBuf> {
-        let database = self.database();
-        let path = database.display();
-        match database.try_exists() {
-            Ok(true) => Ok(database),
-            Ok(false) => Err(Error::internal(format!(
-                "there is no database at {path}; is --data right? The first start makes it"
-            ))),
-            Err(error) => Err(Error::internal(format!(
-                "{path}: {error}. The data folder is its owner's alone: run this as the user of the server"
-            ))),
-        }
-    }
-
-    /// The folder of the master key.
-    pub fn keys(&self) -> PathBuf {
-        self.0.join("keys")
-    }
-
-    /// Where the command line talks to the running server.
-    pub fn socket(&self) -> PathBuf {
-        self.0.join("admin.sock")
-    }
-}
-
-fn create_private_dir(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    if folder.is_dir() {
-        return Ok(());
-    }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // The umask may have taken bits away, never added them; this makes the mode exact.
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-}
 
 /// A server that is bound to its address and ready to run.
 pub struct App {
@@ -127,6 +53,8 @@ pub struct App {
     /// Where its data is.
     pub data: DataDir,
     acceptor: TcpAcceptor,
+    /// The socket in the data folder; none when it could not be made.
+    local: Option<UnixAcceptor>,
 }
 
 impl App {
@@ -156,16 +84,23 @@ impl App {
         register_samples(&services);
         services.ensure_keys().await?;
         services.plan_repeating_jobs().await?;
-        Ok(Self { services, address, data, acceptor })
+        let local = bind_locally(&data).await;
+        Ok(Self { services, address, data, acceptor, local })
     }
 
-    /// Serves until `stop` completes; then finishes what runs, syncs and closes.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
+    /// Serves until `stop` completes or an operator asks for a restart; then finishes what runs,
+    /// syncs and closes. Says what ended it.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<Ending> {
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(jobs::run(Arc::clone(&self.services), stopped.clone()));
         tasks.spawn(tend_seats(Arc::clone(&self.services), stopped));
-        let endpoint = api::server(&self.services, web::routes(&Config::reference_markdown()));
+        let endpoint =
+            Arc::new(api::server(&self.services, web::routes(&Config::reference_markdown())));
+        if let Some(acceptor) = self.local {
+            let local = api::Local::new(Arc::clone(&endpoint));
+            tasks.spawn(serve_locally(Arc::clone(&self.services), acceptor, local));
+        }
         let connections_max = self.services.config.server.max_connections;
         let patience = Patience::new(api::longest_request(&self.services.config));
         let acceptor = Bounded::new(self.acceptor, connections_max, patience);
@@ -173,27 +108,71 @@ impl App {
             .name("coditect")
             .http2_max_concurrent_streams(HTTP2_STREAMS_MAX)
             .http2_max_header_list_size(HTTP2_HEADERS_MAX)
-            .run_with_graceful_shutdown(endpoint, stopping_lines(&self.services, stop), Some(DRAIN))
+            .run_with_graceful_shutdown(endpoint, ended(&self.services, stop), Some(DRAIN))
             .await;
+        let ending = self.services.ending.borrow().clone().unwrap_or(Ending::Stop);
         stopping.send_replace(true);
         let _ = tokio::time::timeout(Duration::from_secs(1), tasks.join_all()).await;
         let store = self.services.store.clone();
         drop(self.services);
         tokio::task::spawn_blocking(move || store.close()).await.map_err(Error::internal)??;
-        served.map_err(Error::internal)
+        served.map_err(Error::internal)?;
+        Ok(ending)
     }
 }
 
-/// The end, with nobody left to wait in line for a seat.
-fn stopping_lines<S: Future<Output = ()> + Send>(
+/// Completes when `stop` does or an operator has asked for a restart, and tells everybody who
+/// waits for something: lines for seats, streams of events, the local socket.
+fn ended<S: Future<Output = ()> + Send>(
     services: &Arc<Services>,
     stop: S,
 ) -> impl Future<Output = ()> + Send + use<S> {
     let services = Arc::clone(services);
     async move {
-        stop.await;
+        let mut asked = services.ending.subscribe();
+        tokio::select! {
+            () = stop => { services.ending.send_replace(Some(Ending::Stop)); }
+            _ = asked.wait_for(Option::is_some) => {}
+        }
         services.desk.close_lines();
     }
+}
+
+/// Makes the socket in the data folder, for the command line. Without one the server still serves;
+/// the log says so.
+async fn bind_locally(data: &DataDir) -> Option<UnixAcceptor> {
+    let path = data.socket();
+    // The database's lock is held, so a socket that stands there is left from a crash.
+    let _ = std::fs::remove_file(&path);
+    let owner_alone = std::fs::Permissions::from_mode(0o600);
+    let listener = UnixListener::bind(path.clone()).with_permissions(owner_alone);
+    let made = listener.into_acceptor().await;
+    made.inspect_err(|error| {
+        tracing::warn!(path = %path.display(), %error, "no local socket: the command line cannot reach this server");
+    })
+    .ok()
+}
+
+/// The same API over the local socket, until the server ends.
+async fn serve_locally<E>(services: Arc<Services>, acceptor: UnixAcceptor, local: api::Local<E>)
+where
+    E: poem::Endpoint<Output = poem::Response> + 'static,
+{
+    let socket = services.data.socket();
+    let mut asked = services.ending.subscribe();
+    drop(services);
+    let ended = async move {
+        let _ = asked.wait_for(Option::is_some).await;
+    };
+    let acceptor = Bounded::new(acceptor, LOCAL_CONNECTIONS_MAX, Patience::new(LOCAL_TIME));
+    let served = poem::Server::new_with_acceptor(acceptor)
+        .name("coditect-local")
+        .run_with_graceful_shutdown(local, ended, Some(LOCAL_DRAIN))
+        .await;
+    if let Err(error) = served {
+        tracing::warn!(%error, "the local socket ended");
+    }
+    let _ = std::fs::remove_file(&socket);
 }
 
 /// Frees what lapses and keeps the seat log short.
@@ -271,7 +250,8 @@ fn build(
         renewing: tokio::sync::Mutex::new(()),
         signing: tokio::sync::Mutex::new(()),
         work: Notify::new(),
-        backups: data.backups(),
+        data: data.clone(),
+        ending: watch::Sender::new(None),
         started: now,
         config,
         settings,
@@ -305,24 +285,6 @@ fn check_template(config: &Config) -> Result<()> {
 fn stored_keys(store: &Store) -> Result<Vec<KeyRecord>> {
     let rows = store.read(logs::keys)?;
     rows.into_iter().map(|row| serde_json::from_value(row).map_err(Error::internal)).collect()
-}
-
-/// The master key: from the configuration, or a file beside the data.
-pub fn master_key(
-    config: &Config,
-    data: &DataDir,
-    entropy: &Entropy,
-    sealed_exists: bool,
-) -> Result<MasterKey> {
-    if let Some(secret) = &config.keys.master {
-        return MasterKey::parse(secret.expose(), "keys.master").map_err(Error::internal);
-    }
-    let loaded = MasterKey::load_or_create(&data.master_key(), entropy, sealed_exists)
-        .map_err(Error::internal)?;
-    for note in &loaded.notes {
-        tracing::warn!("{note}");
-    }
-    Ok(loaded.key)
 }
 
 /// Tells the metrics of each group commit.

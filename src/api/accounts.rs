@@ -362,7 +362,8 @@ impl Accounts {
     /// Sign out
     #[oai(path = "/auth/logout", method = "post", operation_id = "logout", tag = "Tag::Accounts")]
     async fn logout(&self, person: Person) -> Answer<Json<Done>> {
-        self.services.end_login(&person.0, person.0.login_id).await?;
+        let login_id = person.0.require_sign_in()?;
+        self.services.end_login(&person.0, login_id).await?;
         Ok(Json(Done::new("signed_out")))
     }
 
@@ -393,7 +394,7 @@ impl Accounts {
         tag = "Tag::Accounts"
     )]
     async fn list_sign_ins(&self, person: Person) -> Answer<Json<SignIns>> {
-        let current = person.0.login_id;
+        let current = person.0.require_sign_in()?;
         let items = self.services.logins(&person.0)?.into_iter().map(|login| SignIn {
             session_id: login.login_id.0,
             created_at: login.created_at.into(),

@@ -19,16 +19,28 @@ pub struct RequestId(pub Arc<str>);
 /// Longer names of clients are cut.
 const USER_AGENT_MAX: usize = 200;
 
-/// A person who has signed in: `Authorization: Bearer <access token>`.
+/// Marks a request that came over the local socket: whoever can open that may do everything. Only
+/// [`super::Local`] sets it.
+#[derive(Clone, Copy)]
+pub struct OverLocalSocket;
+
+/// A person who has signed in, or a program with an API key: `Authorization: Bearer <access token>`
+/// or `Bearer cdt_...`.
 #[derive(SecurityScheme)]
-#[oai(ty = "bearer", bearer_format = "JWT", key_name = "Authorization", checker = "authenticate")]
+#[oai(ty = "bearer", key_name = "Authorization", checker = "authenticate")]
 pub struct Person(pub Actor);
 
 async fn authenticate(request: &Request, bearer: Bearer) -> poem::Result<Actor> {
     let Some(services) = request.data::<Arc<Services>>() else {
         return Err(Problem(Error::internal("no services behind the route")).into());
     };
-    services.authenticate(&bearer.token, caller(request)).map_err(|error| Problem(error).into())
+    if request.data::<OverLocalSocket>().is_some() {
+        return Ok(Actor::local(caller(request)));
+    }
+    services
+        .authenticate(&bearer.token, caller(request))
+        .await
+        .map_err(|error| Problem(error).into())
 }
 
 /// Where the request comes from.

@@ -6,12 +6,16 @@
 )]
 
 mod accounts;
+mod api_keys;
 mod auth;
+mod backups;
+mod diagnostics;
 mod document;
 mod health;
 mod json;
 mod keys;
 mod licenses;
+mod local;
 mod observe;
 mod operator;
 mod plans;
@@ -26,6 +30,7 @@ use poem::endpoint::{BoxEndpoint, make_sync};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
+pub use self::local::Local;
 use self::observe::Observe;
 pub use self::observe::longest_request;
 use self::problem::Problem;
@@ -64,6 +69,9 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
         seats::SeatCalls { services: services() },
         licenses::Licenses { services: services() },
         operator::Operator { services: services() },
+        backups::Backups { services: services() },
+        diagnostics::Diagnostics { services: services() },
+        api_keys::ApiKeys { services: services() },
         keys::Keys { services: services() },
         health::Watch { services: services() },
     )
@@ -76,6 +84,9 @@ type AllOperations = (
     seats::SeatCalls,
     licenses::Licenses,
     operator::Operator,
+    backups::Backups,
+    diagnostics::Diagnostics,
+    api_keys::ApiKeys,
     keys::Keys,
     health::Watch,
 );

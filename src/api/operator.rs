@@ -178,7 +178,7 @@ pub struct Audit {
     audit_id: Uuid,
     /// When.
     at: Time,
-    /// `user`, `anonymous` or `system`.
+    /// `user`, `local` (whoever administers the computer), `anonymous` or `system`.
     actor: String,
     /// Which user.
     user_id: Option<Uuid>,
@@ -198,6 +198,7 @@ impl From<AuditEntry> for Audit {
     fn from(entry: AuditEntry) -> Self {
         let (actor, user_id) = match entry.by {
             By::User(user_id) => ("user", Some(user_id.0)),
+            By::Local => ("local", None),
             By::Anonymous => ("anonymous", None),
             By::System => ("system", None),
         };
@@ -310,13 +311,11 @@ pub struct Settings {
     next_cursor: Option<String>,
 }
 
-/// A backup that was made.
+/// A link that makes the first operator.
 #[derive(Object, Serialize)]
-pub struct Backup {
-    /// Its file, in the data directory's `backups`.
-    file: String,
-    /// Its size.
-    bytes: u64,
+pub struct SetupLink {
+    /// Works once and not for long.
+    url: String,
 }
 
 list! {
@@ -432,10 +431,12 @@ impl Operator {
         Ok(Json(Settings { items: items.collect(), next_cursor: None }))
     }
 
-    /// Make a backup in the data directory
-    #[oai(path = "/backups", method = "post", operation_id = "create_backup")]
-    async fn create_backup(&self, person: Person) -> Answer<Created<Backup>> {
-        let (file, bytes) = self.services.backup_to_data(&person.0).await?;
-        Ok(Created(Backup { file, bytes }))
+    /// A fresh link that makes the first operator
+    ///
+    /// For whoever administers the computer, over the local socket, alone.
+    #[oai(path = "/setup-link", method = "post", operation_id = "create_setup_link")]
+    async fn create_setup_link(&self, person: Person) -> Answer<Created<SetupLink>> {
+        person.0.require_local()?;
+        Ok(Created(SetupLink { url: self.services.setup_link().await? }))
     }
 }

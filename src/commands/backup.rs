@@ -4,12 +4,12 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::control::{self, Ask};
-use super::load;
-use crate::app::DataDir;
+use super::{control, load};
 use crate::cli::Settings;
+use crate::config::DataDir;
 use crate::domain::error::{Error, Result};
-use crate::store::{self, CheckReport, Inspection, Options, Schema, Store};
+use crate::services::backups;
+use crate::store::{self, Options, Store};
 
 /// Copies the database: the running server does it, or this process when none runs.
 pub(super) fn backup(file: &Path, settings: &Settings) -> Result<ExitCode> {
@@ -26,11 +26,12 @@ pub(super) fn backup(file: &Path, settings: &Settings) -> Result<ExitCode> {
         let folder = folder.display();
         return Err(Error::internal(format!("the folder {folder} does not exist; make it first")));
     }
-    let size = match control::ask(&data, &Ask::Backup { file: file.clone() })? {
-        Some(size) => size,
+    let path = serde_json::json!({ "path": file });
+    let bytes = match control::post(&data, "/api/v1/admin/backups", Some(&path))? {
+        Some(made) => made["bytes"].as_u64().unwrap_or_default(),
         None => copy_offline(&data, &file)?,
     };
-    println!("Backed up to {} ({size}).", file.display());
+    println!("Backed up to {} ({bytes} bytes).", file.display());
     println!(
         "It is of use only with the master key ({}), which is not in it.",
         data.master_key().display()
@@ -38,20 +39,19 @@ pub(super) fn backup(file: &Path, settings: &Settings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn copy_offline(data: &DataDir, file: &Path) -> Result<String> {
+fn copy_offline(data: &DataDir, file: &Path) -> Result<u64> {
     let store =
         Store::open(&data.require_database()?, Options::default()).map_err(Error::internal)?;
     let info = store.backup(file, |_| ())?;
     store.close()?;
-    Ok(format!("{} bytes", info.bytes))
+    Ok(info.bytes)
 }
 
 /// Puts a backup in the database's place; what was there is kept under another name.
 pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<ExitCode> {
     let data = DataDir::of(&load(settings.flags())?.config);
     // The backup is looked at before anything is made or moved, and without writing to it.
-    let report = Inspection::open(file).map_err(Error::internal)?.report;
-    check_backup(file, &report)?;
+    let schema = backups::inspect(file)?;
     data.create().map_err(|error| {
         Error::internal(format!("the data folder {}: {error}", data.path().display()))
     })?;
@@ -62,31 +62,12 @@ pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<Exi
         return Ok(ExitCode::FAILURE);
     }
     let kept = store::restore(file, &target).map_err(Error::internal)?;
-    let schema = report.schema.unwrap_or_default();
     println!("Restored {} (schema {schema}) to {}.", file.display(), target.display());
     if let Some(kept) = kept {
         println!("What was there before is kept as {}.", kept.display());
     }
     println!("`coditect doctor` tells whether the master key fits.");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Refuses what the server could not open.
-fn check_backup(file: &Path, report: &CheckReport) -> Result<()> {
-    let file = file.display();
-    if !report.sound {
-        return Err(Error::internal(format!(
-            "{file} is damaged: a checksum is wrong. Restore another backup"
-        )));
-    }
-    let (found, supported) = (report.schema.unwrap_or_default(), Schema::CURRENT.version);
-    if found > supported {
-        let known = format!("this program knows schemas up to {supported}");
-        return Err(Error::internal(format!(
-            "{file} has schema {found}, and {known}. Use the version that wrote it"
-        )));
-    }
-    Ok(())
 }
 
 fn confirmed(data: &DataDir, file: &Path) -> Result<bool> {

@@ -46,6 +46,7 @@ fn explain(app: &App, access: &DemoAccess) {
 /// operations that real ones use.
 async fn live(services: Arc<Services>, license_key: String) {
     let mut held = std::collections::HashMap::new();
+    let mut ending = services.ending.subscribe();
     loop {
         let machine = services.entropy.below(MACHINES);
         if let Some(session_id) = held.remove(&machine) {
@@ -64,6 +65,9 @@ async fn live(services: Arc<Services>, license_key: String) {
         }
         held.retain(|_, session_id| services.heartbeat(*session_id).is_ok());
         let pause = PACE.as_millis() as u32 / 2 + services.entropy.below(PACE.as_millis() as u32);
-        tokio::time::sleep(Duration::from_millis(pause.into())).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(pause.into())) => {}
+            _ = ending.wait_for(Option::is_some) => return,
+        }
     }
 }

@@ -1,18 +1,19 @@
 //! `coditect serve`.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use tokio::sync::watch;
-
-use super::{control, demo, load, runtime};
+use super::{demo, load, runtime};
 use crate::app::App;
 use crate::cli::Serve;
 use crate::clock::Clock;
+use crate::config::{DataDir, Loaded};
 use crate::domain::error::{Error, Result};
 use crate::entropy::Entropy;
+use crate::services::Ending;
 use crate::services::accounts::FirstOperator;
+use crate::store;
 use crate::telemetry::init_logs;
 
 /// Files that are open beside connections: the database, mails, backups, the program's own.
@@ -28,8 +29,31 @@ pub(super) fn run(args: &Serve) -> Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     make_room_for(loaded.config.server.max_connections);
-    runtime()?.block_on(serve(loaded, args.demo))?;
+    let runtime = runtime()?;
+    let mut restored = None;
+    while let Ending::Restore(backup) =
+        runtime.block_on(serve(loaded.clone(), args.demo, restored.as_deref()))?
+    {
+        restored = put_in_place(&backup, &loaded);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Restores a backup for the next round; `None` when that failed, and the next round has the
+/// database of this one.
+fn put_in_place(backup: &Path, loaded: &Loaded) -> Option<PathBuf> {
+    let database = DataDir::of(&loaded.config).database();
+    match store::restore(backup, &database) {
+        Ok(kept) => {
+            let kept = kept.map(|kept| kept.display().to_string());
+            tracing::info!(backup = %backup.display(), kept, "a backup was put in the database's place");
+            Some(backup.to_owned())
+        }
+        Err(error) => {
+            tracing::error!(backup = %backup.display(), %error, "the backup could not be put in place; going on as before");
+            None
+        }
+    }
 }
 
 /// Raises the soft limit on open files to the hard one, and says when even that is too low.
@@ -48,10 +72,13 @@ fn make_room_for(connections: u32) {
     }
 }
 
-async fn serve(loaded: crate::config::Loaded, with_demo: bool) -> Result<()> {
+async fn serve(loaded: Loaded, with_demo: bool, restored: Option<&Path>) -> Result<Ending> {
     // Whoever sees the greeting may ask for the end: nobody is left to die of a signal unheard.
     let stop = shutdown()?;
     let app = App::open(loaded, Clock::system(), Entropy::system()).await?;
+    if let Some(backup) = restored {
+        app.services.note_restored(backup).await?;
+    }
     let demo = if with_demo { Some(app.services.prepare_demo().await?) } else { None };
     match app.services.setup_from_config().await? {
         FirstOperator::Made => {
@@ -76,14 +103,12 @@ async fn serve(loaded: crate::config::Loaded, with_demo: bool) -> Result<()> {
             app.services.config.auth.setup_hours
         );
     }
-    let (ending, ended) = watch::channel(false);
-    let socket = tokio::spawn(control::serve(Arc::clone(&app.services), app.data.clone(), ended));
-    let ran = app.run(stop).await;
-    ending.send_replace(true);
-    let _ = socket.await;
-    ran?;
-    tracing::info!("stopped");
-    Ok(())
+    let ending = app.run(stop).await?;
+    match ending {
+        Ending::Stop => tracing::info!("stopped"),
+        Ending::Restore(_) => tracing::info!("stopped, to start again with a backup"),
+    }
+    Ok(ending)
 }
 
 fn greet(app: &App) {

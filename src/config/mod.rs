@@ -7,6 +7,7 @@
 //! refused with the nearest known name; a misspelt `CODITECT_...` variable is
 //! warned about, because container platforms invent such names of their own.
 
+mod data_dir;
 mod layers;
 mod reference;
 mod secret;
@@ -21,6 +22,7 @@ use lettre::message::Mailbox;
 
 use crate::domain::user::Email;
 
+pub use data_dir::DataDir;
 pub use layers::{ConfigError, Flags, Loaded, Source, environment};
 pub use reference::SettingInfo;
 pub use secret::Secret;

@@ -34,8 +34,10 @@ pub struct AuditEntry {
 pub enum By {
     /// A person.
     User(UserId),
+    /// Whoever administers the computer, over the local socket.
+    Local,
     /// Somebody not signed in, such as at registration.
     Anonymous,
-    /// A job or the command line.
+    /// A job, or the server itself.
     System,
 }

@@ -49,6 +49,9 @@ pub enum Code {
     NoSeatsAvailable,
     SessionNotFound,
     BillingNotConfigured,
+    BackupUnusable,
+    LastOperator,
+    TooManyKeys,
     // What the server cannot do just now
     StorageUnavailable,
     Overloaded,

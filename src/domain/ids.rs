@@ -56,6 +56,8 @@ id! {
     SessionId,
     /// One sign-in of a user: a family of refresh tokens.
     LoginId,
+    /// A key by which programs act for a person.
+    ApiKeyId,
     /// A durable job.
     JobId,
     /// A message in the e-mail log.

@@ -15,6 +15,9 @@ pub use super::access::{AccessClaims, AccessTokens};
 /// What refresh tokens begin with, for people and secret scanners.
 pub const REFRESH_PREFIX: &str = "cdr_";
 
+/// What API keys begin with.
+pub const API_KEY_PREFIX: &str = "cdt_";
+
 /// Random bytes in a token.
 const SECRET_LEN: usize = 32;
 

@@ -152,6 +152,7 @@ impl Services {
 
     /// Sets a new password for one who knows the old one; ends every other sign-in.
     pub async fn change_password(&self, actor: &Actor, current: String, new: String) -> Result<()> {
+        let login_id = actor.require_sign_in()?;
         self.throttles.check_address(actor.caller.address)?;
         self.throttles.check_account(&actor.user_id.to_string())?;
         let user = self.store.read(|tx| users::get(tx, actor.user_id))?;
@@ -161,7 +162,7 @@ impl Services {
         let about = vec![user.email.as_str().to_owned(), user.full_name];
         let password_hash = self.hasher.hash_new(new, about).await?;
         let ctx = self.ctx_of(actor);
-        let (user_id, login_id) = (actor.user_id, actor.login_id);
+        let user_id = actor.user_id;
         let verified = user.password_hash;
         self.commit(move |tx| {
             let mut user = users::get(tx, user_id)?;
@@ -212,6 +213,7 @@ impl Services {
 
     /// Closes the actor's own account: no sign-in works any more. Licences live on with their organisation.
     pub async fn deactivate_account(&self, actor: &Actor) -> Result<()> {
+        actor.require_sign_in()?;
         let ctx = self.ctx_of(actor);
         let user_id = actor.user_id;
         self.commit(move |tx| {

@@ -3,7 +3,7 @@
 use super::accounts::RegisterInput;
 use super::licenses::IssueInput;
 use super::plans::PlanInput;
-use super::{Actor, Caller, Services};
+use super::{Actor, Caller, Services, Via};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LoginId, PlanId};
@@ -117,7 +117,7 @@ impl Services {
         };
         Actor {
             user_id: user.user_id,
-            login_id: LoginId(ctx.record_id()),
+            via: Via::SignIn(LoginId(ctx.record_id())),
             org_id: user.personal_org,
             operator: true,
             caller,

@@ -3,12 +3,32 @@
 use std::sync::Arc;
 
 use super::{Actor, Services};
+use crate::config::{Config, DataDir};
 use crate::domain::audit::By;
 use crate::domain::error::{Error, Result};
 use crate::domain::job::{Job, Work};
 use crate::domain::time::HOUR_MS;
-use crate::signing::{KeyRecord, Purpose};
+use crate::entropy::Entropy;
+use crate::signing::{KeyRecord, MasterKey, Purpose};
 use crate::store::{jobs, logs};
+
+/// The master key: from the configuration, or a file beside the data.
+pub fn master_key(
+    config: &Config,
+    data: &DataDir,
+    entropy: &Entropy,
+    sealed_exists: bool,
+) -> Result<MasterKey> {
+    if let Some(secret) = &config.keys.master {
+        return MasterKey::parse(secret.expose(), "keys.master").map_err(Error::internal);
+    }
+    let loaded = MasterKey::load_or_create(&data.master_key(), entropy, sealed_exists)
+        .map_err(Error::internal)?;
+    for note in &loaded.notes {
+        tracing::warn!("{note}");
+    }
+    Ok(loaded.key)
+}
 
 impl Services {
     /// Makes the keys that are missing: those for tokens at once, the RSA key in the background,
@@ -35,12 +55,7 @@ impl Services {
     /// Rotates the licence signing key on an operator's word. The old public key stays published.
     pub async fn rotate_license_key(&self, actor: &Actor) -> Result<KeyRecord> {
         actor.require_operator()?;
-        self.renew_key(Purpose::License, By::User(actor.user_id)).await
-    }
-
-    /// Rotates the licence signing key for the command line.
-    pub async fn rotate_license_key_locally(&self) -> Result<KeyRecord> {
-        self.renew_key(Purpose::License, By::System).await
+        self.renew_key(Purpose::License, actor.by()).await
     }
 
     /// Rotates what is due, and looks again in an hour.

@@ -3,12 +3,15 @@
 //! The API, the jobs and the command line all call the same operations.
 
 pub mod accounts;
+pub mod api_keys;
+pub mod backups;
 mod ctx;
 pub mod demo;
 pub mod desk;
+pub mod doctor;
 pub mod documents;
 mod housekeeping;
-mod keys;
+pub mod keys;
 mod letters;
 mod license_news;
 pub mod licenses;
@@ -27,16 +30,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 pub use self::ctx::Ctx;
 use self::desk::Desk;
 pub use self::throttles::Throttles;
 use crate::clock::Clock;
-use crate::config::{Config, SettingInfo};
+use crate::config::{Config, DataDir, SettingInfo};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
-use crate::domain::ids::{LicenseId, LoginId, OrgId, UserId};
+use crate::domain::ids::{ApiKeyId, LicenseId, LoginId, OrgId, UserId};
 use crate::domain::license::LicenseStatus;
 use crate::domain::time::Now;
 use crate::entropy::Entropy;
@@ -73,7 +77,9 @@ pub struct Services {
     pub(crate) transport: Arc<Transport>,
     pub(crate) templates: Arc<Renderer>,
     pub(crate) settings: Vec<SettingInfo>,
-    pub(crate) backups: PathBuf,
+    pub(crate) data: DataDir,
+    /// What ends this server, once something does.
+    pub ending: watch::Sender<Option<Ending>>,
     pub(crate) signed: Cache<SignedAs, String>,
     /// What keys open, as they were typed.
     pub(crate) licenses_by_key: Cache<String, LicenseId>,
@@ -87,6 +93,15 @@ pub struct Services {
     pub(crate) started: Now,
 }
 
+/// What ends a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A signal: the process ends.
+    Stop,
+    /// An operator: it starts again with this backup in the database's place.
+    Restore(PathBuf),
+}
+
 /// Where a request comes from.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -98,13 +113,25 @@ pub struct Caller {
     pub request_id: String,
 }
 
-/// A person who has signed in.
+/// By what somebody may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A sign-in.
+    SignIn(LoginId),
+    /// A key that its owner made for programs.
+    ApiKey(ApiKeyId),
+    /// The local socket: whoever can open it could read the data as well. There is no account
+    /// behind it; ids of user and tenant are nil, which no record has.
+    Local,
+}
+
+/// Who asks for something.
 #[derive(Clone, Debug)]
 pub struct Actor {
     /// Who.
     pub user_id: UserId,
-    /// By which sign-in.
-    pub login_id: LoginId,
+    /// By what.
+    pub via: Via,
     /// For which tenant.
     pub org_id: OrgId,
     /// Whether the person runs this appliance.
@@ -120,6 +147,57 @@ impl Actor {
             return Ok(());
         }
         Err(Error::new(Code::Forbidden, "Only an operator of this appliance may do that."))
+    }
+
+    /// The sign-in of a person who is there: what concerns passwords, sign-ins and keys is not for
+    /// programs.
+    pub fn require_sign_in(&self) -> Result<LoginId> {
+        match self.via {
+            Via::SignIn(login_id) => Ok(login_id),
+            Via::ApiKey(_) | Via::Local => Err(Error::new(
+                Code::Forbidden,
+                "That is for a person who has signed in with a password, not for a program.",
+            )),
+        }
+    }
+
+    /// Refuses everybody but whoever administers the computer.
+    pub fn require_local(&self) -> Result<()> {
+        if self.via == Via::Local {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::Forbidden,
+            "That can be done over the local socket in the data folder alone.",
+        ))
+    }
+
+    /// As the audit log names the actor.
+    pub fn by(&self) -> By {
+        match self.via {
+            Via::SignIn(_) | Via::ApiKey(_) => By::User(self.user_id),
+            Via::Local => By::Local,
+        }
+    }
+
+    /// Whoever administers the computer, at its command line.
+    pub fn of_the_computer() -> Self {
+        Self::local(Caller {
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            user_agent: "coditect".to_owned(),
+            request_id: String::new(),
+        })
+    }
+
+    /// Whoever administers the computer.
+    pub fn local(caller: Caller) -> Self {
+        Self {
+            user_id: UserId(Uuid::nil()),
+            via: Via::Local,
+            org_id: OrgId(Uuid::nil()),
+            operator: true,
+            caller,
+        }
     }
 }
 
@@ -147,7 +225,7 @@ impl Services {
     }
 
     fn ctx_of(&self, actor: &Actor) -> Ctx {
-        self.ctx(By::System).of(By::User(actor.user_id), &actor.caller)
+        self.ctx(By::System).of(actor.by(), &actor.caller)
     }
 
     /// Runs a transaction and wakes the worker when it is on disk.

@@ -1,6 +1,6 @@
 //! Sign-in: passwords for tokens, refresh tokens for fresh ones.
 
-use super::{Actor, Caller, Ctx, Services};
+use super::{Actor, Caller, Ctx, Services, Via};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LoginId, UserId};
@@ -179,6 +179,7 @@ impl Services {
 
     /// Ends one sign-in of the actor.
     pub async fn end_login(&self, actor: &Actor, login_id: LoginId) -> Result<()> {
+        actor.require_sign_in()?;
         let ctx = self.ctx_of(actor);
         let (user_id, org_id) = (actor.user_id, actor.org_id);
         self.commit(move |tx| {
@@ -192,6 +193,7 @@ impl Services {
 
     /// Ends every sign-in of the actor.
     pub async fn end_all_logins(&self, actor: &Actor) -> Result<()> {
+        actor.require_sign_in()?;
         let ctx = self.ctx_of(actor);
         let (user_id, org_id) = (actor.user_id, actor.org_id);
         self.commit(move |tx| {
@@ -203,17 +205,21 @@ impl Services {
 
     /// The actor's running sign-ins, oldest first.
     pub fn logins(&self, actor: &Actor) -> Result<Vec<Login>> {
+        actor.require_sign_in()?;
         let now = self.clock.now().wall;
         let mut logins = self.store.read(|tx| users::logins(tx, actor.user_id, LOGINS_MAX))?;
         logins.retain(|login| login.expires_at > now);
         Ok(logins)
     }
 
-    /// Who presents this access token.
+    /// Who presents this access token or API key.
     ///
     /// # Errors
     /// `Unauthenticated` when it is not good, has expired, or its sign-in has ended.
-    pub fn authenticate(&self, access_token: &str, caller: Caller) -> Result<Actor> {
+    pub async fn authenticate(&self, bearer: &str, caller: Caller) -> Result<Actor> {
+        if bearer.starts_with(tokens::API_KEY_PREFIX) {
+            return self.authenticate_key(bearer, caller).await;
+        }
         let now = self.clock.now().wall;
         let refused = || {
             Error::new(
@@ -221,7 +227,7 @@ impl Services {
                 "The access token is not good or has expired. Refresh it at /api/v1/auth/refresh, or sign in.",
             )
         };
-        let claims = self.tokens.verify(access_token, now).map_err(|_| refused())?;
+        let claims = self.tokens.verify(bearer, now).map_err(|_| refused())?;
         let (user_id, login_id) = (UserId(claims.sub), LoginId(claims.sid));
         // Signing out, a new password and deactivation work at once: the sign-in must still be there.
         let user = self.store.read(|tx| match users::login(tx, user_id, login_id)? {
@@ -229,7 +235,8 @@ impl Services {
             _ => Ok(None),
         })?;
         let user = user.filter(|user| user.deactivated_at.is_none()).ok_or_else(refused)?;
-        Ok(Actor { user_id, login_id, org_id: user.personal_org, operator: user.operator, caller })
+        let via = Via::SignIn(login_id);
+        Ok(Actor { user_id, via, org_id: user.personal_org, operator: user.operator, caller })
     }
 
     pub(super) fn signed_in(&self, user: User, granted: Granted) -> Result<SignedIn> {

@@ -124,7 +124,10 @@ impl Services {
         actor.require_operator()?;
         input.check()?;
         let ctx = self.ctx_of(actor);
-        let recorded_by = actor.user_id;
+        let recorded_by = match actor.by() {
+            By::User(user_id) => Some(user_id),
+            By::Local | By::Anonymous | By::System => None,
+        };
         let change = move |tx: &mut WriteTx<'_>| book(&ctx, tx, recorded_by, input);
         self.commit_license(change, |outcome| Some(&outcome.license)).await
     }
@@ -300,7 +303,7 @@ fn plan_next_step(ctx: &Ctx, tx: &mut WriteTx, subscription: &Subscription) -> R
 fn book(
     ctx: &Ctx,
     tx: &mut WriteTx,
-    recorded_by: UserId,
+    recorded_by: Option<UserId>,
     input: PaymentInput,
 ) -> Result<PaymentOutcome> {
     let (subscription, plan, new) = match (input.subscription_id, input.org_id, input.plan_id) {
@@ -332,7 +335,7 @@ fn book(
         periods: input.periods,
         reference: input.reference,
         recorded_at: ctx.now,
-        recorded_by: Some(recorded_by),
+        recorded_by,
     };
     subscriptions::insert_payment(tx, &payment)?;
     ctx.audit(

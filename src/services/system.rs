@@ -1,13 +1,11 @@
 //! The appliance itself: settings, backups, readiness, metrics.
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::{Actor, Services};
 use crate::config::SettingInfo;
-use crate::domain::audit::By;
-use crate::domain::error::{Error, Result};
-use crate::store::{BackupInfo, Health};
+use crate::domain::error::Result;
+use crate::store::Health;
 
 impl Services {
     /// Every setting with its source, for operators.
@@ -22,40 +20,6 @@ impl Services {
             Health::Writable => None,
             Health::ReadOnly { why } => Some(why),
         }
-    }
-
-    /// Writes a consistent copy of the running database.
-    ///
-    /// # Errors
-    /// When there is such a file already: a backup, or the database itself, is not to be lost to
-    /// a slip of the pen.
-    pub async fn backup(&self, to: &Path) -> Result<BackupInfo> {
-        if to.exists() {
-            let path = to.display();
-            return Err(Error::internal(format!(
-                "{path} exists already; a backup replaces nothing"
-            )));
-        }
-        let (store, file) = (self.store.clone(), to.to_owned());
-        let info = tokio::task::spawn_blocking(move || store.backup(&file, |_| ()))
-            .await
-            .map_err(Error::internal)??;
-        let ctx = self.ctx(By::System);
-        let file = to.display().to_string();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.made", file, [])).await?;
-        Ok(info)
-    }
-
-    /// Makes a backup in the data directory, for operators; its name and size.
-    pub async fn backup_to_data(&self, actor: &Actor) -> Result<(String, u64)> {
-        actor.require_operator()?;
-        let now = self.clock.now().wall;
-        let stamp = now.to_string().replace([':', '.'], "-");
-        // Two backups of one instant, or of a calendar that was set back, must not meet.
-        let apart = u32::from_be_bytes(self.entropy.bytes());
-        let name = format!("coditect-{stamp}-{apart:08x}.backup");
-        let info = self.backup(&self.backups.join(&name)).await?;
-        Ok((name, info.bytes))
     }
 
     /// Seconds since the start.

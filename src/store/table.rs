@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{
-    ActivationId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId, SessionId,
-    SubscriptionId, UserId,
+    ActivationId, ApiKeyId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId,
+    SessionId, SubscriptionId, UserId,
 };
 use crate::domain::time::Timestamp;
 
@@ -154,6 +154,7 @@ id_key!(
     PaymentId,
     SessionId,
     LoginId,
+    ApiKeyId,
     JobId,
     MailId,
     AuditId,

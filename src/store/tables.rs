@@ -5,9 +5,10 @@
 //! [`super::scope::Org`] alone, so that a query without a tenant cannot be written.
 
 use super::table::Table;
+use crate::domain::api_key::ApiKey;
 use crate::domain::audit::AuditEntry;
 use crate::domain::ids::{
-    ActivationId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId,
+    ActivationId, ApiKeyId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId,
     SubscriptionId, UserId,
 };
 use crate::domain::job::Job;
@@ -54,6 +55,10 @@ tables! {
     LINKS = "links": Digest => Link;
     /// Links in order of their end.
     LINKS_BY_END = "links_by_end": (Timestamp, Digest) => bool;
+    /// Keys of a person for programs, each with the hash of its secret.
+    API_KEYS = "api_keys": (UserId, ApiKeyId) => (Digest, ApiKey);
+    /// The key of a hash.
+    API_KEYS_BY_HASH = "api_keys_by_hash": Digest => (UserId, ApiKeyId);
     /// The catalogue.
     PLANS = "plans": PlanId => Plan;
     /// Plans under their lower-cased name.

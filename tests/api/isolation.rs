@@ -50,6 +50,8 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
         for (method, operation) in operations.as_object().unwrap() {
             let body = match operation["operationId"].as_str().unwrap() {
                 "extend_license" => json!({"expiry_date": null}),
+                "restore_backup" => json!({"confirm": NOBODY}),
+                "operator_rights" => json!({"operator": false}),
                 "resize_license" => json!({"max_concurrent_seats": 1}),
                 _ => Value::Null,
             };
@@ -72,6 +74,7 @@ struct Anns {
     sign_in: String,
     activation: String,
     plan: String,
+    api_key: String,
 }
 
 impl Anns {
@@ -87,7 +90,9 @@ impl Anns {
         let activated = app.anyone.post("/api/v1/licenses/activate", body).await.ok(201);
         let seat = app.acquire(&license, "hw-1").await.ok(201);
         let sign_ins = person.get("/api/v1/auth/sessions").await.ok(200);
+        let key = person.post("/api/v1/api-keys", json!({"name": "script"})).await.ok(201);
         Self {
+            api_key: text(&key["api_key_id"]),
             subscription: text(&trial["subscription_id"]),
             session: text(&seat["session_id"]),
             sign_in: text(&items(&sign_ins)[0]["session_id"]),
@@ -106,6 +111,11 @@ impl Anns {
             "session_id" => self.session.clone(),
             "activation_id" => self.activation.clone(),
             "plan_id" => self.plan.clone(),
+            "api_key_id" => self.api_key.clone(),
+            "user_id" => text(&self.person.user["user_id"]),
+            "file" => "coditect.backup".to_owned(),
+            // Only operators read these.
+            "mail_id" => NOBODY.to_owned(),
             // No job stays parked in a healthy server.
             "job_id" => NOBODY.to_owned(),
             other => panic!(
@@ -253,6 +263,7 @@ async fn what_operators_do_is_forbidden_to_everybody_else() {
                     json!({"plan_name": "Mine", "max_concurrent_seats": 1, "monthly_price_cents": 0, "currency": "EUR"})
                 }
                 "licenses" => json!({"email": "ann@example.com", "max_concurrent_seats": 1}),
+                "users" => json!({"email": "new@example.com", "full_name": "New"}),
                 "payments" => json!({"org_id": ann.user["org_id"], "plan_id": NOBODY}),
                 _ => Value::Null,
             };

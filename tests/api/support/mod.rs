@@ -13,14 +13,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use coditect::app::{App, DataDir, master_key};
+use coditect::app::App;
 use coditect::clock::Clock;
+use coditect::config::DataDir;
 use coditect::config::{Config, Flags, Loaded};
 use coditect::domain::error::Result;
 use coditect::domain::page::PageRequest;
 use coditect::domain::time::Timestamp;
 use coditect::entropy::Entropy;
 use coditect::services::Services;
+use coditect::services::keys::master_key;
 use coditect::signing::{KeyRecord, Purpose};
 use coditect::store::{Options, Store, jobs, logs};
 use serde_json::{Value, json};
@@ -179,6 +181,7 @@ fn serve(
             let _ = stopped.await;
         })
         .await
+        .map(drop)
     })
 }
 

@@ -4,23 +4,15 @@
 //! running server it asks that one, which alone can open the database and which has the
 //! settings that count.
 
-mod check;
-mod computer;
-mod records;
-
 use std::process::ExitCode;
 
-use self::check::{Check, Report, State};
-use super::control::{self, Ask};
-use super::load;
-use crate::app::DataDir;
+use super::{control, load};
 use crate::cli::Settings;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, DataDir};
 use crate::domain::error::{Error, Result};
-use crate::entropy::Entropy;
-use crate::services::Services;
-use crate::signing::MasterKey;
+use crate::services::doctor::check::{Check, Report, State};
+use crate::services::doctor::{computer, readable, records, stored_master_key};
 use crate::store::{Inspection, OpenError};
 
 /// Looks at everything, prints it, and fails when something is broken.
@@ -47,11 +39,11 @@ fn examine(settings: &Settings) -> Report {
     let path = data.path().display().to_string();
     let mut checks = vec![config(&loaded.warnings)];
     let mut server_running = false;
-    match control::ask(&data, &Ask::Health) {
+    match control::get(&data, "/api/v1/admin/diagnostics") {
         Ok(Some(told)) => {
             server_running = true;
-            match serde_json::from_str::<Vec<Check>>(&told) {
-                Ok(told) => checks.extend(told),
+            match serde_json::from_value::<Report>(told) {
+                Ok(told) => checks.extend(told.checks),
                 Err(_) => checks.push(other_version()),
             }
         }
@@ -100,8 +92,12 @@ fn without_server(config: &Config, data: &DataDir) -> Vec<Check> {
             checks.push(records::database(&inspection.report));
             checks.push(records::schema(inspection.report.schema));
             let stored = inspection.read(|tx| {
-                let keys =
-                    records::keys(tx, master_key(config, data), now, config.keys.rotation_days)?;
+                let keys = records::keys(
+                    tx,
+                    stored_master_key(config, data),
+                    now,
+                    config.keys.rotation_days,
+                )?;
                 let clock = computer::clock(now, records::newest(tx)?);
                 let log = match &inspection.wal_trouble {
                     Some(trouble) => records::lost_seats(trouble),
@@ -115,57 +111,6 @@ fn without_server(config: &Config, data: &DataDir) -> Vec<Check> {
     }
     checks.push(computer::mail(config, data));
     checks
-}
-
-/// What a running server knows of itself, as JSON: the answer to [`Ask::Health`].
-pub(super) fn with_server(services: &Services, data: &DataDir) -> Result<String> {
-    let now = services.clock.now().wall;
-    let uptime = services.uptime_s();
-    let version = env!("CARGO_PKG_VERSION");
-    let found = format!("version {version}, process {}, up for {uptime} s", std::process::id());
-    let mut checks =
-        vec![Check::ok("server", found), computer::permissions(data), computer::disk(data)];
-    checks.push(open_database(services));
-    let stored = services.store.read(|tx| {
-        let keys = records::keys(
-            tx,
-            master_key(&services.config, data),
-            now,
-            services.config.keys.rotation_days,
-        )?;
-        let clock = computer::clock(now, records::newest(tx)?);
-        Ok(vec![keys, clock, records::work(tx, now, true)?])
-    });
-    checks.extend(readable(stored));
-    let log = records::seat_log(|from, limit| services.store.read_log(from, limit));
-    checks.extend(readable(log.map(|log| vec![log])));
-    checks.push(computer::mail(&services.config, data));
-    serde_json::to_string(&checks).map_err(Error::internal)
-}
-
-fn open_database(services: &Services) -> Check {
-    if let Some(why) = services.storage_trouble() {
-        let advice =
-            "Make room or mend the disk; the server tries every second and goes on by itself";
-        return Check::problem("database", format!("writes are refused: {why}"), advice);
-    }
-    let bytes = computer::size(services.store.stats().file_bytes);
-    let tested = "stop the server to have every checksum tested";
-    Check::ok("database", format!("{bytes}, writes are taken ({tested})"))
-}
-
-/// The master key as the server would find it; makes none.
-fn master_key(config: &Config, data: &DataDir) -> Result<MasterKey, String> {
-    let entropy = Entropy::system();
-    crate::app::master_key(config, data, &entropy, true)
-        .map_err(|error| super::cause(&error).to_owned())
-}
-
-fn readable(stored: Result<Vec<Check>>) -> Vec<Check> {
-    stored.unwrap_or_else(|error| {
-        let found = format!("what is stored cannot be read: {}", super::cause(&error));
-        vec![Check::problem("database", found, "Restore the latest backup")]
-    })
 }
 
 fn unopened(error: &OpenError) -> Check {

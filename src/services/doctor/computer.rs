@@ -7,8 +7,7 @@ use std::path::Path;
 use rustix::fs::{Access, StatVfs, access, statvfs};
 
 use super::check::Check;
-use crate::app::DataDir;
-use crate::config::{Config, MailTransport};
+use crate::config::{Config, DataDir, MailTransport};
 use crate::domain::time::{SECOND_MS, Timestamp};
 use crate::store::{Disk, FileDisk};
 

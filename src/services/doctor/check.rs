@@ -60,12 +60,12 @@ impl Check {
 }
 
 /// All that was looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The worst of the checks.
     pub state: State,
     /// The program's version.
-    pub version: &'static str,
+    pub version: String,
     /// The data directory.
     pub data: String,
     /// Whether a server runs on it.
@@ -78,7 +78,8 @@ impl Report {
     /// A report of these checks.
     pub fn new(data: String, server_running: bool, checks: Vec<Check>) -> Self {
         let state = checks.iter().map(|check| check.state).max().unwrap_or(State::Ok);
-        Self { state, version: env!("CARGO_PKG_VERSION"), data, server_running, checks }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self { state, version, data, server_running, checks }
     }
 }
 

@@ -1,0 +1,119 @@
+//! Keys by which programs act for a person.
+
+use super::{Actor, Caller, Services, Via};
+use crate::domain::api_key::ApiKey;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::ApiKeyId;
+use crate::domain::plan::check_text;
+use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp};
+use crate::identity::tokens;
+use crate::store::{api_keys, users};
+
+/// The most keys a person has at once.
+const KEYS_MAX: usize = 50;
+/// The longest life that can be asked for; without one a key lives until it is revoked.
+const DAYS_MAX: u32 = 3_650;
+/// Characters of a secret that are kept for people: its prefix and 24 of its 256 bits.
+const SHOWN: usize = tokens::API_KEY_PREFIX.len() + 4;
+/// How exactly the last use is known: one write an hour for a key that is used all the time.
+const USE_NOTED_MS: i64 = HOUR_MS;
+
+impl Services {
+    /// Makes a key; its secret is told now and never again.
+    pub async fn create_api_key(
+        &self,
+        actor: &Actor,
+        name: String,
+        expires_in_days: Option<u32>,
+    ) -> Result<(ApiKey, String)> {
+        actor.require_sign_in()?;
+        check_text("name", &name, 1, 100)?;
+        if expires_in_days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
+            return Err(Error::invalid("expires_in_days", "must be 1 to 3650, or left out"));
+        }
+        let ctx = self.ctx_of(actor);
+        let secret = tokens::secret(&ctx.entropy, tokens::API_KEY_PREFIX);
+        let hash = tokens::digest(&secret);
+        let key = ApiKey {
+            api_key_id: ApiKeyId(ctx.record_id()),
+            user_id: actor.user_id,
+            name,
+            prefix: secret[..SHOWN].to_owned(),
+            created_at: ctx.now,
+            expires_at: expires_in_days.map(|days| ctx.now + i64::from(days) * DAY_MS),
+            last_used_at: None,
+        };
+        let org_id = actor.org_id;
+        let key = self
+            .commit(move |tx| {
+                if api_keys::of_user(tx, key.user_id, KEYS_MAX)?.len() >= KEYS_MAX {
+                    let text = format!("You have {KEYS_MAX} API keys; revoke one first.");
+                    return Err(Error::new(Code::TooManyKeys, text));
+                }
+                api_keys::insert(tx, &hash, &key)?;
+                let told = [("name", key.name.clone()), ("prefix", key.prefix.clone())];
+                ctx.audit(tx, Some(org_id), "api_key.created", key.api_key_id, told)?;
+                Ok(key)
+            })
+            .await?;
+        Ok((key, secret))
+    }
+
+    /// The actor's keys, oldest first.
+    pub fn api_keys(&self, actor: &Actor) -> Result<Vec<ApiKey>> {
+        self.store.read(|tx| api_keys::of_user(tx, actor.user_id, KEYS_MAX))
+    }
+
+    /// Revokes a key of the actor: it opens nothing from now on.
+    pub async fn revoke_api_key(&self, actor: &Actor, id: ApiKeyId) -> Result<()> {
+        actor.require_sign_in()?;
+        let ctx = self.ctx_of(actor);
+        let (user_id, org_id) = (actor.user_id, actor.org_id);
+        self.commit(move |tx| {
+            let key = api_keys::remove(tx, user_id, id)?;
+            ctx.audit(tx, Some(org_id), "api_key.revoked", id, [("name", key.name)])
+        })
+        .await
+    }
+
+    /// Who presents this key.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when it is none, has expired, or its owner's account is closed.
+    pub(super) async fn authenticate_key(&self, secret: &str, caller: Caller) -> Result<Actor> {
+        let now = self.clock.now().wall;
+        let hash = tokens::digest(secret);
+        let found = self.store.read(|tx| match api_keys::by_hash(tx, &hash)? {
+            Some(key) if key.is_good(now) => {
+                Ok(users::find(tx, key.user_id)?.map(|user| (key, user)))
+            }
+            _ => Ok(None),
+        })?;
+        let Some((key, user)) = found.filter(|(_, user)| user.deactivated_at.is_none()) else {
+            return Err(Error::new(
+                Code::Unauthenticated,
+                "This API key is not good: it was revoked, has expired, or never was one.",
+            ));
+        };
+        let via = Via::ApiKey(key.api_key_id);
+        self.note_use(key, now).await;
+        Ok(Actor {
+            user_id: user.user_id,
+            via,
+            org_id: user.personal_org,
+            operator: user.operator,
+            caller,
+        })
+    }
+
+    async fn note_use(&self, mut key: ApiKey, now: Timestamp) {
+        if key.last_used_at.is_some_and(|at| now - at < USE_NOTED_MS) {
+            return;
+        }
+        key.last_used_at = Some(now);
+        // A disk that takes no writes must not keep anybody from reading.
+        if let Err(error) = self.store.write(move |tx| api_keys::update(tx, &key)).await {
+            tracing::debug!(%error, "the use of an API key was not noted");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Backups: made, listed, fetched, removed, and put in the database's place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::{Actor, Ending, Services};
+use crate::domain::audit::By;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::time::Timestamp;
+use crate::store::{BackupInfo, Inspection, Schema};
+
+/// What the names of backups in the data folder end with.
+const ENDING: &str = ".backup";
+/// Older ones are there, and not listed.
+const LISTED_MAX: usize = 1_000;
+
+/// A backup in the data folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupFile {
+    /// Its name there.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Services {
+    /// Writes a consistent copy of the running database.
+    ///
+    /// # Errors
+    /// When there is such a file already: a backup, or the database itself, is not to be lost to
+    /// a slip of the pen.
+    async fn write_backup(&self, to: &Path, by: By) -> Result<BackupInfo> {
+        if to.exists() {
+            let path = to.display();
+            return Err(Error::internal(format!(
+                "{path} exists already; a backup replaces nothing"
+            )));
+        }
+        let (store, file) = (self.store.clone(), to.to_owned());
+        let info = tokio::task::spawn_blocking(move || store.backup(&file, |_| ()))
+            .await
+            .map_err(Error::internal)??;
+        let ctx = self.ctx(by);
+        let file = to.display().to_string();
+        self.commit(move |tx| ctx.audit(tx, None, "backup.made", file, [])).await?;
+        Ok(info)
+    }
+
+    /// Makes a backup in the data folder, for operators.
+    pub async fn make_backup(&self, actor: &Actor) -> Result<BackupFile> {
+        actor.require_operator()?;
+        let created_at = self.clock.now().wall;
+        let stamp = created_at.to_string().replace([':', '.'], "-");
+        // Two backups of one instant, or of a calendar that was set back, must not meet.
+        let apart = u32::from_be_bytes(self.entropy.bytes());
+        let file = format!("coditect-{stamp}-{apart:08x}{ENDING}");
+        let info = self.write_backup(&self.data.backups().join(&file), actor.by()).await?;
+        Ok(BackupFile { file, bytes: info.bytes, created_at })
+    }
+
+    /// Makes a backup anywhere on the computer, for whoever administers it.
+    pub async fn make_backup_at(&self, actor: &Actor, path: &Path) -> Result<BackupFile> {
+        actor.require_local()?;
+        if !path.is_absolute() {
+            return Err(Error::invalid("path", "must begin at the root of the file system"));
+        }
+        let created_at = self.clock.now().wall;
+        let info = self.write_backup(path, actor.by()).await?;
+        Ok(BackupFile { file: path.display().to_string(), bytes: info.bytes, created_at })
+    }
+
+    /// The backups in the data folder, newest first, for operators.
+    pub fn backups(&self, actor: &Actor) -> Result<Vec<BackupFile>> {
+        actor.require_operator()?;
+        self.list_backups()
+    }
+
+    /// The newest backup in the data folder.
+    pub(super) fn newest_backup(&self) -> Option<BackupFile> {
+        self.list_backups().ok()?.into_iter().next()
+    }
+
+    fn list_backups(&self) -> Result<Vec<BackupFile>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.data.backups()).map_err(Error::internal)? {
+            let Ok(entry) = entry else { continue };
+            let Ok(file) = entry.file_name().into_string() else { continue };
+            let Ok(meta) = entry.metadata() else { continue };
+            if !file.ends_with(ENDING) || !meta.is_file() {
+                continue;
+            }
+            let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            let created_at = Timestamp(written.map_or(0, |since| since.as_millis() as i64));
+            found.push(BackupFile { file, bytes: meta.len(), created_at });
+        }
+        found.sort_by(|a, b| (b.created_at, &b.file).cmp(&(a.created_at, &a.file)));
+        found.truncate(LISTED_MAX);
+        Ok(found)
+    }
+
+    /// Where a backup in the data folder is, for operators; that it is read is audited.
+    pub async fn backup_to_read(&self, actor: &Actor, file: &str) -> Result<PathBuf> {
+        let path = self.backup_path(actor, file)?;
+        let ctx = self.ctx_of(actor);
+        let file = file.to_owned();
+        self.commit(move |tx| ctx.audit(tx, None, "backup.downloaded", file, [])).await?;
+        Ok(path)
+    }
+
+    /// Removes a backup from the data folder, for operators.
+    pub async fn remove_backup(&self, actor: &Actor, file: &str) -> Result<()> {
+        let path = self.backup_path(actor, file)?;
+        fs::remove_file(path).map_err(Error::internal)?;
+        let ctx = self.ctx_of(actor);
+        let file = file.to_owned();
+        self.commit(move |tx| ctx.audit(tx, None, "backup.removed", file, [])).await
+    }
+
+    /// Has the server start again with a backup in the database's place, for operators. What is
+    /// there now is kept beside it.
+    ///
+    /// # Errors
+    /// When `confirm` is not the backup's name, or the server could not open the backup.
+    pub async fn restore_backup(&self, actor: &Actor, file: &str, confirm: &str) -> Result<()> {
+        let path = self.backup_path(actor, file)?;
+        if confirm != file {
+            return Err(Error::invalid("confirm", "must be the name of the backup to restore"));
+        }
+        let looked_at = path.clone();
+        tokio::task::spawn_blocking(move || inspect(&looked_at))
+            .await
+            .map_err(Error::internal)?
+            .map_err(|error| {
+                let why = error.internal.unwrap_or(error.detail);
+                Error::new(Code::BackupUnusable, format!("Nothing was changed: {why}."))
+            })?;
+        let ctx = self.ctx_of(actor);
+        let file = file.to_owned();
+        self.commit(move |tx| ctx.audit(tx, None, "backup.restore_asked", file, [])).await?;
+        // The answer to this request is among what a server finishes before it ends.
+        self.ending.send_if_modified(|ending| {
+            let first = ending.is_none();
+            if first {
+                *ending = Some(Ending::Restore(path));
+            }
+            first
+        });
+        Ok(())
+    }
+
+    /// Notes in a restored database where it comes from.
+    pub async fn note_restored(&self, from: &Path) -> Result<()> {
+        let ctx = self.ctx(By::System);
+        let file = from.display().to_string();
+        self.commit(move |tx| ctx.audit(tx, None, "backup.restored", file, [])).await
+    }
+
+    fn backup_path(&self, actor: &Actor, file: &str) -> Result<PathBuf> {
+        actor.require_operator()?;
+        let path = self.data.backups().join(file);
+        let plain =
+            file.ends_with(ENDING) && !file.contains(['/', '\\', '\0']) && !file.starts_with('.');
+        if plain && path.is_file() {
+            return Ok(path);
+        }
+        Err(Error::not_found("backup"))
+    }
+}
+
+/// Looks at a backup without writing to it, and refuses what the server could not open; its schema.
+pub fn inspect(file: &Path) -> Result<u64> {
+    let report = Inspection::open(file).map_err(Error::internal)?.report;
+    let file = file.display();
+    if !report.sound {
+        return Err(Error::internal(format!(
+            "{file} is damaged: a checksum is wrong. Restore another backup"
+        )));
+    }
+    let (found, supported) = (report.schema.unwrap_or_default(), Schema::CURRENT.version);
+    if found > supported {
+        let known = format!("this program knows schemas up to {supported}");
+        return Err(Error::internal(format!(
+            "{file} has schema {found}, and {known}. Use the version that wrote it"
+        )));
+    }
+    Ok(found)
+}

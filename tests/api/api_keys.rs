@@ -1,0 +1,82 @@
+//! API keys: programs act for a person, until the key is revoked or ends.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, OPERATOR, Person, TestApp, items, text};
+
+async fn make(person: &Person, body: Value) -> (Client, Value) {
+    let made = person.post("/api/v1/api-keys", body).await.ok(201);
+    let client = person.with_bearer(&text(&made["secret"]));
+    (client, made)
+}
+
+#[tokio::test]
+async fn a_key_acts_as_the_person_who_made_it() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let (program, made) = make(&ann, json!({"name": "nightly report"})).await;
+    let secret = text(&made["secret"]);
+    assert!(secret.starts_with("cdt_") && secret.len() == 47, "{secret}");
+    assert_eq!(text(&made["prefix"]), secret[..8]);
+    let me = program.get("/api/v1/users/me").await.ok(200);
+    assert_eq!(me["user_id"], ann.user["user_id"]);
+    program.get("/api/v1/admin/overview").await.refused(403, "forbidden");
+    let (operators, _) = make(&app.sign_in(OPERATOR).await, json!({"name": "ops"})).await;
+    operators.get("/api/v1/admin/overview").await.ok(200);
+}
+
+#[tokio::test]
+async fn the_list_tells_keys_apart_and_never_their_secrets() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let (program, made) = make(&ann, json!({"name": "ci", "expires_in_days": 30})).await;
+    let listed = ann.get("/api/v1/api-keys").await.list();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0]["name"], &listed[0]["prefix"]), (&json!("ci"), &made["prefix"]));
+    assert_eq!(listed[0]["last_used_at"], Value::Null);
+    assert!(listed[0].get("secret").is_none());
+    program.get("/api/v1/users/me").await.ok(200);
+    let used = ann.get("/api/v1/api-keys").await.list();
+    assert!(used[0]["last_used_at"].is_string(), "{used:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_or_has_ended_opens_nothing() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let (revoked, made) = make(&ann, json!({"name": "old"})).await;
+    ann.delete(&format!("/api/v1/api-keys/{}", text(&made["api_key_id"]))).await.ok(200);
+    revoked.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    let (short, _) = make(&ann, json!({"name": "short", "expires_in_days": 1})).await;
+    short.get("/api/v1/users/me").await.ok(200);
+    app.advance(Duration::from_hours(24)).await;
+    short.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_program_changes_no_password_and_makes_no_keys() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let (program, made) = make(&ann, json!({"name": "script"})).await;
+    program.post("/api/v1/api-keys", json!({"name": "more"})).await.refused(403, "forbidden");
+    let its_own = format!("/api/v1/api-keys/{}", text(&made["api_key_id"]));
+    program.delete(&its_own).await.refused(403, "forbidden");
+    program.get("/api/v1/auth/sessions").await.refused(403, "forbidden");
+    program.post("/api/v1/users/me/deactivate", json!({})).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn keys_are_bounded_and_ask_for_a_name() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    for bad in [json!({"name": ""}), json!({"name": "x", "expires_in_days": 0})] {
+        ann.post("/api/v1/api-keys", bad).await.refused(400, "validation_failed");
+    }
+    for nth in 0..50 {
+        ann.post("/api/v1/api-keys", json!({"name": format!("key {nth}")})).await.ok(201);
+    }
+    let answer = ann.post("/api/v1/api-keys", json!({"name": "one more"})).await;
+    answer.refused(409, "too_many_keys");
+}
