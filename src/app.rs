@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener, UnixAcceptor, UnixListener};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -19,10 +19,11 @@ use crate::listen::{Bounded, Patience};
 use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
 use crate::services::keys::master_key;
+use crate::services::watch::SeatHistory;
 use crate::services::{Ending, Services, Throttles};
 use crate::signing::{KeyRecord, KeyRing, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, RecentLogs};
 use crate::{api, jobs, web};
 
 /// How long requests that run may take to end at shutdown.
@@ -39,6 +40,8 @@ const LOCAL_CONNECTIONS_MAX: u32 = 64;
 const LOCAL_TIME: Duration = Duration::from_hours(1);
 /// How long local requests that run may take to end at shutdown.
 const LOCAL_DRAIN: Duration = Duration::from_secs(5);
+/// Pages that look on at once.
+const ONLOOKERS_MAX: usize = 100;
 /// How often lapsed seats are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often the seat log is looked at for cleaning.
@@ -59,7 +62,12 @@ pub struct App {
 
 impl App {
     /// Opens the data, binds the address and builds everything.
-    pub async fn open(loaded: Loaded, clock: Clock, entropy: Entropy) -> Result<Self> {
+    pub async fn open(
+        loaded: Loaded,
+        clock: Clock,
+        entropy: Entropy,
+        logs: RecentLogs,
+    ) -> Result<Self> {
         let data = DataDir::of(&loaded.config);
         data.create().map_err(|error| {
             Error::internal(format!(
@@ -80,7 +88,7 @@ impl App {
             .into_iter()
             .find_map(|address| address.as_socket_addr().copied())
             .unwrap_or(listen);
-        let services = Arc::new(build(loaded, &data, opened, address, clock, entropy)?);
+        let services = Arc::new(build(loaded, &data, opened, address, clock, entropy, logs)?);
         register_samples(&services);
         services.ensure_keys().await?;
         services.plan_repeating_jobs().await?;
@@ -181,7 +189,10 @@ async fn tend_seats(services: Arc<Services>, mut stop: watch::Receiver<bool>) {
     let mut clean = tokio::time::interval(CLEAN_EVERY);
     loop {
         tokio::select! {
-            _ = sweep.tick() => services.sweep(),
+            _ = sweep.tick() => {
+                services.sweep();
+                services.sample_seats();
+            }
             _ = clean.tick() => {
                 if let Err(error) = services.clean_log().await {
                     tracing::warn!(%error, "the seat log could not be cleaned; trying again");
@@ -199,7 +210,8 @@ pub fn offline(loaded: Loaded, clock: Clock, entropy: Entropy) -> Result<Service
     data.require_database()?;
     let opened = Opened::open(&loaded.config, &data, &clock)?;
     let address = loaded.config.server.listen;
-    build(loaded, &data, opened, address, clock, entropy)
+    let logs = RecentLogs::new(clock.clone());
+    build(loaded, &data, opened, address, clock, entropy, logs)
 }
 
 /// The database, and what counts its commits.
@@ -227,6 +239,7 @@ fn build(
     address: SocketAddr,
     clock: Clock,
     entropy: Entropy,
+    logs: RecentLogs,
 ) -> Result<Services> {
     let settings = loaded.describe();
     let config = Arc::new(loaded.config);
@@ -252,6 +265,9 @@ fn build(
         work: Notify::new(),
         data: data.clone(),
         ending: watch::Sender::new(None),
+        logs,
+        history: SeatHistory::default(),
+        onlookers: Arc::new(Semaphore::new(ONLOOKERS_MAX)),
         started: now,
         config,
         settings,

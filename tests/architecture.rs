@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 /// Rooms that any other may use; they know `domain` and nothing else.
 const LEAVES: [&str; 4] = ["clock", "entropy", "config", "telemetry"];
 
-/// What a leaf may use beyond `domain`: logs are set up as the settings say.
-const LEAF_EXCEPTIONS: [(&str, &str); 1] = [("telemetry", "config")];
+/// What a leaf may use beyond `domain`: logs are set up as the settings say, and lines have a time.
+const LEAF_EXCEPTIONS: [(&str, &str); 2] = [("telemetry", "config"), ("telemetry", "clock")];
 
 /// Rooms outside of the picture, with what they may use.
 const ASIDE: [(&str, &[&str]); 2] = [

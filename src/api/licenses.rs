@@ -9,16 +9,17 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::auth::{Person, path_id};
-use super::json::{Created, Json, OptionalJson};
+use super::json::{Accepted, Created, Json, OptionalJson};
 use super::plans::{Features, features, features_in};
 use super::seats::{SessionList, session_cursor};
-use super::wire::{Done, Time, list, page_request, unique_names};
+use super::wire::{Customer, Done, Time, list, page_request, unique_names};
 use super::{Answer, Tag};
 use crate::domain::ids::{LicenseId, OrgId, PlanId};
 use crate::domain::license;
 use crate::domain::page::PageRequest;
-use crate::services::Services;
-use crate::services::licenses::{IssueInput, LicenseAct};
+use crate::services::customers::Owned;
+use crate::services::licenses::{IssueInput, LicenseAct, LicenseFilter};
+use crate::services::{Actor, Services};
 
 /// The calls about licences, for people and operators.
 pub struct Licenses {
@@ -59,6 +60,19 @@ impl From<license::LicenseStatus> for LicenseStatus {
     }
 }
 
+impl From<LicenseStatus> for license::LicenseStatus {
+    fn from(status: LicenseStatus) -> Self {
+        match status {
+            LicenseStatus::Inactive => Self::Inactive,
+            LicenseStatus::Active => Self::Active,
+            LicenseStatus::Grace => Self::Grace,
+            LicenseStatus::Suspended => Self::Suspended,
+            LicenseStatus::Expired => Self::Expired,
+            LicenseStatus::Revoked => Self::Revoked,
+        }
+    }
+}
+
 /// A licence.
 #[derive(Object, Serialize)]
 pub struct License {
@@ -94,9 +108,24 @@ pub struct License {
     pub grace_period_ends_at: Option<Time>,
     /// When it last changed.
     pub updated_at: Time,
+    /// Whose it is; for operators alone.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<Customer>,
 }
 
 impl License {
+    /// A licence as operators see it.
+    pub fn owned(services: &Services, (license, customer): Owned<license::License>) -> Self {
+        Self { customer: customer.map(Customer::from), ..Self::of(services, license) }
+    }
+
+    /// A licence as this person sees it.
+    pub fn seen_by(services: &Services, actor: &Actor, license: license::License) -> Self {
+        let customer = services.customer_of(actor, &license);
+        Self::owned(services, (license, customer))
+    }
+
     /// A licence with its status and seats of now.
     pub fn of(services: &Services, license: license::License) -> Self {
         let now = services.clock.now();
@@ -117,6 +146,7 @@ impl License {
             issued_at: license.issued_at.into(),
             expiry_date: license.expiry_date.map(Time),
             updated_at: license.updated_at.into(),
+            customer: None,
         }
     }
 }
@@ -248,7 +278,8 @@ impl Licenses {
     )]
     async fn get_license(&self, person: Person, license_id: Path<String>) -> Answer<Json<License>> {
         let id = path_id(&license_id.0, "license")?;
-        Ok(Json(License::of(&self.services, self.services.license(&person.0, id)?)))
+        let license = self.services.license(&person.0, id)?;
+        Ok(Json(License::seen_by(&self.services, &person.0, license)))
     }
 
     /// The signed licence file
@@ -350,6 +381,10 @@ impl Licenses {
     }
 
     /// All licences
+    ///
+    /// `q` looks for words: each has to be the beginning of something in the key, in the name or address
+    /// of its owner, or in a machine's hardware id. Newest first; of very common words no more
+    /// than 10,000 matches are looked at.
     #[oai(
         path = "/admin/licenses",
         method = "get",
@@ -359,12 +394,42 @@ impl Licenses {
     async fn admin_list_licenses(
         &self,
         person: Person,
+        /// Words to look for.
+        q: Query<Option<String>>,
+        /// Of this status alone.
+        status: Query<Option<LicenseStatus>>,
+        /// Of this organisation alone.
+        org_id: Query<Option<Uuid>>,
         limit: Query<Option<u32>>,
         cursor: Query<Option<String>>,
     ) -> Answer<Json<LicenseList>> {
         let request = page_request(limit.0, cursor.0.as_deref())?;
-        let page = self.services.all_licenses(&person.0, &request)?;
-        Ok(Json(LicenseList::of(page, |license| License::of(&self.services, license))))
+        let filter = LicenseFilter {
+            q: q.0.unwrap_or_default(),
+            status: status.0.map(Into::into),
+            org_id: org_id.0.map(OrgId),
+        };
+        let page = self.services.all_licenses(&person.0, &filter, &request)?;
+        Ok(Json(LicenseList::of(page, |found| License::owned(&self.services, found))))
+    }
+
+    /// Mail a licence again
+    ///
+    /// Its key and its file, to its owner.
+    #[oai(
+        path = "/admin/licenses/:license_id/resend",
+        method = "post",
+        operation_id = "resend_license",
+        tag = "Tag::Operator"
+    )]
+    async fn resend_license(
+        &self,
+        person: Person,
+        license_id: Path<String>,
+    ) -> Answer<Accepted<Done>> {
+        let id = path_id(&license_id.0, "license")?;
+        self.services.resend_license(&person.0, id).await?;
+        Ok(Accepted(Done::new("queued")))
     }
 
     /// Issue a licence
@@ -386,7 +451,7 @@ impl Licenses {
             features: body.features.map(features_in),
         };
         let license = self.services.issue_license(&person.0, input).await?;
-        Ok(Created(License::of(&self.services, license)))
+        Ok(Created(License::seen_by(&self.services, &person.0, license)))
     }
 
     /// Suspend a licence
@@ -483,6 +548,6 @@ impl Licenses {
     ) -> Answer<Json<License>> {
         let id: LicenseId = path_id(license_id, "license")?;
         let license = self.services.act_on_license(&person.0, id, act).await?;
-        Ok(Json(License::of(&self.services, license)))
+        Ok(Json(License::seen_by(&self.services, &person.0, license)))
     }
 }

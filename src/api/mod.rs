@@ -11,13 +11,16 @@ mod auth;
 mod backups;
 mod diagnostics;
 mod document;
+mod emails;
 mod health;
 mod json;
 mod keys;
 mod licenses;
+mod live;
 mod local;
 mod observe;
 mod operator;
+mod people;
 mod plans;
 pub mod problem;
 mod seats;
@@ -69,6 +72,9 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
         seats::SeatCalls { services: services() },
         licenses::Licenses { services: services() },
         operator::Operator { services: services() },
+        live::Live { services: services() },
+        people::People { services: services() },
+        emails::Emails { services: services() },
         backups::Backups { services: services() },
         diagnostics::Diagnostics { services: services() },
         api_keys::ApiKeys { services: services() },
@@ -84,6 +90,9 @@ type AllOperations = (
     seats::SeatCalls,
     licenses::Licenses,
     operator::Operator,
+    live::Live,
+    people::People,
+    emails::Emails,
     backups::Backups,
     diagnostics::Diagnostics,
     api_keys::ApiKeys,

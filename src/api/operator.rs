@@ -8,15 +8,15 @@ use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::accounts::User;
 use super::auth::{Person, path_id};
+use super::backups::Backup;
 use super::json::{Created, Json};
 use super::wire::{Time, list, page_request};
 use super::{Answer, Tag};
-use crate::domain::audit::{AuditEntry, By};
-use crate::domain::{job, mail, organisation};
+use crate::domain::job;
 use crate::services::Services;
 use crate::services::overview as seen;
+use crate::services::subscriptions;
 
 /// The calls of operators.
 pub struct Operator {
@@ -48,7 +48,87 @@ pub struct Overview {
     /// The program's version.
     version: String,
     /// Seconds since the start.
-    uptime_s: u64,
+    pub(super) uptime_s: u64,
+    /// What needs attention, the gravest first; null in the stream of events.
+    attention: Option<Vec<Attention>>,
+    /// What came in, in the months of the last year that had any, oldest first; null in the stream of events.
+    revenue: Option<Vec<Revenue>>,
+    /// The newest backup in the data directory.
+    last_backup: Option<Backup>,
+    /// The disk that the data is on; null where it cannot be read, and in the stream of events.
+    disk: Option<DiskSpace>,
+}
+
+/// Something that an operator should look at.
+#[derive(Object, Serialize)]
+pub struct Attention {
+    /// What it is, for programs.
+    code: String,
+    /// `problem`: something does not work. `warning`: it will not for long.
+    severity: String,
+    /// What it is, for people.
+    text: String,
+    /// The screen of the admin page that shows it.
+    screen: String,
+}
+
+/// What came in within a month, in one currency.
+#[derive(Object, Serialize)]
+pub struct Revenue {
+    /// Such as 2026-11.
+    month: String,
+    /// ISO 4217.
+    currency: String,
+    /// Minor units.
+    amount_cents: u64,
+    /// How many payments.
+    payments: u64,
+}
+
+/// Room on a disk.
+#[derive(Object, Serialize)]
+pub struct DiskSpace {
+    /// Bytes that can be written.
+    free_bytes: u64,
+    /// Bytes in all.
+    total_bytes: u64,
+}
+
+impl From<seen::Attention> for Attention {
+    fn from(item: seen::Attention) -> Self {
+        let severity = if item.problem { "problem" } else { "warning" }.to_owned();
+        let (code, screen) = (item.code.to_owned(), item.screen.to_owned());
+        Self { code, severity, text: item.text, screen }
+    }
+}
+
+impl From<subscriptions::Revenue> for Revenue {
+    fn from(revenue: subscriptions::Revenue) -> Self {
+        Self {
+            month: revenue.month,
+            currency: revenue.currency,
+            amount_cents: revenue.amount_cents,
+            payments: revenue.payments,
+        }
+    }
+}
+
+impl Overview {
+    /// Takes out what changes all the time, and tells it.
+    pub(super) fn without_uptime(&mut self) -> u64 {
+        std::mem::take(&mut self.uptime_s)
+    }
+
+    /// With what costs more to look at.
+    fn with(mut self, outlook: seen::Outlook) -> Self {
+        self.attention = Some(outlook.attention.into_iter().map(Attention::from).collect());
+        self.revenue = Some(outlook.revenue.into_iter().map(Revenue::from).collect());
+        self.last_backup = outlook.last_backup.map(Backup::from);
+        self.disk =
+            outlook.disk.map(|(free, total)| DiskSpace { free_bytes: free, total_bytes: total });
+        self.signing_key.rotation_due_at = outlook.rotation_due_at.map(Time);
+        self
+    }
 }
 
 /// Seats over all licences.
@@ -91,6 +171,8 @@ pub struct SigningKey {
     kid: Option<String>,
     /// Since when it signs.
     created_at: Option<Time>,
+    /// When it is replaced by itself; null in the stream of events.
+    rotation_due_at: Option<Time>,
 }
 
 impl Storage {
@@ -108,7 +190,7 @@ impl SigningKey {
     fn of(key: Option<(String, crate::domain::time::Timestamp)>) -> Self {
         let status = if key.is_some() { "ready" } else { "generating" }.to_owned();
         let (kid, created_at) = key.unzip();
-        Self { status, kid, created_at: created_at.map(Time) }
+        Self { status, kid, created_at: created_at.map(Time), rotation_due_at: None }
     }
 }
 
@@ -143,114 +225,10 @@ impl From<seen::Overview> for Overview {
             signing_key: SigningKey::of(overview.signing_key),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: overview.uptime_s,
-        }
-    }
-}
-
-/// An organisation.
-#[derive(Object, Serialize)]
-pub struct Org {
-    /// Identifies the organisation.
-    org_id: Uuid,
-    /// What people call it.
-    name: String,
-    /// Whether it was made for one person.
-    personal: bool,
-    /// When it was made.
-    created_at: Time,
-}
-
-impl From<organisation::Organisation> for Org {
-    fn from(org: organisation::Organisation) -> Self {
-        Self {
-            org_id: org.org_id.0,
-            name: org.name,
-            personal: org.personal,
-            created_at: org.created_at.into(),
-        }
-    }
-}
-
-/// An entry of the audit log.
-#[derive(Object, Serialize)]
-pub struct Audit {
-    /// Identifies the entry.
-    audit_id: Uuid,
-    /// When.
-    at: Time,
-    /// `user`, `local` (whoever administers the computer), `anonymous` or `system`.
-    actor: String,
-    /// Which user.
-    user_id: Option<Uuid>,
-    /// Whose record.
-    org_id: Option<Uuid>,
-    /// What was done, as `noun.verb`.
-    action: String,
-    /// To which record.
-    subject: String,
-    /// What changed.
-    details: BTreeMap<String, String>,
-    /// By which request.
-    request_id: Option<String>,
-}
-
-impl From<AuditEntry> for Audit {
-    fn from(entry: AuditEntry) -> Self {
-        let (actor, user_id) = match entry.by {
-            By::User(user_id) => ("user", Some(user_id.0)),
-            By::Local => ("local", None),
-            By::Anonymous => ("anonymous", None),
-            By::System => ("system", None),
-        };
-        Self {
-            audit_id: entry.audit_id.0,
-            at: entry.at.into(),
-            actor: actor.to_owned(),
-            user_id,
-            org_id: entry.org_id.map(|id| id.0),
-            action: entry.action,
-            subject: entry.subject,
-            details: entry.details,
-            request_id: entry.request_id,
-        }
-    }
-}
-
-/// A message of the e-mail log.
-#[derive(Object, Serialize)]
-pub struct Email {
-    /// Identifies the message.
-    mail_id: Uuid,
-    /// The recipient.
-    to: String,
-    /// Which message.
-    message: String,
-    /// `waiting`, `sent` or `parked`.
-    status: String,
-    /// What caused it.
-    cause: String,
-    /// Attempts made.
-    attempts: u32,
-    /// What the last attempt met.
-    last_error: Option<String>,
-    /// When it was queued.
-    created_at: Time,
-    /// When a transport took it.
-    sent_at: Option<Time>,
-}
-
-impl From<mail::MailRecord> for Email {
-    fn from(mail: mail::MailRecord) -> Self {
-        Self {
-            mail_id: mail.mail_id.0,
-            to: mail.to,
-            message: mail.message,
-            status: mail.status.as_str().to_owned(),
-            cause: mail.cause,
-            attempts: mail.attempts,
-            last_error: mail.last_error,
-            created_at: mail.created_at.into(),
-            sent_at: mail.sent_at.map(Time),
+            attention: None,
+            revenue: None,
+            last_backup: None,
+            disk: None,
         }
     }
 }
@@ -319,14 +297,6 @@ pub struct SetupLink {
 }
 
 list! {
-    /// A page of accounts.
-    UserList of User;
-    /// A page of organisations.
-    OrgList of Org;
-    /// A page of the audit log.
-    AuditList of Audit;
-    /// A page of the e-mail log.
-    EmailList of Email;
     /// A page of jobs.
     JobList of Job;
 }
@@ -336,55 +306,9 @@ impl Operator {
     /// Everything at a glance
     #[oai(path = "/overview", method = "get", operation_id = "overview")]
     async fn overview(&self, person: Person) -> Answer<Json<Overview>> {
-        Ok(Json(self.services.overview(&person.0)?.into()))
-    }
-
-    /// All accounts
-    #[oai(path = "/users", method = "get", operation_id = "admin_list_users")]
-    async fn admin_list_users(
-        &self,
-        person: Person,
-        limit: Query<Option<u32>>,
-        cursor: Query<Option<String>>,
-    ) -> Answer<Json<UserList>> {
-        let request = page_request(limit.0, cursor.0.as_deref())?;
-        Ok(Json(UserList::of(self.services.users(&person.0, &request)?, User::from)))
-    }
-
-    /// All organisations
-    #[oai(path = "/orgs", method = "get", operation_id = "admin_list_orgs")]
-    async fn admin_list_orgs(
-        &self,
-        person: Person,
-        limit: Query<Option<u32>>,
-        cursor: Query<Option<String>>,
-    ) -> Answer<Json<OrgList>> {
-        let request = page_request(limit.0, cursor.0.as_deref())?;
-        Ok(Json(OrgList::of(self.services.organisations(&person.0, &request)?, Org::from)))
-    }
-
-    /// The audit log, newest first
-    #[oai(path = "/audit", method = "get", operation_id = "admin_list_audit")]
-    async fn admin_list_audit(
-        &self,
-        person: Person,
-        limit: Query<Option<u32>>,
-        cursor: Query<Option<String>>,
-    ) -> Answer<Json<AuditList>> {
-        let request = page_request(limit.0, cursor.0.as_deref())?;
-        Ok(Json(AuditList::of(self.services.audit(&person.0, &request)?, Audit::from)))
-    }
-
-    /// The e-mail log, newest first
-    #[oai(path = "/emails", method = "get", operation_id = "admin_list_emails")]
-    async fn admin_list_emails(
-        &self,
-        person: Person,
-        limit: Query<Option<u32>>,
-        cursor: Query<Option<String>>,
-    ) -> Answer<Json<EmailList>> {
-        let request = page_request(limit.0, cursor.0.as_deref())?;
-        Ok(Json(EmailList::of(self.services.mails(&person.0, &request)?, Email::from)))
+        let seen = self.services.overview(&person.0)?;
+        let outlook = self.services.outlook(&person.0, &seen)?;
+        Ok(Json(Overview::from(seen).with(outlook)))
     }
 
     /// Jobs: the waiting ones, or the parked

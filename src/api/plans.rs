@@ -14,12 +14,12 @@ use uuid::Uuid;
 
 use super::auth::{Person, path_id};
 use super::json::{Created, Json};
-use super::wire::{Time, list, page_request, unique_names};
+use super::wire::{Time, given, list, page_request, unique_names};
 use super::{Answer, Tag};
 use crate::domain::ids::PlanId;
 use crate::domain::plan::{self, FEATURE_LIMIT_MAX, FEATURE_TEXT_MAX, Feature};
 use crate::services::Services;
-use crate::services::plans::PlanInput;
+use crate::services::plans::{PlanChange, PlanInput};
 
 /// The calls about plans.
 pub struct Plans {
@@ -196,6 +196,62 @@ impl From<NewPlan> for PlanInput {
     }
 }
 
+/// What changes about a plan; what is left out stays.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePlan {
+    /// Unique, 1 to 100 characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    plan_name: Option<String>,
+    /// At most 2000 characters.
+    #[oai(validator(max_length = 2000))]
+    description: Option<String>,
+    /// 1 to 1000000.
+    #[oai(validator(minimum(value = "1"), maximum(value = "1000000")))]
+    max_concurrent_seats: Option<u32>,
+    /// At least 1; null: no limit.
+    #[oai(validator(minimum(value = "1")))]
+    #[serde(default, deserialize_with = "given")]
+    max_activations: Option<Option<u32>>,
+    /// Minor units, not negative.
+    #[oai(validator(minimum(value = "0"), maximum(value = "100000000000")))]
+    monthly_price_cents: Option<i64>,
+    /// Minor units, not negative; null: none.
+    #[oai(validator(minimum(value = "0"), maximum(value = "100000000000")))]
+    #[serde(default, deserialize_with = "given")]
+    yearly_price_cents: Option<Option<i64>>,
+    /// ISO 4217, such as EUR.
+    #[oai(validator(pattern = "^[A-Z]{3}$"))]
+    currency: Option<String>,
+    /// 0 to 365.
+    #[oai(validator(minimum(value = "0"), maximum(value = "365")))]
+    trial_duration_days: Option<u32>,
+    /// All of them: flags, whole numbers or texts.
+    #[oai(validator(max_properties = 64))]
+    #[serde(default, deserialize_with = "unique_names")]
+    features: Option<Features>,
+    /// Whether the public list shows it.
+    public: Option<bool>,
+}
+
+impl From<ChangePlan> for PlanChange {
+    fn from(body: ChangePlan) -> Self {
+        Self {
+            plan_name: body.plan_name,
+            description: body.description,
+            max_concurrent_seats: body.max_concurrent_seats,
+            max_activations: body.max_activations,
+            monthly_price_cents: body.monthly_price_cents,
+            yearly_price_cents: body.yearly_price_cents,
+            currency: body.currency,
+            trial_duration_days: body.trial_duration_days,
+            features: body.features.map(features_in),
+            public: body.public,
+        }
+    }
+}
+
 list! {
     /// A page of plans.
     PlanList of Plan;
@@ -253,6 +309,37 @@ impl Plans {
     )]
     async fn archive_plan(&self, person: Person, plan_id: Path<String>) -> Answer<Json<Plan>> {
         let plan_id: PlanId = path_id(&plan_id.0, "plan")?;
-        Ok(Json(self.services.archive_plan(&person.0, plan_id).await?.into()))
+        Ok(Json(self.services.archive_plan(&person.0, plan_id, false).await?.into()))
+    }
+
+    /// Put a plan back on sale
+    #[oai(
+        path = "/admin/plans/:plan_id/restore",
+        method = "post",
+        operation_id = "restore_plan",
+        tag = "Tag::Operator"
+    )]
+    async fn restore_plan(&self, person: Person, plan_id: Path<String>) -> Answer<Json<Plan>> {
+        let plan_id: PlanId = path_id(&plan_id.0, "plan")?;
+        Ok(Json(self.services.archive_plan(&person.0, plan_id, true).await?.into()))
+    }
+
+    /// Change a plan
+    ///
+    /// Licences and subscriptions keep what they were sold with.
+    #[oai(
+        path = "/admin/plans/:plan_id",
+        method = "patch",
+        operation_id = "change_plan",
+        tag = "Tag::Operator"
+    )]
+    async fn change_plan(
+        &self,
+        person: Person,
+        plan_id: Path<String>,
+        body: Json<ChangePlan>,
+    ) -> Answer<Json<Plan>> {
+        let plan_id: PlanId = path_id(&plan_id.0, "plan")?;
+        Ok(Json(self.services.update_plan(&person.0, plan_id, body.0.into()).await?.into()))
     }
 }

@@ -51,6 +51,7 @@ pub fn table(code: Code) -> (&'static str, StatusCode, &'static str) {
         Code::NoSeatsAvailable       => ("no_seats_available",       StatusCode::CONFLICT,               "All seats are in use"),
         Code::SessionNotFound        => ("session_not_found",        StatusCode::NOT_FOUND,              "No such session"),
         Code::BackupUnusable         => ("backup_unusable",          StatusCode::CONFLICT,               "The backup cannot be used"),
+        Code::MailState              => ("mail_state",               StatusCode::CONFLICT,               "The message does not allow that now"),
         Code::LastOperator           => ("last_operator",            StatusCode::CONFLICT,               "The last operator"),
         Code::TooManyKeys            => ("too_many_keys",            StatusCode::CONFLICT,               "Too many API keys"),
         Code::BillingNotConfigured   => ("billing_not_configured",   StatusCode::CONFLICT,               "No payment provider is configured"),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::auth::Person;
 use super::json::{CreatedOrFound, Json};
 use super::licenses::{License, LicenseStatus};
-use super::wire::{Done, Seats, Time, decode_cursor, encode_cursor, unique_names};
+use super::wire::{Customer, Done, Seats, Time, decode_cursor, encode_cursor, unique_names};
 use super::{Answer, Tag};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::SessionId;
@@ -19,6 +19,7 @@ use crate::domain::page::PageRequest;
 use crate::domain::time::Timestamp;
 use crate::seats::{Cursor, HEARTBEAT_INTERVAL_MS, SessionView};
 use crate::services::Services;
+use crate::services::customers::Owned;
 use crate::services::documents::Validation;
 use crate::services::licenses::ActivateInput;
 use crate::services::seats::{AcquireInput, Beat, Seat, Sessions};
@@ -205,6 +206,14 @@ pub struct Holder {
     last_heartbeat_at: Time,
     /// When it lapses unless the holder is heard from.
     expires_at: Time,
+    /// The licence's key, where operators list the seats of all licences.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    license_key: Option<String>,
+    /// Whose licence it is, in the same place.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<Customer>,
 }
 
 /// A page of holders.
@@ -223,12 +232,14 @@ impl From<Sessions> for SessionList {
             bytes.extend(cursor.slot.to_be_bytes());
             encode_cursor(&bytes)
         });
-        let items = sessions.items.into_iter().map(|view| holder(view, sessions.now)).collect();
-        Self { items, next_cursor }
+        let now = sessions.now;
+        let items = sessions.items.into_iter().map(|(view, owned)| holder(view, owned, now));
+        Self { items: items.collect(), next_cursor }
     }
 }
 
-fn holder(view: SessionView, now: Timestamp) -> Holder {
+fn holder(view: SessionView, owned: Option<Owned<String>>, now: Timestamp) -> Holder {
+    let (license_key, customer) = owned.unzip();
     Holder {
         session_id: view.session_id.0,
         license_id: view.license_id.0,
@@ -237,6 +248,8 @@ fn holder(view: SessionView, now: Timestamp) -> Holder {
         started_at: view.started_at.into(),
         last_heartbeat_at: view.last_heartbeat_at.into(),
         expires_at: (now + view.expires_in_ms as i64).into(),
+        license_key,
+        customer: customer.flatten().map(Customer::from),
     }
 }
 

@@ -10,11 +10,12 @@ use uuid::Uuid;
 use super::auth::{Person, path_id};
 use super::json::{Created, Json, OptionalJson};
 use super::licenses::License;
-use super::wire::{Time, list, page_request};
+use super::wire::{Customer, Time, list, page_request};
 use super::{Answer, Tag};
 use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
 use crate::domain::{payment, subscription};
 use crate::services::Services;
+use crate::services::customers::Owned;
 use crate::services::subscriptions::{PaymentInput, PaymentOutcome};
 
 /// The calls about subscriptions and payments.
@@ -52,6 +53,19 @@ impl From<subscription::SubscriptionStatus> for SubscriptionStatus {
             Status::Canceled => Self::Canceled,
             Status::Unpaid => Self::Unpaid,
             Status::Incomplete => Self::Incomplete,
+        }
+    }
+}
+
+impl From<SubscriptionStatus> for subscription::SubscriptionStatus {
+    fn from(status: SubscriptionStatus) -> Self {
+        match status {
+            SubscriptionStatus::Trialing => Self::Trialing,
+            SubscriptionStatus::Active => Self::Active,
+            SubscriptionStatus::PastDue => Self::PastDue,
+            SubscriptionStatus::Canceled => Self::Canceled,
+            SubscriptionStatus::Unpaid => Self::Unpaid,
+            SubscriptionStatus::Incomplete => Self::Incomplete,
         }
     }
 }
@@ -116,6 +130,16 @@ pub struct Subscription {
     canceled_at: Option<Time>,
     /// When it was made.
     created_at: Time,
+    /// Whose it is, in the lists of operators alone.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<Customer>,
+}
+
+impl From<Owned<subscription::Subscription>> for Subscription {
+    fn from((subscription, customer): Owned<subscription::Subscription>) -> Self {
+        Self { customer: customer.map(Customer::from), ..subscription.into() }
+    }
 }
 
 impl From<subscription::Subscription> for Subscription {
@@ -135,6 +159,7 @@ impl From<subscription::Subscription> for Subscription {
             cancel_at_period_end: subscription.cancel_at_period_end,
             canceled_at: subscription.canceled_at.map(Time),
             created_at: subscription.created_at.into(),
+            customer: None,
         }
     }
 }
@@ -193,6 +218,16 @@ pub struct Payment {
     recorded_at: Time,
     /// Who recorded it.
     recorded_by: Option<Uuid>,
+    /// Who paid, in the lists of operators alone.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<Customer>,
+}
+
+impl From<Owned<payment::Payment>> for Payment {
+    fn from((payment, customer): Owned<payment::Payment>) -> Self {
+        Self { customer: customer.map(Customer::from), ..payment.into() }
+    }
 }
 
 impl From<payment::Payment> for Payment {
@@ -207,6 +242,7 @@ impl From<payment::Payment> for Payment {
             reference: payment.reference,
             recorded_at: payment.recorded_at.into(),
             recorded_by: payment.recorded_by.map(|id| id.0),
+            customer: None,
         }
     }
 }
@@ -379,14 +415,17 @@ impl Subscriptions {
     async fn admin_list_subscriptions(
         &self,
         person: Person,
+        /// Of this status alone.
+        status: Query<Option<SubscriptionStatus>>,
+        /// Of this organisation alone.
+        org_id: Query<Option<Uuid>>,
         limit: Query<Option<u32>>,
         cursor: Query<Option<String>>,
     ) -> Answer<Json<SubscriptionList>> {
         let request = page_request(limit.0, cursor.0.as_deref())?;
-        Ok(Json(SubscriptionList::of(
-            self.services.all_subscriptions(&person.0, &request)?,
-            Subscription::from,
-        )))
+        let (status, org_id) = (status.0.map(Into::into), org_id.0.map(OrgId));
+        let page = self.services.all_subscriptions(&person.0, status, org_id, &request)?;
+        Ok(Json(SubscriptionList::of(page, Subscription::from)))
     }
 
     /// All payments
@@ -399,11 +438,14 @@ impl Subscriptions {
     async fn admin_list_payments(
         &self,
         person: Person,
+        /// Of this organisation alone.
+        org_id: Query<Option<Uuid>>,
         limit: Query<Option<u32>>,
         cursor: Query<Option<String>>,
     ) -> Answer<Json<PaymentList>> {
         let request = page_request(limit.0, cursor.0.as_deref())?;
-        Ok(Json(PaymentList::of(self.services.all_payments(&person.0, &request)?, Payment::from)))
+        let page = self.services.all_payments(&person.0, org_id.0.map(OrgId), &request)?;
+        Ok(Json(PaymentList::of(page, Payment::from)))
     }
 
     /// Record a payment

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::domain::error::{Code, Error, Result, SeatCount};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
+use crate::services::customers;
 
 /// A point in time: RFC 3339 in UTC with `Z`.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +95,19 @@ where
     Ok(names.map(|names| names.0))
 }
 
+/// Tells a value that is null from one that is left out. For
+/// `#[serde(default, deserialize_with = "given")]` on an `Option<Option<T>>`.
+///
+/// # Errors
+/// What the value says.
+pub fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 struct UniqueNames<V>(BTreeMap<String, V>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueNames<V> {
@@ -137,6 +151,33 @@ pub struct Seats {
 impl From<SeatCount> for Seats {
     fn from(count: SeatCount) -> Self {
         Self { max: count.max, used: count.used, available: count.available() }
+    }
+}
+
+/// Whose a record is, for operators.
+#[derive(Clone, Debug, Object, Serialize)]
+pub struct Customer {
+    /// The organisation.
+    org_id: uuid::Uuid,
+    /// Its name.
+    org_name: String,
+    /// The person who receives its mail.
+    user_id: uuid::Uuid,
+    /// Their address.
+    email: String,
+    /// Their name.
+    full_name: String,
+}
+
+impl From<customers::Customer> for Customer {
+    fn from(customer: customers::Customer) -> Self {
+        Self {
+            org_id: customer.org_id.0,
+            org_name: customer.org_name,
+            user_id: customer.user_id.0,
+            email: customer.email,
+            full_name: customer.full_name,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::entropy::Entropy;
 use crate::services::Ending;
 use crate::services::accounts::FirstOperator;
 use crate::store;
-use crate::telemetry::init_logs;
+use crate::telemetry::{RecentLogs, init_logs};
 
 /// Files that are open beside connections: the database, mails, backups, the program's own.
 const FILES_OF_OUR_OWN: u64 = 64;
@@ -24,7 +24,9 @@ pub(super) fn run(args: &Serve) -> Result<ExitCode> {
     if args.demo {
         demo::settings(&mut loaded);
     }
-    init_logs(loaded.config.log.format, &loaded.config.log.level).map_err(Error::internal)?;
+    let recent = RecentLogs::new(Clock::system());
+    init_logs(loaded.config.log.format, &loaded.config.log.level, recent.clone())
+        .map_err(Error::internal)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -32,7 +34,7 @@ pub(super) fn run(args: &Serve) -> Result<ExitCode> {
     let runtime = runtime()?;
     let mut restored = None;
     while let Ending::Restore(backup) =
-        runtime.block_on(serve(loaded.clone(), args.demo, restored.as_deref()))?
+        runtime.block_on(serve(loaded.clone(), recent.clone(), args.demo, restored.as_deref()))?
     {
         restored = put_in_place(&backup, &loaded);
     }
@@ -72,10 +74,15 @@ fn make_room_for(connections: u32) {
     }
 }
 
-async fn serve(loaded: Loaded, with_demo: bool, restored: Option<&Path>) -> Result<Ending> {
+async fn serve(
+    loaded: Loaded,
+    recent: RecentLogs,
+    with_demo: bool,
+    restored: Option<&Path>,
+) -> Result<Ending> {
     // Whoever sees the greeting may ask for the end: nobody is left to die of a signal unheard.
     let stop = shutdown()?;
-    let app = App::open(loaded, Clock::system(), Entropy::system()).await?;
+    let app = App::open(loaded, Clock::system(), Entropy::system(), recent).await?;
     if let Some(backup) = restored {
         app.services.note_restored(backup).await?;
     }

@@ -50,6 +50,7 @@ pub enum Code {
     SessionNotFound,
     BillingNotConfigured,
     BackupUnusable,
+    MailState,
     LastOperator,
     TooManyKeys,
     // What the server cannot do just now

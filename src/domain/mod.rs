@@ -11,6 +11,7 @@ pub mod organisation;
 pub mod page;
 pub mod payment;
 pub mod plan;
+pub mod search;
 pub mod subscription;
 pub mod time;
 pub mod user;

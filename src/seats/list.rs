@@ -33,6 +33,10 @@ impl<const LINK: usize> List<LINK> {
         (self.head != NIL).then_some(self.head)
     }
 
+    pub(super) fn tail(&self) -> Option<Slot> {
+        (self.tail != NIL).then_some(self.tail)
+    }
+
     pub(super) fn push_back(&mut self, seats: &mut Slab<Seat>, slot: Slot) {
         seats[slot].links[LINK] = Link { prev: self.tail, next: NIL };
         match self.tail {

@@ -81,6 +81,13 @@ impl Engine {
         pool.held - in_order.take_while(|&slot| self.table.seats[slot].lapsed(mono)).count() as u32
     }
 
+    /// The number of the licence's newest grant that is still held; 0: none is.
+    pub fn last_grant(&self, license_id: LicenseId) -> u64 {
+        let Some(pool) = self.table.pool(license_id) else { return 0 };
+        let newest = self.table.pools[pool].by_start.tail();
+        newest.map_or(0, |slot| self.table.seats[slot].serial + 1)
+    }
+
     /// One session.
     pub fn session(&self, now: Now, session_id: SessionId) -> Option<SessionView> {
         self.view(self.table.session(session_id)?, self.mono_at(now))
@@ -125,6 +132,24 @@ impl Engine {
             self.table.seats.next_from(after.map_or(0, |after| after.slot.saturating_add(1)));
         let slots = std::iter::successors(first, |slot| self.table.seats.next_from(slot + 1));
         self.page(now, slots, limit)
+    }
+
+    /// Shows at most `count` held seats, lapsed ones included, from the slot `from` on; where to go on.
+    /// For looking for a machine without holding the engine up.
+    pub fn machines(
+        &self,
+        from: u32,
+        count: usize,
+        mut see: impl FnMut(LicenseId, &str),
+    ) -> Option<u32> {
+        let mut next = self.table.seats.next_from(from);
+        for _ in 0..count {
+            let slot = next?;
+            let seat = &self.table.seats[slot];
+            see(self.table.pools[seat.pool].license_id, seat.hardware_id());
+            next = self.table.seats.next_from(slot + 1);
+        }
+        next
     }
 
     /// Counts over all pools.

@@ -7,7 +7,6 @@ use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::job::{Job, Work};
 use crate::domain::organisation::{Membership, Organisation, Role};
-use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::check_text;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::domain::user::{Email, Link, LinkPurpose, User};
@@ -230,22 +229,6 @@ impl Services {
             ctx.audit(tx, Some(user.personal_org), "user.deactivated", user_id, [])
         })
         .await
-    }
-
-    /// All accounts, for operators.
-    pub fn users(&self, actor: &Actor, request: &PageRequest) -> Result<Page<User>> {
-        actor.require_operator()?;
-        self.store.read(|tx| users::list(tx, request))
-    }
-
-    /// All organisations, for operators.
-    pub fn organisations(
-        &self,
-        actor: &Actor,
-        request: &PageRequest,
-    ) -> Result<Page<Organisation>> {
-        actor.require_operator()?;
-        self.store.read(|tx| orgs::list(tx, request))
     }
 
     /// Whether this appliance has no operator yet.

@@ -93,7 +93,8 @@ impl Services {
                 continue;
             }
             let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-            let created_at = Timestamp(written.map_or(0, |since| since.as_millis() as i64));
+            let written = written.map_or(0, |since| since.as_millis() as i64);
+            let created_at = made_at(&file).unwrap_or(Timestamp(written));
             found.push(BackupFile { file, bytes: meta.len(), created_at });
         }
         found.sort_by(|a, b| (b.created_at, &b.file).cmp(&(a.created_at, &a.file)));
@@ -170,6 +171,14 @@ impl Services {
     }
 }
 
+/// The time in the name that the server gave a backup: `coditect-2026-11-22T09-23-49Z-...`, to the
+/// second. A file that was copied has lost its own.
+fn made_at(file: &str) -> Option<Timestamp> {
+    let (day, rest) = file.strip_prefix("coditect-")?.split_once('T')?;
+    let time = rest.get(..8)?.replace('-', ":");
+    format!("{day}T{time}Z").parse().ok()
+}
+
 /// Looks at a backup without writing to it, and refuses what the server could not open; its schema.
 pub fn inspect(file: &Path) -> Result<u64> {
     let report = Inspection::open(file).map_err(Error::internal)?.report;
@@ -187,4 +196,21 @@ pub fn inspect(file: &Path) -> Result<u64> {
         )));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_is_as_old_as_its_name_says() {
+        for (file, at) in [
+            ("coditect-2026-11-22T09-23-49Z-91cf0a52.backup", Some("2026-11-22T09:23:49Z")),
+            ("coditect-2026-11-22T09-23-49-592Z-91cf0a52.backup", Some("2026-11-22T09:23:49Z")),
+            ("yesterday.backup", None),
+            ("coditect-T.backup", None),
+        ] {
+            assert_eq!(made_at(file), at.map(|at| at.parse().unwrap()), "{file}");
+        }
+    }
 }

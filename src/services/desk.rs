@@ -1,7 +1,7 @@
 //! The desk at which seats are given out: the engine behind one lock, the way of its
 //! events to disk, and the lines of those who wait.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LicenseId, SessionId};
+use crate::domain::search::begins_in;
 use crate::domain::time::Now;
 use crate::seats::{self, Engine, Event, Totals};
 use crate::store::{Read, Store, Ticket, WriteTx};
@@ -27,6 +28,11 @@ const APPENDED_AT_ONCE: usize = 64 * 1024;
 const CLEANED_AT_ONCE: u64 = 4_096;
 /// Events looked up while the lock is held.
 const LOOKED_UP_AT_ONCE: usize = 256;
+
+/// Seats that a search looks through at most.
+const SEARCHED_SEATS_MAX: usize = 200_000;
+/// Of them, while the lock is held.
+const SEARCHED_AT_ONCE: usize = 2_000;
 
 /// The engine and what stands between it and the log.
 pub struct Desk {
@@ -75,6 +81,29 @@ impl Desk {
         let (outbox, in_flight) = (VecDeque::new(), VecDeque::new());
         let inner = Inner { engine, outbox, in_flight, logged };
         Ok(Self { inner: Mutex::new(inner), lines: Mutex::default() })
+    }
+
+    /// Licences of which a machine whose id has this word of a search holds a seat, among the first
+    /// so many seats; looked through in bites, so that nobody waits long for the engine.
+    pub(super) fn licenses_of_machines(&self, word: &str) -> BTreeSet<LicenseId> {
+        let mut found = BTreeSet::new();
+        let mut next = Some(0);
+        for _ in 0..SEARCHED_SEATS_MAX / SEARCHED_AT_ONCE {
+            let Some(from) = next else { break };
+            let see = |license_id, hardware_id: &str| {
+                if begins_in(hardware_id, word) {
+                    found.insert(license_id);
+                }
+            };
+            next = self.inner.lock().engine.machines(from, SEARCHED_AT_ONCE, see);
+        }
+        found
+    }
+
+    /// Seats of a licence held now, and a number that grows with every one granted.
+    pub(super) fn used_and_granted(&self, now: Now, id: LicenseId) -> (u32, u64) {
+        let inner = self.inner.lock();
+        (inner.engine.used(now, id), inner.engine.last_grant(id))
     }
 
     /// Counts over all licences.

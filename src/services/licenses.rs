@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::customers::{Customer, Owned, customer, with_customers};
 use super::license_news::keep_newest;
 use super::{Actor, Ctx, Services};
 use crate::domain::audit::By;
@@ -14,10 +15,12 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{
     Features, Plan, check_activations, check_features, check_seats, check_text,
 };
+use crate::domain::search::query_words;
 use crate::domain::subscription::Subscription;
 use crate::domain::time::Timestamp;
 use crate::signing::license_key;
-use crate::store::{self, Read, WriteTx, jobs, licenses, users};
+use crate::store::search::LicenseWord;
+use crate::store::{self, Read, WriteTx, jobs, licenses, search, users};
 
 /// What a new licence grants.
 pub(super) struct NewLicense {
@@ -47,6 +50,17 @@ impl NewLicense {
             expiry_date: None,
         }
     }
+}
+
+/// Which licences an operator looks for.
+#[derive(Default)]
+pub struct LicenseFilter {
+    /// Words of keys, addresses, names and machines; empty: all.
+    pub q: String,
+    /// Of this status.
+    pub status: Option<LicenseStatus>,
+    /// Of this organisation.
+    pub org_id: Option<OrgId>,
 }
 
 /// A licence as an operator issues it.
@@ -112,10 +126,62 @@ impl Services {
         self.store.read(|tx| store::org(tx, actor.org_id).licenses(request))
     }
 
-    /// All licences, for operators.
-    pub fn all_licenses(&self, actor: &Actor, request: &PageRequest) -> Result<Page<License>> {
+    /// All licences that a filter keeps, newest first, for operators.
+    pub fn all_licenses(
+        &self,
+        actor: &Actor,
+        filter: &LicenseFilter,
+        request: &PageRequest,
+    ) -> Result<Page<Owned<License>>> {
         actor.require_operator()?;
-        self.store.read(|tx| licenses::list(tx, request))
+        let words: Vec<LicenseWord> = query_words(&filter.q)?
+            .into_iter()
+            .map(|word| {
+                let holding = self.desk.licenses_of_machines(&word);
+                (word, holding)
+            })
+            .collect();
+        let now = self.clock.now().wall;
+        let keep = |license: &License| {
+            filter.status.is_none_or(|status| license.status_at(now) == status)
+                && filter.org_id.is_none_or(|org_id| license.org_id == org_id)
+        };
+        self.store.read(|tx| {
+            let mut page = match (words.is_empty(), filter.org_id, filter.status) {
+                (false, _, _) => search::licenses(tx, &words, request, keep)?,
+                (true, Some(org_id), _) => store::org(tx, org_id).licenses_where(request, keep)?,
+                (true, None, Some(status)) => licenses::list_noted(tx, status, request)?,
+                (true, None, None) => licenses::list(tx, request)?,
+            };
+            // Time may have moved a licence on since its status was noted.
+            page.items.retain(keep);
+            with_customers(tx, page, |license| (license.org_id, Some(license.user_id)))
+        })
+    }
+
+    /// Whose a licence is, for an operator; nothing for others, who know.
+    pub fn customer_of(&self, actor: &Actor, license: &License) -> Option<Customer> {
+        if !actor.operator {
+            return None;
+        }
+        self.store.read(|tx| customer(tx, license.org_id, Some(license.user_id))).ok().flatten()
+    }
+
+    /// Mails a licence's key and file to its owner once more, for operators.
+    pub async fn resend_license(&self, actor: &Actor, id: LicenseId) -> Result<()> {
+        actor.require_operator()?;
+        let ctx = self.ctx_of(actor);
+        let actor = actor.clone();
+        self.commit(move |tx| {
+            let license = visible(tx, &actor, id)?;
+            let user = users::get(tx, license.user_id)?;
+            let org_id = Some(license.org_id);
+            let told = [("to", user.email.as_str().to_owned())];
+            ctx.audit(tx, org_id, "license.resent", id, told)?;
+            let message = super::letters::license_delivered(&user, &license);
+            ctx.queue_mail(tx, org_id, user.email.as_str(), "license.resent", &message)
+        })
+        .await
     }
 
     /// One licence: of the actor's organisation, or any for an operator.

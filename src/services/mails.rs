@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::{Actor, Services};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::MailId;
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Work};
 use crate::domain::mail::{MailRecord, MailStatus};
 use crate::domain::page::{Page, PageRequest};
-use crate::mail::Message;
+use crate::mail::{Message, Rendered};
 use crate::store::{jobs, logs};
 
 impl Services {
@@ -65,10 +65,59 @@ impl Services {
         .await
     }
 
-    /// The e-mail log, for operators.
-    pub fn mails(&self, actor: &Actor, request: &PageRequest) -> Result<Page<MailRecord>> {
+    /// The e-mail log, or what has a status there, newest first, for operators.
+    pub fn mails(
+        &self,
+        actor: &Actor,
+        status: Option<MailStatus>,
+        request: &PageRequest,
+    ) -> Result<Page<MailRecord>> {
         actor.require_operator()?;
-        self.store.read(|tx| logs::list_mails(tx, request))
+        self.store.read(|tx| match status {
+            Some(status) => logs::list_mails_of_status(tx, status, request),
+            None => logs::list_mails(tx, request),
+        })
+    }
+
+    /// A message as its recipient reads it, for operators: without links that open something and
+    /// with its licence key shortened.
+    pub fn preview_mail(&self, actor: &Actor, id: MailId) -> Result<(MailRecord, Rendered)> {
+        actor.require_operator()?;
+        let record = self.store.read(|tx| logs::mail(tx, id))?;
+        let message = Message::decode(&record.message, &record.payload).map_err(Error::internal)?;
+        let rendered = self.templates.render(&message.redacted()).map_err(Error::internal)?;
+        Ok((record, rendered))
+    }
+
+    /// Has a message that waits, or was parked, tried again now; for operators.
+    ///
+    /// # Errors
+    /// `MailState` when it was sent: what it opened is not in the log any more.
+    pub async fn retry_mail(&self, actor: &Actor, id: MailId) -> Result<MailRecord> {
+        actor.require_operator()?;
+        let ctx = self.ctx_of(actor);
+        self.commit(move |tx| {
+            let record = logs::mail(tx, id)?;
+            if record.status == MailStatus::Sent {
+                return Err(Error::new(
+                    Code::MailState,
+                    "This message was sent, and its links were taken out of the log. A licence can be mailed again from its own page; other links are asked for anew.",
+                ));
+            }
+            match jobs::unpark_mail(tx, id)? {
+                Some(mut job) => {
+                    job.due = ctx.now;
+                    job.attempts = 0;
+                    jobs::put(tx, &job)?;
+                }
+                // Its own job finds it sent when its time comes, and ends.
+                None => ctx.plan_job(tx, ctx.now, Work::SendMail { mail_id: id })?,
+            }
+            logs::wait_again(tx, id)?;
+            ctx.audit(tx, record.org_id, "mail.retried", id, [("message", record.message)])?;
+            logs::mail(tx, id)
+        })
+        .await
     }
 
     /// Adds what a message needs when it goes out: the signed file of a licence.

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod backups;
 mod ctx;
+pub mod customers;
 pub mod demo;
 pub mod desk;
 pub mod doctor;
@@ -17,6 +18,7 @@ mod license_news;
 pub mod licenses;
 mod mails;
 pub mod overview;
+pub mod people;
 pub mod plans;
 mod queue;
 pub mod seats;
@@ -24,18 +26,20 @@ pub mod sign_in;
 pub mod subscriptions;
 pub mod system;
 mod throttles;
+pub mod watch;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch as channel};
 use uuid::Uuid;
 
 pub use self::ctx::Ctx;
 use self::desk::Desk;
 pub use self::throttles::Throttles;
+use self::watch::SeatHistory;
 use crate::clock::Clock;
 use crate::config::{Config, DataDir, SettingInfo};
 use crate::domain::audit::By;
@@ -48,7 +52,7 @@ use crate::identity::{AccessTokens, HashPool};
 use crate::mail::{Renderer, Transport};
 use crate::signing::{KeyRing, MasterKey};
 use crate::store::{Store, WriteTx};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, RecentLogs};
 
 /// Which signed licence document it is: licence, revision, status, machine and key.
 type SignedAs = (LicenseId, u64, LicenseStatus, Option<String>, String);
@@ -76,10 +80,15 @@ pub struct Services {
     pub(crate) throttles: Throttles,
     pub(crate) transport: Arc<Transport>,
     pub(crate) templates: Arc<Renderer>,
+    /// The newest log lines.
+    pub(crate) logs: RecentLogs,
+    pub(crate) history: SeatHistory,
+    /// Places for those who look on.
+    pub(crate) onlookers: Arc<Semaphore>,
     pub(crate) settings: Vec<SettingInfo>,
     pub(crate) data: DataDir,
     /// What ends this server, once something does.
-    pub ending: watch::Sender<Option<Ending>>,
+    pub ending: channel::Sender<Option<Ending>>,
     pub(crate) signed: Cache<SignedAs, String>,
     /// What keys open, as they were typed.
     pub(crate) licenses_by_key: Cache<String, LicenseId>,

@@ -1,7 +1,8 @@
 //! What an operator sees at a glance, and the logs.
 
+use super::backups::BackupFile;
 use super::{Actor, Services};
-use crate::domain::audit::AuditEntry;
+use crate::domain::audit::{AuditEntry, By};
 use crate::domain::error::Result;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, Work};
@@ -9,10 +10,11 @@ use crate::domain::license::LicenseStatus;
 use crate::domain::mail::MailStatus;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::subscription::SubscriptionStatus;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{DAY_MS, Timestamp};
 use crate::seats::Totals;
 use crate::signing::Purpose;
-use crate::store::{counts, jobs, logs};
+use crate::store::subscriptions::Revenue;
+use crate::store::{counts, jobs, logs, subscriptions, users};
 
 /// Everything at a glance, without a walk over any table.
 pub struct Overview {
@@ -40,11 +42,76 @@ pub struct Overview {
     pub uptime_s: u64,
 }
 
+/// What costs more to look at than counts: the disk, files, sums of money.
+pub struct Outlook {
+    /// What needs attention, the gravest first.
+    pub attention: Vec<Attention>,
+    /// What came in, in the months of the last year that had any.
+    pub revenue: Vec<Revenue>,
+    /// The newest backup in the data folder.
+    pub last_backup: Option<BackupFile>,
+    /// Free and total bytes of the disk, where they can be read.
+    pub disk: Option<(u64, u64)>,
+    /// When the licence signing key is replaced by itself.
+    pub rotation_due_at: Option<Timestamp>,
+}
+
+/// Something that an operator should look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attention {
+    /// Whether something does not work already.
+    pub problem: bool,
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub text: String,
+    /// The screen of the admin page that shows it.
+    pub screen: &'static str,
+}
+
+/// A backup older than this deserves a word.
+const BACKUP_AGE_MS: i64 = 7 * DAY_MS;
+/// Back into the month eleven before this one.
+const REVENUE_MS: i64 = 335 * DAY_MS;
+/// A key is replaced within the hour; a day leaves room for restarts.
+const ROTATION_SLACK_MS: i64 = DAY_MS;
+
 impl Services {
     /// Everything at a glance, for operators.
     pub fn overview(&self, actor: &Actor) -> Result<Overview> {
         actor.require_operator()?;
         self.glance()
+    }
+
+    /// What deserves attention, and money; for operators.
+    pub fn outlook(&self, actor: &Actor, seen: &Overview) -> Result<Outlook> {
+        actor.require_operator()?;
+        let now = self.clock.now().wall;
+        let last_backup = self.newest_backup();
+        let disk = super::doctor::computer::room(&self.data);
+        let rotation_ms = i64::from(self.config.keys.rotation_days) * DAY_MS;
+        let rotation_due_at = seen.signing_key.as_ref().map(|(_, since)| *since + rotation_ms);
+        let first_month = (now + -REVENUE_MS).to_string()[..7].to_owned();
+        let revenue = self.store.read(|tx| subscriptions::revenue(tx, &first_month))?;
+        let mut attention = attention(seen);
+        attention.extend(backup_age(seen, last_backup.as_ref(), now));
+        if let Some((free, _)) = disk
+            && free < super::doctor::computer::FREE_BYTES_LOW
+        {
+            let text = format!("The disk has {} left.", super::doctor::computer::size(free));
+            attention.push(Attention { problem: false, code: "disk", text, screen: "diagnostics" });
+        }
+        if rotation_due_at.is_some_and(|due| due + ROTATION_SLACK_MS < now) {
+            let text = "The signing key is due for rotation, and was not replaced.".to_owned();
+            attention.push(Attention {
+                problem: false,
+                code: "key_rotation",
+                text,
+                screen: "keys",
+            });
+        }
+        attention.sort_by_key(|item| !item.problem);
+        Ok(Outlook { attention, revenue, last_backup, disk, rotation_due_at })
     }
 
     /// The same without an actor, for metrics.
@@ -82,10 +149,30 @@ impl Services {
         })
     }
 
-    /// The audit log, for operators.
-    pub fn audit(&self, actor: &Actor, request: &PageRequest) -> Result<Page<AuditEntry>> {
+    /// The audit log, or what was done to one record, newest first, for operators; each entry with
+    /// the address of the person who did it.
+    pub fn audit(
+        &self,
+        actor: &Actor,
+        subject: Option<&str>,
+        request: &PageRequest,
+    ) -> Result<Page<(AuditEntry, Option<String>)>> {
         actor.require_operator()?;
-        self.store.read(|tx| logs::list_audit(tx, request))
+        self.store.read(|tx| {
+            let page = match subject {
+                Some(subject) => logs::list_audit_of(tx, subject, request)?,
+                None => logs::list_audit(tx, request)?,
+            };
+            let mut items = Vec::with_capacity(page.items.len());
+            for entry in page.items {
+                let user = match entry.by {
+                    By::User(user_id) => users::find(tx, user_id)?,
+                    By::Local | By::Anonymous | By::System => None,
+                };
+                items.push((entry, user.map(|user| user.email.as_str().to_owned())));
+            }
+            Ok(Page { items, next: page.next })
+        })
     }
 
     /// Waiting or parked jobs, for operators.
@@ -113,4 +200,67 @@ impl Services {
         })
         .await
     }
+}
+
+/// What the counts tell.
+fn attention(seen: &Overview) -> Vec<Attention> {
+    let mut found = Vec::new();
+    let mut tell = |problem, code, text, screen| {
+        found.push(Attention { problem, code, text, screen });
+    };
+    if let Some(why) = &seen.storage_trouble {
+        tell(true, "storage", format!("Storage refuses writes: {why}."), "diagnostics");
+    }
+    if seen.jobs_parked > 0 {
+        let n = seen.jobs_parked;
+        tell(
+            true,
+            "jobs_parked",
+            format!("{} failed too often and {} parked.", many(n, "job"), is(n)),
+            "jobs?parked=true",
+        );
+    }
+    let mails = |status| seen.mails.iter().find(|(it, _)| *it == status).map_or(0, |(_, n)| *n);
+    let parked = mails(MailStatus::Parked);
+    if parked > 0 {
+        let text = format!("{} could not be sent.", many(parked, "e-mail"));
+        tell(true, "mails_parked", text, "emails?status=parked");
+    }
+    let licenses =
+        |status| seen.licenses.iter().find(|(it, _)| *it == status).map_or(0, |(_, n)| *n);
+    let grace = licenses(LicenseStatus::Grace);
+    if grace > 0 {
+        let text = format!(
+            "{} {} in the grace period and will stop working unless paid.",
+            many(grace, "licence"),
+            is(grace)
+        );
+        tell(false, "grace", text, "licenses?status=grace");
+    }
+    if seen.signing_key.is_none() {
+        tell(false, "signing_key", "The signing key is still being made.".to_owned(), "keys");
+    }
+    found
+}
+
+fn backup_age(seen: &Overview, last: Option<&BackupFile>, now: Timestamp) -> Option<Attention> {
+    let text = match last {
+        Some(backup) if now - backup.created_at <= BACKUP_AGE_MS => return None,
+        Some(backup) => {
+            let days = (now - backup.created_at) / DAY_MS;
+            format!("The newest backup in the data folder is {days} days old.")
+        }
+        // Nothing to lose yet.
+        None if seen.licenses.iter().all(|(_, n)| *n == 0) => return None,
+        None => "There is no backup in the data folder.".to_owned(),
+    };
+    Some(Attention { problem: false, code: "backup_age", text, screen: "backups" })
+}
+
+fn many(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn is(n: u64) -> &'static str {
+    if n == 1 { "is" } else { "are" }
 }

@@ -31,6 +31,41 @@ pub struct PlanInput {
     pub public: bool,
 }
 
+/// What an operator changes about a plan; none: it stays.
+#[derive(Default)]
+#[allow(missing_docs, reason = "the names are the plan's own")]
+pub struct PlanChange {
+    pub plan_name: Option<String>,
+    pub description: Option<String>,
+    pub max_concurrent_seats: Option<u32>,
+    /// `Some(None)` takes the limit away; the same below.
+    pub max_activations: Option<Option<u32>>,
+    pub monthly_price_cents: Option<i64>,
+    pub yearly_price_cents: Option<Option<i64>>,
+    pub currency: Option<String>,
+    pub trial_duration_days: Option<u32>,
+    pub features: Option<Features>,
+    pub public: Option<bool>,
+}
+
+impl PlanChange {
+    fn applied_to(self, plan: Plan) -> Plan {
+        Plan {
+            plan_name: self.plan_name.map_or(plan.plan_name, |name| name.trim().to_owned()),
+            description: self.description.unwrap_or(plan.description),
+            max_concurrent_seats: self.max_concurrent_seats.unwrap_or(plan.max_concurrent_seats),
+            max_activations: self.max_activations.unwrap_or(plan.max_activations),
+            monthly_price_cents: self.monthly_price_cents.unwrap_or(plan.monthly_price_cents),
+            yearly_price_cents: self.yearly_price_cents.unwrap_or(plan.yearly_price_cents),
+            currency: self.currency.unwrap_or(plan.currency),
+            trial_duration_days: self.trial_duration_days.unwrap_or(plan.trial_duration_days),
+            features: self.features.unwrap_or(plan.features),
+            public: self.public.unwrap_or(plan.public),
+            ..plan
+        }
+    }
+}
+
 impl Services {
     /// Plans on sale, for anybody.
     pub fn public_plans(&self, request: &PageRequest) -> Result<Page<Plan>> {
@@ -79,23 +114,47 @@ impl Services {
         .await
     }
 
-    /// Takes a plan from sale; existing subscriptions keep it.
-    pub async fn archive_plan(&self, actor: &Actor, plan_id: PlanId) -> Result<Plan> {
+    /// Changes a plan. Licences and subscriptions keep what they were sold with.
+    pub async fn update_plan(
+        &self,
+        actor: &Actor,
+        plan_id: PlanId,
+        change: PlanChange,
+    ) -> Result<Plan> {
+        actor.require_operator()?;
+        let ctx = self.ctx_of(actor);
+        self.commit(move |tx| {
+            let before = plans::get(tx, plan_id)?;
+            let plan = change.applied_to(before.clone());
+            plan.check()?;
+            if plan == before {
+                return Ok(plan);
+            }
+            plans::put(tx, &plan)?;
+            ctx.audit(tx, None, "plan.changed", plan_id, [("plan_name", plan.plan_name.clone())])?;
+            Ok(plan)
+        })
+        .await
+    }
+
+    /// Takes a plan from sale, or puts it back; existing subscriptions keep it either way.
+    pub async fn archive_plan(
+        &self,
+        actor: &Actor,
+        plan_id: PlanId,
+        on_sale: bool,
+    ) -> Result<Plan> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
         self.commit(move |tx| {
             let mut plan = plans::get(tx, plan_id)?;
-            if plan.archived_at.is_none() {
-                plan.archived_at = Some(ctx.now);
-                plans::put(tx, &plan)?;
-                ctx.audit(
-                    tx,
-                    None,
-                    "plan.archived",
-                    plan_id,
-                    [("plan_name", plan.plan_name.clone())],
-                )?;
+            if plan.archived_at.is_none() == on_sale {
+                return Ok(plan);
             }
+            plan.archived_at = (!on_sale).then_some(ctx.now);
+            plans::put(tx, &plan)?;
+            let action = if on_sale { "plan.restored" } else { "plan.archived" };
+            ctx.audit(tx, None, action, plan_id, [("plan_name", plan.plan_name.clone())])?;
             Ok(plan)
         })
         .await

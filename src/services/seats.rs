@@ -4,10 +4,11 @@
 //! log has the engine's order; the caller is answered when its record is on disk.
 //! Heartbeats touch memory alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::customers::{Owned, customer};
 use super::desk::clean_some;
 use super::licenses::{check_hardware_id, check_metadata, visible};
 use super::{Actor, Services};
@@ -18,7 +19,7 @@ use crate::domain::time::{Now, Timestamp};
 use crate::seats::{
     Acquire, Acquisition, Cursor, Engine, Event, Gate, Grant, Heartbeat, Release, SessionView,
 };
-use crate::store::{self, licenses};
+use crate::store::{self, Read, licenses};
 
 /// The log is cleaned once it holds this many events more than twice the live seats.
 const LOG_SLACK_EVENTS: u64 = 20_000;
@@ -72,8 +73,8 @@ pub struct Beat {
 
 /// A page of sessions and the time they were read at.
 pub struct Sessions {
-    /// The sessions.
-    pub items: Vec<SessionView>,
+    /// The sessions; each with its licence's key and whose that is, where those were asked for.
+    pub items: Vec<(SessionView, Option<Owned<String>>)>,
     /// Where the next page starts.
     pub next: Option<Cursor>,
     /// The calendar time of the reading.
@@ -282,7 +283,8 @@ impl Services {
         self.store.read(|tx| visible(tx, actor, id))?;
         let now = self.clock.now();
         let page = self.desk.inner.lock().engine.sessions(now, id, after, limit);
-        Ok(Sessions { items: page.items, next: page.next, now: now.wall })
+        let items = page.items.into_iter().map(|view| (view, None)).collect();
+        Ok(Sessions { items, next: page.next, now: now.wall })
     }
 
     /// Who holds seats, over all licences, for operators.
@@ -295,7 +297,20 @@ impl Services {
         actor.require_operator()?;
         let now = self.clock.now();
         let page = self.desk.inner.lock().engine.all_sessions(now, after, limit);
-        Ok(Sessions { items: page.items, next: page.next, now: now.wall })
+        let mut known: HashMap<LicenseId, Option<Owned<String>>> = HashMap::new();
+        let items = self.store.read(|tx| {
+            let mut items = Vec::with_capacity(page.items.len());
+            for view in page.items {
+                let id = view.license_id;
+                if !known.contains_key(&id) {
+                    known.insert(id, key_and_customer(tx, id)?);
+                }
+                let owned = known.get(&id).cloned().flatten();
+                items.push((view, owned));
+            }
+            Ok(items)
+        })?;
+        Ok(Sessions { items, next: page.next, now: now.wall })
     }
 
     pub(super) fn configure_gate(&self, license: &License) {
@@ -393,4 +408,12 @@ fn no_session() -> Error {
         Code::SessionNotFound,
         "There is no such session: it was released, taken back, or lapsed. Acquire a seat again.",
     )
+}
+
+/// The key of a licence, and whose it is.
+fn key_and_customer(tx: &impl Read, id: LicenseId) -> Result<Option<Owned<String>>> {
+    let Ok(org_id) = licenses::org_of(tx, id) else { return Ok(None) };
+    let license = store::org(tx, org_id).license(id)?;
+    let customer = customer(tx, org_id, Some(license.user_id))?;
+    Ok(Some((license.license_key, customer)))
 }

@@ -1,5 +1,6 @@
 //! Trials, payments, and what time does to a subscription.
 
+use super::customers::{Owned, with_customers};
 use super::licenses::{self, NewLicense};
 use super::{Actor, Ctx, Services, letters};
 use crate::domain::audit::By;
@@ -11,6 +12,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
 use crate::domain::plan::{MONEY_MAX, Plan, check_currency, check_text};
 use crate::domain::subscription::{Interval, Subscription, SubscriptionStatus};
+pub use crate::store::subscriptions::Revenue;
 use crate::store::{self, Read, WriteTx, jobs, plans, subscriptions, users};
 
 /// A payment as an operator records it.
@@ -94,14 +96,26 @@ impl Services {
         self.store.read(|tx| store::org(tx, actor.org_id).subscriptions(request))
     }
 
-    /// All subscriptions, for operators.
+    /// All subscriptions, or those of a status or an organisation, newest first, for operators.
     pub fn all_subscriptions(
         &self,
         actor: &Actor,
+        status: Option<SubscriptionStatus>,
+        org_id: Option<OrgId>,
         request: &PageRequest,
-    ) -> Result<Page<Subscription>> {
+    ) -> Result<Page<Owned<Subscription>>> {
         actor.require_operator()?;
-        self.store.read(|tx| subscriptions::list(tx, request))
+        self.store.read(|tx| {
+            let page = match (org_id, status) {
+                (Some(org_id), Some(status)) => {
+                    store::org(tx, org_id).subscriptions_of_status(status, request)?
+                }
+                (Some(org_id), None) => store::org(tx, org_id).subscriptions(request)?,
+                (None, Some(status)) => subscriptions::list_of_status(tx, status, request)?,
+                (None, None) => subscriptions::list(tx, request)?,
+            };
+            with_customers(tx, page, |it| (it.org_id, Some(it.user_id)))
+        })
     }
 
     /// The organisation's payments.
@@ -109,10 +123,21 @@ impl Services {
         self.store.read(|tx| store::org(tx, actor.org_id).payments(request))
     }
 
-    /// All payments, for operators.
-    pub fn all_payments(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Payment>> {
+    /// All payments, or an organisation's, newest first, for operators.
+    pub fn all_payments(
+        &self,
+        actor: &Actor,
+        org_id: Option<OrgId>,
+        request: &PageRequest,
+    ) -> Result<Page<Owned<Payment>>> {
         actor.require_operator()?;
-        self.store.read(|tx| subscriptions::list_payments(tx, request))
+        self.store.read(|tx| {
+            let page = match org_id {
+                Some(org_id) => store::org(tx, org_id).payments(request)?,
+                None => subscriptions::list_payments(tx, request)?,
+            };
+            with_customers(tx, page, |payment| (payment.org_id, None))
+        })
     }
 
     /// Records a payment: it extends, revives or starts a subscription with its licence.
@@ -167,8 +192,9 @@ impl Services {
         + 'static,
     ) -> Result<Subscription> {
         let ctx = self.ctx_of(actor);
-        let org_id = actor.org_id;
+        let actor = actor.clone();
         let change = move |tx: &mut WriteTx<'_>| {
+            let org_id = if actor.operator { subscriptions::org_of(tx, id)? } else { actor.org_id };
             let mut subscription = store::org(tx, org_id).subscription(id)?;
             step(&mut subscription, ctx.now)?;
             subscriptions::put(tx, &subscription)?;

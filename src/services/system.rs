@@ -2,16 +2,41 @@
 
 use std::sync::atomic::Ordering;
 
+use tracing::Level;
+
 use super::{Actor, Services};
 use crate::config::SettingInfo;
 use crate::domain::error::Result;
 use crate::store::Health;
+use crate::telemetry::LogLine;
 
 impl Services {
     /// Every setting with its source, for operators.
     pub fn settings(&self, actor: &Actor) -> Result<Vec<SettingInfo>> {
         actor.require_operator()?;
         Ok(self.settings.clone())
+    }
+
+    /// At most `limit` of the newest log lines from before the line `before`, newest first, of this
+    /// level or a graver one and with this text in them; for operators.
+    pub fn log_lines(
+        &self,
+        actor: &Actor,
+        level: Level,
+        text: &str,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LogLine>> {
+        actor.require_operator()?;
+        let text = text.to_lowercase();
+        let says = |part: &str| part.to_lowercase().contains(&text);
+        Ok(self.logs.newest(before, limit, |line| {
+            line.level <= level
+                && (text.is_empty()
+                    || says(&line.message)
+                    || says(&line.target)
+                    || line.fields.iter().any(|(name, value)| says(name) || says(value)))
+        }))
     }
 
     /// Why writes are refused, when they are.

@@ -14,6 +14,11 @@ pub fn by_hash(tx: &impl Read, hash: &Digest) -> Result<Option<ApiKey>> {
     }
 }
 
+/// A person's key.
+pub fn find(tx: &impl Read, user_id: UserId, id: ApiKeyId) -> Result<Option<ApiKey>> {
+    Ok(tx.get(&API_KEYS, &(user_id, id))?.map(|(_, key)| key))
+}
+
 /// A person's keys, oldest first, at most `limit`.
 pub fn of_user(tx: &impl Read, user_id: UserId, limit: usize) -> Result<Vec<ApiKey>> {
     let rows = tx.scan(&API_KEYS, &Scan::prefix(&user_id).limit(limit))?;

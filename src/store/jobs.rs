@@ -1,10 +1,12 @@
 //! The durable queue.
 
+use std::ops::ControlFlow;
+
 use super::tables::{JOBS, JOBS_PARKED};
 use super::{Read, Scan, WriteTx, page};
 use crate::domain::error::{Error, Result};
-use crate::domain::ids::JobId;
-use crate::domain::job::Job;
+use crate::domain::ids::{JobId, MailId};
+use crate::domain::job::{Job, Work};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 
@@ -58,4 +60,18 @@ pub fn list_waiting(tx: &impl Read, request: &PageRequest) -> Result<Page<Job>> 
 /// Parked jobs, oldest first.
 pub fn list_parked(tx: &impl Read, request: &PageRequest) -> Result<Page<Job>> {
     page(tx, &JOBS_PARKED, Scan::all(), request)
+}
+
+/// Takes the job of a message back from the parked ones, if it is there.
+pub fn unpark_mail(tx: &mut WriteTx, id: MailId) -> Result<Option<Job>> {
+    let mut found = None;
+    tx.visit(&JOBS_PARKED, &Scan::all(), |job_id, job| {
+        Ok(if job.work == (Work::SendMail { mail_id: id }) {
+            found = Some(job_id);
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    found.map(|job_id| unpark(tx, job_id)).transpose()
 }

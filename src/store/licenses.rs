@@ -1,19 +1,31 @@
 //! Licences and activations.
 
+use std::collections::BTreeSet;
+
 use super::tables::{
-    ACTIVATIONS, ACTIVATIONS_BY_ID, LICENSE_ORGS, LICENSES, LICENSES_BY_KEY,
-    LICENSES_BY_SUBSCRIPTION,
+    ACTIVATIONS, ACTIVATIONS_BY_ID, LICENSE_ORGS, LICENSE_WORDS, LICENSES, LICENSES_BY_KEY,
+    LICENSES_BY_STATUS, LICENSES_BY_SUBSCRIPTION,
 };
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{ActivationId, LicenseId, OrgId, SubscriptionId};
-use crate::domain::license::{Activation, License};
+use crate::domain::license::{Activation, License, LicenseStatus};
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::search::index_words;
 
 impl<T: Read> Org<'_, T> {
     /// A licence that must exist.
     pub fn license(&self, id: LicenseId) -> Result<License> {
         self.tx.get(&LICENSES, &(self.id, id))?.ok_or_else(|| Error::not_found("license"))
+    }
+
+    /// The tenant's licences that `keep` keeps, newest first.
+    pub fn licenses_where(
+        &self,
+        request: &PageRequest,
+        keep: impl Fn(&License) -> bool,
+    ) -> Result<Page<License>> {
+        super::filtered(self.tx, &LICENSES, Scan::prefix(&self.id), request, keep)
     }
 
     /// The tenant's licences, newest first.
@@ -69,6 +81,19 @@ pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<License>> {
     super::through_index(tx, &LICENSE_ORGS, request, |id, org_id| tx.get(&LICENSES, &(org_id, id)))
 }
 
+/// All licences whose status was last noted as this, newest first, for operators.
+pub fn list_noted(
+    tx: &impl Read,
+    status: LicenseStatus,
+    request: &PageRequest,
+) -> Result<Page<License>> {
+    let noted = status.as_str().to_owned();
+    super::through_keys(tx, &LICENSES_BY_STATUS, Scan::prefix(&noted), request, |(_, id)| {
+        let org_id = tx.get(&LICENSE_ORGS, &id)?;
+        org_id.map_or(Ok(None), |org_id| tx.get(&LICENSES, &(org_id, id)))
+    })
+}
+
 /// Adds a licence. `key_form` is the form of its key that a typed one is brought into.
 pub fn insert(tx: &mut WriteTx, license: &License, key_form: &str) -> Result<()> {
     let key = (license.org_id, license.license_id);
@@ -77,6 +102,9 @@ pub fn insert(tx: &mut WriteTx, license: &License, key_form: &str) -> Result<()>
     if let Some(subscription_id) = license.subscription_id {
         tx.put(&LICENSES_BY_SUBSCRIPTION, &subscription_id, &license.license_id)?;
     }
+    for word in index_words([license.license_key.as_str()]) {
+        tx.put(&LICENSE_WORDS, &(word, license.license_id), &true)?;
+    }
     update(tx, license)
 }
 
@@ -84,9 +112,13 @@ pub fn insert(tx: &mut WriteTx, license: &License, key_form: &str) -> Result<()>
 pub fn update(tx: &mut WriteTx, license: &License) -> Result<()> {
     let key = (license.org_id, license.license_id);
     if let Some(old) = tx.get(&LICENSES, &key)? {
-        super::counts::add(tx, &format!("licenses.{}", old.noted_status.as_str()), -1)?;
+        let noted = old.noted_status.as_str();
+        super::counts::add(tx, &format!("licenses.{noted}"), -1)?;
+        tx.remove(&LICENSES_BY_STATUS, &(noted.to_owned(), license.license_id))?;
     }
-    super::counts::add(tx, &format!("licenses.{}", license.noted_status.as_str()), 1)?;
+    let noted = license.noted_status.as_str();
+    super::counts::add(tx, &format!("licenses.{noted}"), 1)?;
+    tx.put(&LICENSES_BY_STATUS, &(noted.to_owned(), license.license_id), &true)?;
     tx.put(&LICENSES, &key, license)
 }
 
@@ -100,6 +132,9 @@ pub fn put_activation(tx: &mut WriteTx, activation: &Activation) -> Result<()> {
     let key = (activation.org_id, activation.license_id, activation.hardware_id.clone());
     if tx.get(&ACTIVATIONS, &key)?.is_none() {
         super::counts::add(tx, &format!("activations.{}", activation.license_id), 1)?;
+        for word in index_words([activation.hardware_id.as_str()]) {
+            tx.put(&LICENSE_WORDS, &(word, activation.license_id), &true)?;
+        }
     }
     let by_id = (activation.org_id, activation.activation_id);
     tx.put(&ACTIVATIONS_BY_ID, &by_id, &(activation.license_id, activation.hardware_id.clone()))?;
@@ -111,7 +146,23 @@ pub fn remove_activation(tx: &mut WriteTx, activation: &Activation) -> Result<()
     let key = (activation.org_id, activation.license_id, activation.hardware_id.clone());
     if tx.remove(&ACTIVATIONS, &key)? {
         super::counts::add(tx, &format!("activations.{}", activation.license_id), -1)?;
+        forget_machine(tx, activation)?;
     }
     tx.remove(&ACTIVATIONS_BY_ID, &(activation.org_id, activation.activation_id))?;
     Ok(())
+}
+
+/// Takes the words of a machine that is bound no more out of the index, except those that the
+/// licence has otherwise.
+fn forget_machine(tx: &mut WriteTx, activation: &Activation) -> Result<()> {
+    let (org_id, id) = (activation.org_id, activation.license_id);
+    let mut kept = BTreeSet::new();
+    for (_, _, hardware_id) in tx.scan_keys(&ACTIVATIONS, &Scan::prefix(&(org_id, id)))? {
+        kept.extend(index_words([hardware_id.as_str()]));
+    }
+    if let Some(license) = tx.get(&LICENSES, &(org_id, id))? {
+        kept.extend(index_words([license.license_key.as_str()]));
+    }
+    let old = index_words([activation.hardware_id.as_str()]);
+    super::search::reindex(tx, &LICENSE_WORDS, id, &old, &(&kept & &old))
 }

@@ -1,7 +1,7 @@
 //! The audit log, the e-mail log and the signing keys.
 
-use super::tables::{AUDIT, FACTS, KEYS, MAILS};
-use super::{Read, Scan, WriteTx, page};
+use super::tables::{AUDIT, AUDIT_BY_SUBJECT, FACTS, KEYS, MAILS, MAILS_BY_STATUS};
+use super::{Read, Scan, WriteTx, page, through_keys};
 use crate::domain::audit::AuditEntry;
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::MailId;
@@ -11,7 +11,18 @@ use crate::domain::time::Timestamp;
 
 /// Adds an entry to the audit log.
 pub fn insert_audit(tx: &mut WriteTx, entry: &AuditEntry) -> Result<()> {
+    tx.put(&AUDIT_BY_SUBJECT, &(entry.subject.clone(), entry.audit_id), &true)?;
     tx.put(&AUDIT, &entry.audit_id, entry)
+}
+
+/// What was done to one record, newest first.
+pub fn list_audit_of(
+    tx: &impl Read,
+    subject: &str,
+    request: &PageRequest,
+) -> Result<Page<AuditEntry>> {
+    let scan = Scan::prefix(&subject.to_owned());
+    through_keys(tx, &AUDIT_BY_SUBJECT, scan, request, |(_, id)| tx.get(&AUDIT, &id))
 }
 
 /// The audit log, newest first.
@@ -28,8 +39,10 @@ pub fn mail(tx: &impl Read, mail_id: MailId) -> Result<MailRecord> {
 pub fn put_mail(tx: &mut WriteTx, mail: &MailRecord) -> Result<()> {
     if let Some(old) = tx.get(&MAILS, &mail.mail_id)? {
         super::counts::add(tx, mail_count(old.status), -1)?;
+        tx.remove(&MAILS_BY_STATUS, &(old.status.as_str().to_owned(), mail.mail_id))?;
     }
     super::counts::add(tx, mail_count(mail.status), 1)?;
+    tx.put(&MAILS_BY_STATUS, &(mail.status.as_str().to_owned(), mail.mail_id), &true)?;
     tx.put(&MAILS, &mail.mail_id, mail)
 }
 
@@ -43,6 +56,16 @@ pub fn wait_again(tx: &mut WriteTx, mail_id: MailId) -> Result<()> {
 /// The e-mail log, newest first.
 pub fn list_mails(tx: &impl Read, request: &PageRequest) -> Result<Page<MailRecord>> {
     page(tx, &MAILS, Scan::all().descending(), request)
+}
+
+/// Messages of a status, newest first.
+pub fn list_mails_of_status(
+    tx: &impl Read,
+    status: MailStatus,
+    request: &PageRequest,
+) -> Result<Page<MailRecord>> {
+    let scan = Scan::prefix(&status.as_str().to_owned());
+    through_keys(tx, &MAILS_BY_STATUS, scan, request, |(_, id)| tx.get(&MAILS, &id))
 }
 
 /// The name under which messages of a status are counted.
@@ -68,6 +91,7 @@ pub fn remove_old(
             break;
         }
         tx.remove(&MAILS, &mail_id)?;
+        tx.remove(&MAILS_BY_STATUS, &(mail.status.as_str().to_owned(), mail_id))?;
         super::counts::add(tx, mail_count(mail.status), -1)?;
         removed += 1;
     }
@@ -75,6 +99,7 @@ pub fn remove_old(
         if entry.at >= audit {
             break;
         }
+        tx.remove(&AUDIT_BY_SUBJECT, &(entry.subject, audit_id))?;
         tx.remove(&AUDIT, &audit_id)?;
         removed += 1;
     }

@@ -1,6 +1,7 @@
 //! Tenants and who belongs to them.
 
-use super::tables::{MEMBERSHIPS, ORGS};
+use super::search::{reindex, words_of_org};
+use super::tables::{MEMBERSHIPS, ORG_WORDS, ORGS};
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::UserId;
@@ -28,10 +29,14 @@ impl<T: Read> Org<'_, T> {
 
 /// Adds or writes a tenant.
 pub fn put(tx: &mut WriteTx, organisation: &Organisation) -> Result<()> {
-    if tx.get(&ORGS, &organisation.org_id)?.is_none() {
+    let org_id = organisation.org_id;
+    let old = words_of_org(tx, org_id)?;
+    if tx.get(&ORGS, &org_id)?.is_none() {
         super::counts::add(tx, "orgs", 1)?;
     }
-    tx.put(&ORGS, &organisation.org_id, organisation)
+    tx.put(&ORGS, &org_id, organisation)?;
+    let new = words_of_org(tx, org_id)?;
+    reindex(tx, &ORG_WORDS, org_id, &old, &new)
 }
 
 /// Adds or writes a person's place in a tenant.

@@ -1,17 +1,29 @@
 //! Subscriptions, trials and payments.
 
-use super::tables::{PAYMENT_ORGS, PAYMENTS, SUBSCRIPTION_ORGS, SUBSCRIPTIONS, TRIALS};
+use super::tables::{
+    PAYMENT_ORGS, PAYMENTS, SUBSCRIPTION_ORGS, SUBSCRIPTIONS, SUBSCRIPTIONS_BY_STATUS, TRIALS,
+};
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{Subscription, SubscriptionStatus};
 
 impl<T: Read> Org<'_, T> {
     /// A subscription that must exist.
     pub fn subscription(&self, id: SubscriptionId) -> Result<Subscription> {
         self.tx.get(&SUBSCRIPTIONS, &(self.id, id))?.ok_or_else(|| Error::not_found("subscription"))
+    }
+
+    /// The tenant's subscriptions of a status, newest first.
+    pub fn subscriptions_of_status(
+        &self,
+        status: SubscriptionStatus,
+        request: &PageRequest,
+    ) -> Result<Page<Subscription>> {
+        let scan = Scan::prefix(&self.id);
+        super::filtered(self.tx, &SUBSCRIPTIONS, scan, request, |it| it.status == status)
     }
 
     /// The tenant's subscriptions, newest first.
@@ -42,14 +54,35 @@ pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<Subscription>>
     })
 }
 
+/// All subscriptions of a status, newest first, for operators.
+pub fn list_of_status(
+    tx: &impl Read,
+    status: SubscriptionStatus,
+    request: &PageRequest,
+) -> Result<Page<Subscription>> {
+    let scan = Scan::prefix(&status.as_str().to_owned());
+    super::through_keys(tx, &SUBSCRIPTIONS_BY_STATUS, scan, request, |(_, id)| {
+        let org_id = tx.get(&SUBSCRIPTION_ORGS, &id)?;
+        org_id.map_or(Ok(None), |org_id| tx.get(&SUBSCRIPTIONS, &(org_id, id)))
+    })
+}
+
 /// Adds or writes a subscription.
 pub fn put(tx: &mut WriteTx, subscription: &Subscription) -> Result<()> {
     let key = (subscription.org_id, subscription.subscription_id);
     match tx.get(&SUBSCRIPTIONS, &key)? {
-        Some(old) => super::counts::add(tx, &format!("subscriptions.{}", old.status.as_str()), -1)?,
+        Some(old) => {
+            let status = old.status.as_str();
+            super::counts::add(tx, &format!("subscriptions.{status}"), -1)?;
+            let listed = (status.to_owned(), subscription.subscription_id);
+            tx.remove(&SUBSCRIPTIONS_BY_STATUS, &listed)?;
+        }
         None => tx.put(&SUBSCRIPTION_ORGS, &subscription.subscription_id, &subscription.org_id)?,
     }
-    super::counts::add(tx, &format!("subscriptions.{}", subscription.status.as_str()), 1)?;
+    let status = subscription.status.as_str();
+    super::counts::add(tx, &format!("subscriptions.{status}"), 1)?;
+    let listed = (status.to_owned(), subscription.subscription_id);
+    tx.put(&SUBSCRIPTIONS_BY_STATUS, &listed, &true)?;
     tx.put(&SUBSCRIPTIONS, &key, subscription)
 }
 
@@ -60,6 +93,7 @@ pub fn put_trial(tx: &mut WriteTx, subscription: &Subscription) -> Result<()> {
 
 /// Adds a payment.
 pub fn insert_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
+    count_revenue(tx, payment)?;
     tx.put(&PAYMENT_ORGS, &payment.payment_id, &payment.org_id)?;
     tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), payment)
 }
@@ -67,4 +101,39 @@ pub fn insert_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
 /// All payments, newest first, for operators.
 pub fn list_payments(tx: &impl Read, request: &PageRequest) -> Result<Page<Payment>> {
     super::through_index(tx, &PAYMENT_ORGS, request, |id, org_id| tx.get(&PAYMENTS, &(org_id, id)))
+}
+
+/// Adds a payment to the sums of its month and currency.
+pub(super) fn count_revenue(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
+    let month = &payment.recorded_at.to_string()[..7];
+    let currency = &payment.currency;
+    super::counts::add(tx, &format!("revenue.{month}.{currency}"), payment.amount_cents)?;
+    super::counts::add(tx, &format!("payments.{month}.{currency}"), 1)
+}
+
+/// What came in within a month, in one currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revenue {
+    /// `2026-11`.
+    pub month: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Minor units.
+    pub amount_cents: u64,
+    /// How many payments.
+    pub payments: u64,
+}
+
+/// What came in each month from `first_month` on (`2026-11`), oldest first.
+pub fn revenue(tx: &impl Read, first_month: &str) -> Result<Vec<Revenue>> {
+    let months = super::counts::starting_with(tx, "revenue.", &format!("revenue.{first_month}"))?;
+    let mut found = Vec::new();
+    for (name, amount_cents) in months {
+        let mut parts = name.split('.').skip(1);
+        let (Some(month), Some(currency)) = (parts.next(), parts.next()) else { continue };
+        let payments = super::counts::get(tx, &format!("payments.{month}.{currency}"))?;
+        let (month, currency) = (month.to_owned(), currency.to_owned());
+        found.push(Revenue { month, currency, amount_cents, payments });
+    }
+    Ok(found)
 }

@@ -95,6 +95,20 @@ tables! {
     AUDIT = "audit": AuditId => AuditEntry;
     /// The signing keys, private parts sealed.
     KEYS = "keys": String => serde_json::Value;
+    /// Words under which an account is found; see `domain::search`.
+    USER_WORDS = "user_words": (String, UserId) => bool;
+    /// Words under which a tenant is found: its own and those of the people it was made for.
+    ORG_WORDS = "org_words": (String, OrgId) => bool;
+    /// Words under which a licence is found: its key and its machines.
+    LICENSE_WORDS = "license_words": (String, LicenseId) => bool;
+    /// Licences by the status last noted.
+    LICENSES_BY_STATUS = "licenses_by_status": (String, LicenseId) => bool;
+    /// Subscriptions by status.
+    SUBSCRIPTIONS_BY_STATUS = "subscriptions_by_status": (String, SubscriptionId) => bool;
+    /// The e-mail log by status.
+    MAILS_BY_STATUS = "mails_by_status": (String, MailId) => bool;
+    /// The audit log by the record that something was done to.
+    AUDIT_BY_SUBJECT = "audit_by_subject": (String, AuditId) => bool;
     /// How many records of a kind there are in a state.
     COUNTS = "counts": String => u64;
 }

@@ -510,6 +510,8 @@ fn schema(version: u64, migrations: &'static [Migration]) -> Schema {
     Schema { version, migrations }
 }
 
+const FIRST: Schema = Schema { version: 1, migrations: &[] };
+
 const UPGRADES: &[Migration] = &[
     Migration {
         to: 2,
@@ -540,7 +542,7 @@ fn with_schema(disk: &FaultDisk, schema: Schema) -> Options {
 #[test]
 fn an_older_schema_is_upgraded_once_after_a_backup() {
     let disk = FaultDisk::new();
-    let store = open(&disk);
+    let store = Store::open(Path::new(PATH), with_schema(&disk, FIRST)).unwrap();
     store.write_blocking(put(1, "row")).unwrap();
     store.close().unwrap();
     for _ in 0..2 {
@@ -550,7 +552,8 @@ fn an_older_schema_is_upgraded_once_after_a_backup() {
         store.close().unwrap();
     }
     let backup = PathBuf::from("/data/coditect-schema-1-backup.redb");
-    let before = Store::open(&backup, on(&disk)).expect("the backup has the old schema");
+    let before =
+        Store::open(&backup, with_schema(&disk, FIRST)).expect("the backup has the old schema");
     assert_eq!(row(&before, 1).as_deref(), Some("row"));
 }
 
@@ -559,7 +562,9 @@ fn a_newer_schema_is_refused_and_says_so() {
     let disk = FaultDisk::new();
     Store::open(Path::new(PATH), with_schema(&disk, schema(7, &[]))).unwrap().close().unwrap();
     let refused = Store::open(Path::new(PATH), on(&disk)).err().unwrap();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 7, supported: 1, .. }));
+    assert!(
+        matches!(refused, OpenError::NewerSchema { found: 7, supported, .. } if supported == Schema::CURRENT.version)
+    );
     assert!(refused.to_string().contains("schema 7"));
 }
 
@@ -570,7 +575,7 @@ fn an_upgrade_that_fails_changes_nothing() {
         Migration { to: 3, name: "fails", run: |_| Err(Error::internal("on purpose")) },
     ];
     let disk = FaultDisk::new();
-    let store = open(&disk);
+    let store = Store::open(Path::new(PATH), with_schema(&disk, FIRST)).unwrap();
     store.write_blocking(put(1, "row")).unwrap();
     store.close().unwrap();
     let refused =
@@ -578,7 +583,8 @@ fn an_upgrade_that_fails_changes_nothing() {
     assert!(
         matches!(&refused, OpenError::Migration { from: 1, why, .. } if why.contains("on purpose"))
     );
-    assert_eq!(row(&open(&disk), 1).as_deref(), Some("row"));
+    let store = Store::open(Path::new(PATH), with_schema(&disk, FIRST)).unwrap();
+    assert_eq!(row(&store, 1).as_deref(), Some("row"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -636,7 +642,7 @@ async fn a_backup_of_a_running_database_is_one_moment_of_it() {
 
     let report = Store::check(&copy, &on(&disk)).unwrap();
     assert!(report.sound);
-    assert_eq!((report.schema, report.bytes), (Some(1), info.bytes));
+    assert_eq!((report.schema, report.bytes), (Some(Schema::CURRENT.version), info.bytes));
     assert_eq!(report.tables.iter().map(|(_, rows)| rows).sum::<u64>(), info.rows);
     let copy = Store::open(&copy, on(&disk)).unwrap();
     let (sum, at, newest) = copy

@@ -1,13 +1,15 @@
 //! People, their sign-ins and one-time links.
 
+use super::search::{reindex, texts_of_user, words_of_org};
 use super::tables::{
-    Digest, LINKS, LINKS_BY_END, LOGINS, LOGINS_BY_END, OPERATORS, REFRESH_BY_LOGIN,
-    REFRESH_TOKENS, USERS, USERS_BY_EMAIL,
+    Digest, LINKS, LINKS_BY_END, LOGINS, LOGINS_BY_END, OPERATORS, ORG_WORDS, REFRESH_BY_LOGIN,
+    REFRESH_TOKENS, USER_WORDS, USERS, USERS_BY_EMAIL,
 };
 use super::{Read, Scan, WriteTx, page};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LoginId, UserId};
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::search::index_words;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, Link, Login, User};
 
@@ -54,7 +56,18 @@ pub fn update(tx: &mut WriteTx, user: &User) -> Result<()> {
     } else {
         tx.remove(&OPERATORS, &user.user_id)?;
     }
-    tx.put(&USERS, &user.user_id, user)
+    let before = find(tx, user.user_id)?;
+    let old = index_words(before.iter().flat_map(texts_of_user));
+    let new = index_words(texts_of_user(user));
+    tx.put(&USERS, &user.user_id, user)?;
+    if old == new {
+        return Ok(());
+    }
+    reindex(tx, &USER_WORDS, user.user_id, &old, &new)?;
+    // What the tenant is found by beside this person's old words stays.
+    let mut of_org = words_of_org(tx, user.personal_org)?;
+    of_org.extend(new);
+    reindex(tx, &ORG_WORDS, user.personal_org, &old, &of_org)
 }
 
 /// Whether anybody runs this appliance yet.

@@ -7,7 +7,9 @@ mod histogram;
 mod logs;
 mod metrics;
 mod process;
+mod recent;
 
 pub use histogram::Histogram;
 pub use logs::{LogError, init_logs};
 pub use metrics::{CommitMetrics, JobMetrics, Metrics, OpMetrics, SeatMetrics, SigningMetrics};
+pub use recent::{LogLine, RecentLogs};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, OPERATOR, Person, TestApp, items, text};
+use crate::support::{Client, OPERATOR, Person, TestApp, text};
 
 async fn make(person: &Person, body: Value) -> (Client, Value) {
     let made = person.post("/api/v1/api-keys", body).await.ok(201);

@@ -51,6 +51,7 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
             let body = match operation["operationId"].as_str().unwrap() {
                 "extend_license" => json!({"expiry_date": null}),
                 "restore_backup" => json!({"confirm": NOBODY}),
+                "change_plan" => json!({"plan_name": "Other"}),
                 "operator_rights" => json!({"operator": false}),
                 "resize_license" => json!({"max_concurrent_seats": 1}),
                 _ => Value::Null,

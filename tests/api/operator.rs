@@ -283,6 +283,7 @@ async fn the_audit_log_says_who_did_what_when_by_which_request() {
         [
             "action",
             "actor",
+            "actor_email",
             "at",
             "audit_id",
             "details",
@@ -351,6 +352,163 @@ async fn a_mail_that_fails_is_tried_again_later_and_later_then_parked_for_an_ope
     app.mail_to(ANN, "Confirm").await;
     operator.post_nothing(&path).await.refused(404, "not_found");
     assert!(app.audited().await.contains(&"job.retried".to_owned()));
+}
+
+#[tokio::test]
+async fn a_parked_message_is_sent_after_all_and_one_that_was_sent_is_not_sent_twice() {
+    let app =
+        Setup::usual().set("JOBS_MAX_ATTEMPTS", "3").set("JOBS_RETRY_BASE_S", "30").start().await;
+    let folder = app.data().join("mail");
+    std::fs::rename(&folder, app.data().join("mail.away")).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    app.register(ANN).await.ok(201);
+    app.settle().await;
+    app.advance(std::time::Duration::from_secs(30)).await;
+    app.advance(std::time::Duration::from_mins(1)).await;
+    assert_eq!(app.parked(), 1);
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(app.data().join("mail.away"), &folder).unwrap();
+    let operator = app.operator().await;
+    let parked = operator.get("/api/v1/admin/emails?status=parked").await.list();
+    let path = format!("/api/v1/admin/emails/{}", text(&parked[0]["mail_id"]));
+    operator.post_nothing(&format!("{path}/retry")).await.ok(200);
+    app.mail_to(ANN, "Confirm").await;
+    assert_eq!(app.parked(), 0);
+    app.settle().await;
+    operator.post_nothing(&format!("{path}/retry")).await.refused(409, "mail_state");
+}
+
+#[tokio::test]
+async fn a_message_is_read_as_its_recipient_does_but_opens_nothing() {
+    let app = TestApp::start().await;
+    let license = anns_license(&app).await;
+    app.anyone.post("/api/v1/auth/forgot-password", json!({"email": ANN})).await.ok(202);
+    let reset = app.mail_to(ANN, "password").await;
+    let operator = app.operator().await;
+    let log = operator.get("/api/v1/admin/emails").await.list();
+    for mail in &log {
+        let path = format!("/api/v1/admin/emails/{}", text(&mail["mail_id"]));
+        let seen = operator.get(&path).await.ok(200);
+        for part in ["subject", "text", "html"] {
+            assert!(!text(&seen[part]).is_empty(), "{part} of {}", mail["message"]);
+        }
+        let all = seen.to_string();
+        assert!(!all.contains(&text(&license["license_key"])), "{}", mail["message"]);
+        assert!(!all.contains("token=c") && !all.contains(&reset.token()), "{}", mail["message"]);
+    }
+    let names: Vec<_> = log.iter().map(|mail| text(&mail["message"])).collect();
+    assert!(names.contains(&"license_delivered".to_owned()), "{names:?}");
+    assert!(names.contains(&"password_reset".to_owned()), "{names:?}");
+}
+
+#[tokio::test]
+async fn a_licence_is_mailed_again_on_an_operators_word() {
+    let app = TestApp::start().await;
+    let license = anns_license(&app).await;
+    app.settle().await;
+    let before = app.subjects_to(ANN).await.len();
+    app.operator().await.post_nothing(&path(&license, "resend")).await.ok(202);
+    app.settle().await;
+    let subjects = app.subjects_to(ANN).await;
+    assert_eq!(subjects.len(), before + 1, "{subjects:?}");
+    assert!(app.audited().await.contains(&"license.resent".to_owned()));
+}
+
+#[tokio::test]
+async fn the_overview_tells_what_needs_attention_and_what_came_in() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    let overview = async || operator.get("/api/v1/admin/overview").await.ok(200);
+    let fresh = overview().await;
+    assert_eq!((&fresh["revenue"], &fresh["last_backup"]), (&json!([]), &Value::Null));
+    let codes = |overview: &Value| -> Vec<String> {
+        let all = overview["attention"].as_array().unwrap();
+        all.iter().map(|item| text(&item["code"])).collect()
+    };
+    assert!(codes(&fresh).is_empty(), "{fresh}");
+    assert!(fresh["disk"]["free_bytes"].as_u64() > Some(0));
+    let ann = app.customer(ANN).await;
+    let plan = app.plan("Team", 5).await;
+    let pay = json!({"org_id": ann.user["org_id"], "plan_id": plan["plan_id"]});
+    for _ in 0..2 {
+        operator.post("/api/v1/admin/payments", pay.clone()).await;
+    }
+    let earned = overview().await;
+    let month = &earned["revenue"][0];
+    assert_eq!((&month["month"], &month["currency"]), (&json!("2030-01"), &json!("EUR")));
+    let price = plan["monthly_price_cents"].as_u64().unwrap();
+    let payments = month["payments"].as_u64().unwrap();
+    assert_eq!(month["amount_cents"].as_u64().unwrap(), price * payments);
+    assert_eq!(codes(&earned), ["backup_age"], "there is something to lose now");
+    operator.post_nothing("/api/v1/admin/backups").await.ok(201);
+    let kept = overview().await;
+    assert!(codes(&kept).is_empty() && kept["last_backup"]["bytes"].as_u64() > Some(0), "{kept}");
+}
+
+#[tokio::test]
+async fn the_newest_log_lines_and_the_history_of_seats_are_lists() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    for path in ["logs?level=warn&limit=10&q=x", "logs", "seats/history"] {
+        operator.get(&format!("/api/v1/admin/{path}")).await.list();
+    }
+    operator.get("/api/v1/admin/logs?cursor=AAAA").await.refused(400, "invalid_cursor");
+    operator.get("/api/v1/admin/logs?level=loud").await.refused(400, "validation_failed");
+}
+
+#[tokio::test]
+async fn one_who_looks_on_is_told_of_changes_until_signed_out() {
+    let app = TestApp::start().await;
+    let license = anns_license(&app).await;
+    let operator = app.sign_in(OPERATOR).await;
+    let path = format!("/api/v1/admin/events?license_id={}", text(&license["license_id"]));
+    let mut stream = operator.request(reqwest::Method::GET, &path).send().await.unwrap();
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let mut heard = String::new();
+    let mut hear = async |words: &str| {
+        while !heard.contains(words) {
+            let chunk = stream.chunk().await.unwrap().expect("the stream goes on");
+            heard.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        heard.clear();
+    };
+    hear("event: overview").await;
+    app.acquire(&license, "hw-1").await.ok(201);
+    hear("\"seats_used\":1").await;
+    operator.post_nothing("/api/v1/auth/logout").await.ok(200);
+    while let Some(chunk) = stream.chunk().await.unwrap() {
+        assert!(!chunk.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn backups_are_listed_fetched_and_removed() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    let made = operator.post_nothing("/api/v1/admin/backups").await.ok(201);
+    let listed = operator.get("/api/v1/admin/backups").await.list();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0]["file"], &listed[0]["bytes"]), (&made["file"], &made["bytes"]));
+    let path = format!("/api/v1/admin/backups/{}", text(&made["file"]));
+    let fetched = operator.request(reqwest::Method::GET, &path).send().await.unwrap();
+    let named = fetched.headers()["content-disposition"].to_str().unwrap().to_owned();
+    assert!(named.starts_with("attachment") && named.contains(&text(&made["file"])), "{named}");
+    let kept = std::fs::read(app.data().join("backups").join(text(&made["file"]))).unwrap();
+    assert!(fetched.bytes().await.unwrap() == kept);
+    let elsewhere = json!({"path": app.data().join("x.cdt")});
+    operator.post("/api/v1/admin/backups", elsewhere).await.refused(403, "forbidden");
+    let restore = format!("{path}/restore");
+    operator.post(&restore, json!({"confirm": "yes"})).await.refused_field("confirm");
+    operator.delete(&path).await.ok(200);
+    operator.get(&path).await.refused(404, "not_found");
+    for odd in ["..%2Fcoditect.redb", "%2Fetc%2Fpasswd", "..backup", ".backup"] {
+        let path = format!("/api/v1/admin/backups/{odd}");
+        operator.get(&path).await.refused(404, "not_found");
+    }
+    std::fs::write(app.data().join("backups/damaged.backup"), "no database").unwrap();
+    let damaged = "/api/v1/admin/backups/damaged.backup/restore";
+    let answer = operator.post(damaged, json!({"confirm": "damaged.backup"})).await;
+    answer.refused(409, "backup_unusable");
 }
 
 #[tokio::test]

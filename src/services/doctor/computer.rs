@@ -14,7 +14,7 @@ use crate::store::{Disk, FileDisk};
 /// Below this, writes will soon be refused.
 const FREE_BYTES_MIN: u64 = 64 << 20;
 /// Below this, it is time to make room.
-const FREE_BYTES_LOW: u64 = 1 << 30;
+pub const FREE_BYTES_LOW: u64 = 1 << 30;
 /// Clocks of one computer are set by so much without harm.
 const CLOCK_SLACK_MS: i64 = 5 * SECOND_MS;
 /// The program was written in this year; a clock that says less has lost its battery.
@@ -86,6 +86,13 @@ fn space(stats: &StatVfs) -> Check {
         FREE_BYTES_MIN..FREE_BYTES_LOW => Check::warning("disk", found, advice),
         _ => Check::ok("disk", found),
     }
+}
+
+/// Free and total bytes of the disk that the data is on.
+pub fn room(data: &DataDir) -> Option<(u64, u64)> {
+    let stats = statvfs(data.path()).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stats.f_frsize);
+    Some((bytes(stats.f_bavail), bytes(stats.f_blocks)))
 }
 
 /// Bytes as people read them.

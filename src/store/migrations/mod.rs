@@ -5,6 +5,8 @@
 //! file here and a line to its list, and keep a database file of the old schema for
 //! `tests/upgrade.rs`.
 
+mod indexes;
+
 use super::tx::WriteTx;
 use crate::domain::error::Result;
 
@@ -30,7 +32,14 @@ pub struct Schema {
 
 impl Schema {
     /// This program's schema.
-    pub const CURRENT: Self = Self { version: 1, migrations: &[] };
+    pub const CURRENT: Self = Self {
+        version: 2,
+        migrations: &[Migration {
+            to: 2,
+            name: "indexes for search, statuses and histories",
+            run: indexes::build,
+        }],
+    };
 }
 
 impl Default for Schema {

@@ -25,13 +25,14 @@ use coditect::services::Services;
 use coditect::services::keys::master_key;
 use coditect::signing::{KeyRecord, Purpose};
 use coditect::store::{Options, Store, jobs, logs};
+use coditect::telemetry::RecentLogs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 pub use client::{Answer, Client, Person};
 pub use mail::Mail;
-pub use values::{claims, items, members, text};
+pub use values::{claims, items, members, text, without};
 
 /// When every test begins.
 pub const START: &str = "2030-01-15T09:00:00Z";
@@ -174,7 +175,8 @@ fn serve(
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let app = App::open(loaded, clock, Entropy::system()).await?;
+        let app =
+            App::open(loaded, clock.clone(), Entropy::system(), RecentLogs::new(clock)).await?;
         app.services.setup_from_config().await?;
         let _ = ready.send((app.address, Arc::clone(&app.services)));
         app.run(async {

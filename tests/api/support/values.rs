@@ -19,6 +19,14 @@ pub fn members(value: &Value) -> Vec<&str> {
     names
 }
 
+/// An object without one of its members.
+#[track_caller]
+pub fn without(value: &Value, member: &str) -> Value {
+    let mut object = value.as_object().expect("an object").clone();
+    object.remove(member).expect("the member is there");
+    Value::Object(object)
+}
+
 /// The items of a list.
 #[track_caller]
 pub fn items(page: &Value) -> &[Value] {

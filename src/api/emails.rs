@@ -1,0 +1,166 @@
+//! The e-mail log, for operators.
+
+use std::sync::Arc;
+
+use poem_openapi::param::{Path, Query};
+use poem_openapi::{Enum, Object, OpenApi};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::auth::{Person, path_id};
+use super::json::Json;
+use super::wire::{Time, list, page_request};
+use super::{Answer, Tag};
+use crate::domain::mail;
+use crate::services::Services;
+
+/// The calls about the e-mail log.
+pub struct Emails {
+    /// The operations.
+    pub services: Arc<Services>,
+}
+
+/// Where a message is on its way.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum EmailStatus {
+    /// Waits to be sent, or to be tried again.
+    Waiting,
+    /// Taken by the transport.
+    Sent,
+    /// Failed too often.
+    Parked,
+}
+
+impl From<EmailStatus> for mail::MailStatus {
+    fn from(status: EmailStatus) -> Self {
+        match status {
+            EmailStatus::Waiting => Self::Waiting,
+            EmailStatus::Sent => Self::Sent,
+            EmailStatus::Parked => Self::Parked,
+        }
+    }
+}
+
+/// A message of the e-mail log.
+#[derive(Object, Serialize)]
+pub struct Email {
+    /// Identifies the message.
+    mail_id: Uuid,
+    /// The recipient.
+    to: String,
+    /// Which message.
+    message: String,
+    /// `waiting`, `sent` or `parked`.
+    status: String,
+    /// What caused it.
+    cause: String,
+    /// Attempts made.
+    attempts: u32,
+    /// What the last attempt met.
+    last_error: Option<String>,
+    /// When it was queued.
+    created_at: Time,
+    /// When a transport took it.
+    sent_at: Option<Time>,
+}
+
+impl From<mail::MailRecord> for Email {
+    fn from(mail: mail::MailRecord) -> Self {
+        Self {
+            mail_id: mail.mail_id.0,
+            to: mail.to,
+            message: mail.message,
+            status: mail.status.as_str().to_owned(),
+            cause: mail.cause,
+            attempts: mail.attempts,
+            last_error: mail.last_error,
+            created_at: mail.created_at.into(),
+            sent_at: mail.sent_at.map(Time),
+        }
+    }
+}
+
+/// A message as its recipient reads it.
+#[derive(Object, Serialize)]
+pub struct EmailPreview {
+    /// Identifies the message.
+    mail_id: Uuid,
+    /// The recipient.
+    to: String,
+    /// Which message.
+    message: String,
+    /// `waiting`, `sent` or `parked`.
+    status: String,
+    /// What caused it.
+    cause: String,
+    /// What the last attempt met.
+    last_error: Option<String>,
+    /// When it was queued.
+    created_at: Time,
+    /// When a transport took it.
+    sent_at: Option<Time>,
+    /// Its subject.
+    subject: String,
+    /// Its plain text. Links that open something are left out, and a licence key is shortened.
+    text: String,
+    /// The same in HTML.
+    html: String,
+}
+
+list! {
+    /// A page of the e-mail log.
+    EmailList of Email;
+}
+
+#[OpenApi(prefix_path = "/api/v1/admin", tag = "Tag::Operator")]
+impl Emails {
+    /// The e-mail log, newest first
+    #[oai(path = "/emails", method = "get", operation_id = "admin_list_emails")]
+    async fn admin_list_emails(
+        &self,
+        person: Person,
+        /// Of this status alone.
+        status: Query<Option<EmailStatus>>,
+        limit: Query<Option<u32>>,
+        cursor: Query<Option<String>>,
+    ) -> Answer<Json<EmailList>> {
+        let request = page_request(limit.0, cursor.0.as_deref())?;
+        let page = self.services.mails(&person.0, status.0.map(Into::into), &request)?;
+        Ok(Json(EmailList::of(page, Email::from)))
+    }
+
+    /// A message as its recipient reads it
+    #[oai(path = "/emails/:mail_id", method = "get", operation_id = "preview_email")]
+    async fn preview_email(
+        &self,
+        person: Person,
+        mail_id: Path<String>,
+    ) -> Answer<Json<EmailPreview>> {
+        let id = path_id(&mail_id.0, "message")?;
+        let (record, rendered) = self.services.preview_mail(&person.0, id)?;
+        Ok(Json(EmailPreview {
+            mail_id: record.mail_id.0,
+            to: record.to,
+            message: record.message,
+            status: record.status.as_str().to_owned(),
+            cause: record.cause,
+            last_error: record.last_error,
+            created_at: record.created_at.into(),
+            sent_at: record.sent_at.map(Time),
+            subject: rendered.subject,
+            text: rendered.text,
+            html: rendered.html,
+        }))
+    }
+
+    /// Try a message again now
+    ///
+    /// One that waits, or was parked. 409 `mail_state` for one that was sent.
+    #[oai(path = "/emails/:mail_id/retry", method = "post", operation_id = "retry_email")]
+    async fn retry_email(&self, person: Person, mail_id: Path<String>) -> Answer<Json<Email>> {
+        let id = path_id(&mail_id.0, "message")?;
+        Ok(Json(self.services.retry_mail(&person.0, id).await?.into()))
+    }
+}

@@ -1,0 +1,74 @@
+//! Whose a record is, in words that operators read.
+
+use std::collections::HashMap;
+
+use crate::domain::error::Result;
+use crate::domain::ids::{OrgId, UserId};
+use crate::domain::page::Page;
+use crate::store::{self, Read, users};
+
+/// Whose a record is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// The organisation.
+    pub org_id: OrgId,
+    /// Its name.
+    pub org_name: String,
+    /// The person who receives its mail.
+    pub user_id: UserId,
+    /// Their address.
+    pub email: String,
+    /// Their name.
+    pub full_name: String,
+}
+
+/// A record and whose it is; none where that cannot be found any more.
+pub type Owned<T> = (T, Option<Customer>);
+
+/// The customer behind a record: of this organisation, through this person or its owner.
+pub(super) fn customer(
+    tx: &impl Read,
+    org_id: OrgId,
+    user_id: Option<UserId>,
+) -> Result<Option<Customer>> {
+    let org = store::org(tx, org_id);
+    let Ok(organisation) = org.organisation() else { return Ok(None) };
+    let user_id = match user_id {
+        Some(user_id) => user_id,
+        None => match org.owner() {
+            Ok(user_id) => user_id,
+            Err(_) => return Ok(None),
+        },
+    };
+    let user = users::find(tx, user_id)?;
+    Ok(user.map(|user| Customer {
+        org_id,
+        org_name: organisation.name,
+        user_id,
+        email: user.email.as_str().to_owned(),
+        full_name: user.full_name,
+    }))
+}
+
+/// A page with the customer behind each record, each looked up once.
+pub(super) fn with_customers<T>(
+    tx: &impl Read,
+    page: Page<T>,
+    whose: impl Fn(&T) -> (OrgId, Option<UserId>),
+) -> Result<Page<Owned<T>>> {
+    let mut known = HashMap::new();
+    let mut items = Vec::with_capacity(page.items.len());
+    for item in page.items {
+        let (org_id, user_id) = whose(&item);
+        let found = match known.get(&(org_id, user_id)) {
+            Some(found) => Option::clone(found),
+            None => {
+                let found = customer(tx, org_id, user_id)?;
+                known.insert((org_id, user_id), found.clone());
+                found
+            }
+        };
+        items.push((item, found));
+    }
+    Ok(Page { items, next: page.next })
+}

@@ -1,0 +1,104 @@
+//! Accounts and organisations as operators see and change them.
+
+use super::{Actor, Ctx, Services};
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::UserId;
+use crate::domain::organisation::Organisation;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::search::query_words;
+use crate::domain::user::User;
+use crate::store::{WriteTx, orgs, search, users};
+
+/// What an operator does to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserAct {
+    /// Close it: no sign-in works any more. Licences live on with their organisation.
+    Deactivate,
+    /// Open it again.
+    Reactivate,
+    /// Let the person run this appliance, or no longer.
+    Operator(bool),
+}
+
+impl Services {
+    /// Accounts that have every word of `q`, newest first, for operators.
+    pub fn users(&self, actor: &Actor, q: &str, request: &PageRequest) -> Result<Page<User>> {
+        actor.require_operator()?;
+        let words = query_words(q)?;
+        self.store.read(|tx| {
+            if words.is_empty() {
+                users::list(tx, request)
+            } else {
+                search::users(tx, &words, request)
+            }
+        })
+    }
+
+    /// Organisations that have every word of `q`, newest first, for operators.
+    pub fn organisations(
+        &self,
+        actor: &Actor,
+        q: &str,
+        request: &PageRequest,
+    ) -> Result<Page<Organisation>> {
+        actor.require_operator()?;
+        let words = query_words(q)?;
+        self.store.read(|tx| {
+            if words.is_empty() {
+                orgs::list(tx, request)
+            } else {
+                search::orgs(tx, &words, request)
+            }
+        })
+    }
+
+    /// One account, for operators.
+    pub fn user(&self, actor: &Actor, id: UserId) -> Result<User> {
+        actor.require_operator()?;
+        self.store.read(|tx| users::get(tx, id))
+    }
+
+    /// Does an operator's act on an account.
+    ///
+    /// # Errors
+    /// `LastOperator` when nobody could run this appliance afterwards.
+    pub async fn act_on_user(&self, actor: &Actor, id: UserId, act: UserAct) -> Result<User> {
+        actor.require_operator()?;
+        let ctx = self.ctx_of(actor);
+        self.commit(move |tx| perform(&ctx, tx, id, act)).await
+    }
+}
+
+fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User> {
+    let mut user = users::get(tx, id)?;
+    let before = user.clone();
+    let action = match act {
+        UserAct::Deactivate => {
+            user.deactivated_at = user.deactivated_at.or(Some(ctx.now));
+            "user.deactivated"
+        }
+        UserAct::Reactivate => {
+            user.deactivated_at = None;
+            "user.reactivated"
+        }
+        UserAct::Operator(operator) => {
+            user.operator = operator;
+            if operator { "user.made_operator" } else { "user.no_operator" }
+        }
+    };
+    if user == before {
+        return Ok(user);
+    }
+    users::update(tx, &user)?;
+    if !users::any_operator(tx)? {
+        return Err(Error::new(
+            Code::LastOperator,
+            "This is the only operator of this appliance; make another one first.",
+        ));
+    }
+    if user.deactivated_at.is_some() {
+        users::end_logins(tx, id, None)?;
+    }
+    ctx.audit(tx, Some(user.personal_org), action, id, [])?;
+    Ok(user)
+}
