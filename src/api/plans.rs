@@ -197,6 +197,7 @@ impl From<NewPlan> for PlanInput {
 }
 
 /// What changes about a plan; what is left out stays.
+#[allow(clippy::option_option, reason = "null takes a limit away, and what is left out stays")]
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,7 @@
 //! Whose a record is, in words that operators read.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::domain::error::Result;
 use crate::domain::ids::{OrgId, UserId};
@@ -60,15 +61,11 @@ pub(super) fn with_customers<T>(
     let mut items = Vec::with_capacity(page.items.len());
     for item in page.items {
         let (org_id, user_id) = whose(&item);
-        let found = match known.get(&(org_id, user_id)) {
-            Some(found) => Option::clone(found),
-            None => {
-                let found = customer(tx, org_id, user_id)?;
-                known.insert((org_id, user_id), found.clone());
-                found
-            }
+        let found = match known.entry((org_id, user_id)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(customer(tx, org_id, user_id)?),
         };
-        items.push((item, found));
+        items.push((item, found.clone()));
     }
     Ok(Page { items, next: page.next })
 }

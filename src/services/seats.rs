@@ -4,6 +4,7 @@
 //! log has the engine's order; the caller is answered when its record is on disk.
 //! Heartbeats touch memory alone.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -302,11 +303,11 @@ impl Services {
             let mut items = Vec::with_capacity(page.items.len());
             for view in page.items {
                 let id = view.license_id;
-                if !known.contains_key(&id) {
-                    known.insert(id, key_and_customer(tx, id)?);
-                }
-                let owned = known.get(&id).cloned().flatten();
-                items.push((view, owned));
+                let owned = match known.entry(id) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => place.insert(key_and_customer(tx, id)?),
+                };
+                items.push((view, owned.clone()));
             }
             Ok(items)
         })?;

@@ -115,10 +115,8 @@ impl Anns {
             "api_key_id" => self.api_key.clone(),
             "user_id" => text(&self.person.user["user_id"]),
             "file" => "coditect.backup".to_owned(),
-            // Only operators read these.
-            "mail_id" => NOBODY.to_owned(),
-            // No job stays parked in a healthy server.
-            "job_id" => NOBODY.to_owned(),
+            // Only operators read these, and no job stays parked in a healthy server.
+            "mail_id" | "job_id" => NOBODY.to_owned(),
             other => panic!(
                 "{path} has a new kind of id, {other}: say here which of Ann's records it is"
             ),

@@ -18,9 +18,10 @@ async fn shop(app: &TestApp) -> (Person, Value, Value) {
     (operator, anns, bobs)
 }
 
-async fn keys(operator: &Person, query: &str) -> Vec<String> {
+/// The keys of what is found, in its order, with spaces between.
+async fn keys(operator: &Person, query: &str) -> String {
     let found = operator.get(&format!("/api/v1/admin/licenses?{query}")).await.list();
-    found.iter().map(|license| text(&license["license_key"])).collect()
+    found.iter().map(|license| text(&license["license_key"])).collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]
@@ -44,9 +45,13 @@ async fn a_licence_is_found_by_its_key_its_owner_and_its_machines() {
         "floating-0".to_owned(),
         "floating%20ann".to_owned(),
     ] {
-        assert_eq!(keys(&operator, &format!("q={query}")).await, [key.clone()], "{query}");
+        assert_eq!(keys(&operator, &format!("q={query}")).await, key, "{query}");
     }
-    assert_eq!(keys(&operator, "q=example").await.len(), 2, "both addresses have the word");
+    assert_eq!(
+        keys(&operator, "q=example").await.split(' ').count(),
+        2,
+        "both addresses have the word"
+    );
     for query in ["nothing", "looms%20mills", "oms"] {
         assert!(keys(&operator, &format!("q={query}")).await.is_empty(), "{query}");
     }
@@ -59,7 +64,7 @@ async fn a_licence_is_found_by_its_key_its_owner_and_its_machines() {
     );
     operator.delete(&path).await.ok(200);
     assert!(keys(&operator, "q=forge").await.is_empty());
-    assert_eq!(keys(&operator, "q=bob").await, [text(&bobs["license_key"])]);
+    assert_eq!(keys(&operator, "q=bob").await, text(&bobs["license_key"]));
 }
 
 #[tokio::test]
@@ -71,7 +76,7 @@ async fn a_name_that_changes_is_found_by_its_new_words_alone() {
     ann.patch("/api/v1/users/me", change).await.ok(200);
     let key = text(&anns["license_key"]);
     for query in ["schreiner", "webstuhl", "looms"] {
-        assert_eq!(keys(&operator, &format!("q={query}")).await, [key.clone()], "{query}");
+        assert_eq!(keys(&operator, &format!("q={query}")).await, key, "{query}");
     }
     let users = async |q: &str| operator.get(&format!("/api/v1/admin/users?q={q}")).await.list();
     assert_eq!(users("schreiner").await.len(), 1);
@@ -87,11 +92,11 @@ async fn licences_are_listed_by_status_and_organisation_and_paged() {
     let suspend = format!("/api/v1/admin/licenses/{}/suspend", text(&bobs["license_id"]));
     operator.post_nothing(&suspend).await.ok(200);
     let (anns_key, bobs_key) = (text(&anns["license_key"]), text(&bobs["license_key"]));
-    assert_eq!(keys(&operator, "status=active").await, [anns_key.clone()]);
-    assert_eq!(keys(&operator, "status=suspended").await, [bobs_key.clone()]);
+    assert_eq!(keys(&operator, "status=active").await, anns_key);
+    assert_eq!(keys(&operator, "status=suspended").await, bobs_key);
     assert!(keys(&operator, "status=active&q=bob").await.is_empty());
     let org = text(&bobs["org_id"]);
-    assert_eq!(keys(&operator, &format!("org_id={org}")).await, [bobs_key.clone()]);
+    assert_eq!(keys(&operator, &format!("org_id={org}")).await, bobs_key);
     assert!(keys(&operator, &format!("org_id={org}&status=active")).await.is_empty());
     let first = operator.get("/api/v1/admin/licenses?q=example&limit=1").await.ok(200);
     assert_eq!(first["items"][0]["license_key"], bobs["license_key"], "newest first");
