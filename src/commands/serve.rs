@@ -1,6 +1,7 @@
 //! `coditect serve`.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,10 +34,13 @@ pub(super) fn run(args: &Serve) -> Result<ExitCode> {
     make_room_for(loaded.config.server.max_connections);
     let runtime = runtime()?;
     let mut restored = None;
-    while let Ending::Restore(backup) =
-        runtime.block_on(serve(loaded.clone(), recent.clone(), args.demo, restored.as_deref()))?
-    {
+    loop {
+        let round = serve(loaded.clone(), recent.clone(), args.demo, restored.as_deref());
+        let (ending, address) = runtime.block_on(round)?;
+        let Ending::Restore(backup) = ending else { break };
         restored = put_in_place(&backup, &loaded);
+        // Whoever was told an address finds the server there again.
+        loaded.config.server.listen = address;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -79,7 +83,7 @@ async fn serve(
     recent: RecentLogs,
     with_demo: bool,
     restored: Option<&Path>,
-) -> Result<Ending> {
+) -> Result<(Ending, SocketAddr)> {
     // Whoever sees the greeting may ask for the end: nobody is left to die of a signal unheard.
     let stop = shutdown()?;
     let app = App::open(loaded, Clock::system(), Entropy::system(), recent).await?;
@@ -110,12 +114,13 @@ async fn serve(
             app.services.config.auth.setup_hours
         );
     }
+    let address = app.address;
     let ending = app.run(stop).await?;
     match ending {
         Ending::Stop => tracing::info!("stopped"),
         Ending::Restore(_) => tracing::info!("stopped, to start again with a backup"),
     }
-    Ok(ending)
+    Ok((ending, address))
 }
 
 fn greet(app: &App) {

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::ledger::{Ledger, Load};
 use crate::support::{Home, files, text, until};
 
@@ -140,4 +142,31 @@ async fn a_backup_without_its_master_key_does_not_start_and_says_what_is_missing
     elsewhere.run(&["restore", file.to_str().unwrap()]).succeeded();
     elsewhere.run(&["serve", "--listen", "127.0.0.1:0"]).failed_saying("master key file");
     assert!(!elsewhere.master_key().exists(), "no new key takes its place");
+}
+
+#[tokio::test]
+async fn a_running_server_puts_a_backup_in_place_and_starts_again_by_itself() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let operator = server.operator().await;
+    let kept = operator.issue(2).await;
+    let made = operator.post("/api/v1/admin/backups", json!({})).await.expect(&[201]);
+    let undone = operator.issue(3).await;
+    let file = text(&made["file"]);
+    let path = format!("/api/v1/admin/backups/{file}/restore");
+    operator.post(&path, json!({ "confirm": file })).await.expect(&[202]);
+    until("the server is back, and does not know what came after the backup", async || {
+        let asked = operator.try_post("/api/v1/licenses/acquire", undone.ask("hw-1")).await;
+        asked.is_ok_and(|answer| answer.status == 404)
+    })
+    .await;
+    operator.activate(&kept, "hw-1").await.expect(&[201]);
+    let audit = operator.list("/api/v1/admin/audit").await;
+    assert!(audit.iter().any(|entry| entry["action"] == "backup.restored"), "{audit:?}");
+    assert!(home.data().join("coditect.redb.before-restore-1").exists(), "what was there is kept");
+    // The command line reaches the same process.
+    let process = format!("process {}", server.pid());
+    assert!(home.run(&["doctor"]).succeeded().out.contains(&process));
+    server.stop();
 }
