@@ -123,10 +123,10 @@ export function Money({ cents, currency, missing = "–" }) {
 
 /** Seats in use of those there are, with a bar. @param {{ used: number | undefined, max: number }} props */
 export function Use({ used = 0, max }) {
-  return html`<span class="use"><span class="nowrap">${count(used)} of ${count(max)}</span><meter min="0" max=${Math.max(max, 1)} high=${max} value=${Math.min(used, max)} aria-hidden="true" /></span>`;
+  return html`<span class="use"><span class="nowrap">${count(used)} of ${count(max)}</span><meter class=${used >= max ? "full" : ""} min="0" max=${Math.max(max, 1)} value=${Math.min(used, max)} aria-hidden="true" /></span>`;
 }
 
-/** Who a record belongs to. @param {{ customer: { org_id: string, org_name?: string, email?: string, full_name?: string } | null | undefined, org_id?: string }} props */
+/** Who a record belongs to. @param {{ customer?: { org_id: string, org_name?: string, email?: string, full_name?: string } | null | undefined, org_id?: string }} props */
 export function customerName({ customer, org_id }) {
   return customer ? customer.full_name || customer.org_name || customer.email || customer.org_id : org_id || "";
 }

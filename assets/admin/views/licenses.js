@@ -52,7 +52,7 @@ export default function Licenses({ id, query }) {
   return html`<${List} title="Licences" path="/admin/licenses" columns=${COLUMNS} id=${(/** @type {LicenseRow} */ license) => license.license_id}
     href=${(/** @type {LicenseRow} */ license) => to("licenses", license.license_id)} search="Key, e-mail, name, hardware id"
     filters=${[{ name: "status", label: "Status", options: LICENSE_STATUS }]} kept=${["org_id"]}
-    actions=${html`<button class="main" onClick=${() => issue(query.org_id)}>Issue a licence</button>`}
+    actions=${html`<button class="main" onClick=${() => issue({ org_id: query.org_id })}>Issue a licence</button>`}
     empty=${html`<p>No licence has been issued yet. What comes first:</p>
       <ol><li><a href="#/plans">Create a plan</a>: its seats, price and trial.</li>
         <li><button class="plain" onClick=${() => issue()}>Issue a licence</button> from it. Or let a customer register and take the plan's trial.</li></ol>
