@@ -43,6 +43,7 @@ const TYPING_MS = 250;
  * @property {(row: any, poll: any) => any} [rowActions] the last cell
  * @property {number} [everyMs]
  * @property {any} [intro]
+ * @property {any} [tools] more to narrow the list with, beside search and filters
  * @property {(rows: any[]) => any} [summary] below the head, from the rows of this page
  */
 
@@ -53,7 +54,7 @@ const lastOpen = new Map();
 
 /** @param {ListProps} props */
 export function List(props) {
-  const { title, path, columns, search, filters = [], query = {}, kept = [], empty, actions, everyMs = 5000, intro } = props;
+  const { title, path, columns, search, filters = [], query = {}, kept = [], empty, actions, everyMs = 5000, intro, tools } = props;
   const chosen = place.value.query;
   /** @type {Record<string, string>} */
   const asking = { ...query };
@@ -71,8 +72,8 @@ export function List(props) {
   useRowKeys(box);
   return html`<div class="list" ref=${box}>
     <${Head} title=${title} actions=${html`${actions}<${Export} ...${props} query=${asking} />`}>${intro && html`<p class="soft intro">${intro}</p>`}<//>
-    ${(search || filters.length > 0) && html`<div class="tools" role="search">
-      ${search && html`<${Search} words=${search} />`}
+    ${(search || filters.length > 0 || tools) && html`<div class="tools" role="search">
+      ${search && html`<${Search} words=${search} />`}${tools}
       ${filters.map((each) => html`<${Choice} key=${each.name} ...${each} />`)}
       ${narrowed && html`<button class="plain" onClick=${() => filter(cleared(asking))}>Clear</button>`}</div>`}
     <section class=${`panel ${stale ? "stale" : ""}`} aria-busy=${stale || !data ? "true" : undefined}>
@@ -94,7 +95,7 @@ function cleared(asking) {
 }
 
 /** @param {{ words: string }} props */
-function Search({ words }) {
+export function Search({ words }) {
   const q = place.value.query.q ?? "";
   const [typed, setTyped] = useState(q);
   const timer = useRef(0);
@@ -120,7 +121,7 @@ function Search({ words }) {
 }
 
 /** @param {Filter} props */
-function Choice({ name, label, options }) {
+export function Choice({ name, label, options }) {
   const value = place.value.query[name] ?? options[0][0];
   return html`<label class="choice"><span>${label}</span><select value=${value}
     onChange=${(/** @type {any} */ event) => filter({ [name]: event.currentTarget.value === options[0][0] ? "" : event.currentTarget.value, cursor: "" })}>
