@@ -61,9 +61,9 @@ export function day(at) {
   return then ? new Date(then).toISOString().slice(0, 10) : "";
 }
 
-/** A wire word as people read it: `past_due` is `past due`. @param {string} word */
+/** A wire word as people read it: `past_due` is `past due`, `license.issued` is `licence issued`. @param {string} word */
 export function plain(word) {
-  return word.replace(/[_.]/g, " ");
+  return word.replace(/[_.]/g, " ").replace(/\blicense/g, "licence");
 }
 
 /** @type {Record<string, string>} the colour of a status, for every kind of record alike */

@@ -42,11 +42,11 @@ function Side({ here }) {
     <nav aria-label="Screens">${groups.map((group) => html`<div key=${group} role="group" aria-label=${group || "Start"}>
       ${group && html`<h2 aria-hidden="true">${group}</h2>`}
       <ul>${SCREENS.filter((each) => each.group === group).map((each) => html`<${Link} key=${each.name} screen=${each} here=${each.name === here} />`)}</ul></div>`)}</nav>
-    <div class="foot">
+    <footer class="foot">
       <p class="who" title=${account.value?.email}>${account.value?.email}</p>
       <p><button class="plain" onClick=${signOut}>Sign out</button><button class="plain" onClick=${showKeys}>Keyboard</button></p>
       <p><a href="/docs">API</a><a href="/handbook">Handbook</a></p>
-    </div></div>`;
+    </footer></div>`;
 }
 
 /** @param {{ screen: import("./screens.js").Screen, here: boolean }} props */

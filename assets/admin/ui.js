@@ -106,7 +106,7 @@ export function Ago({ at, missing = "–" }) {
   const then = Date.parse(at || "");
   if (!then) return html`<span class="soft">${missing}</span>`;
   const s = (now.value - then) / 1000;
-  const text = s >= 0 ? (s < 1 ? "now" : `${seconds(s)} ago`) : `in ${seconds(-s)}`;
+  const text = Math.abs(s) < 1 ? "now" : s > 0 ? `${seconds(s)} ago` : `in ${seconds(-s)}`;
   return html`<time datetime=${at} title=${at}>${text}</time>`;
 }
 

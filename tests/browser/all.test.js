@@ -10,4 +10,5 @@ before(open);
 after(close);
 
 await import("./specs/entrance.js");
+await import("./specs/operations.js");
 await import("./specs/reading.js");

@@ -66,11 +66,12 @@ function Subject({ entry: { action, subject } }) {
   const screen = SCREENS[action.split(".")[0]];
   const short = html`<span class="mono" title=${subject}>${subject.length > 13 ? `…${subject.slice(-12)}` : subject}</span>`;
   if (!/^[0-9a-f-]{36}$/.test(subject)) return short;
-  return html`${screen ? html`<a href=${to(screen, subject)}>${short}</a>` : short}
-    ${" "}<a class="soft" href=${to("audit", "", { subject })} aria-label=${`History of ${subject}`}>history</a>`;
+  return html`<span>${screen ? html`<a href=${to(screen, subject)}>${short}</a>` : short}
+    ${" "}<a class="soft" href=${to("audit", "", { subject })} aria-label=${`History of ${subject}`}>history</a></span>`;
 }
 
 /** @param {{ of: Record<string, string> }} props */
 function Details({ of }) {
-  return Object.entries(of).map(([name, value]) => html`<span class="detail" key=${name}><span class="soft">${plain(name)}</span> ${value} </span>`);
+  const facts = Object.entries(of);
+  return facts.length > 0 && html`<span>${facts.map(([name, value]) => html`<span class="detail" key=${name}><span class="soft">${plain(name)}</span> ${value} </span>`)}</span>`;
 }

@@ -51,7 +51,7 @@ const KEY_COLUMNS = [
   { title: "Algorithm", cell: (key) => key.algorithm },
   { title: "Key id", class: "mono cut", cell: (key) => html`<span title=${key.kid}>${key.kid}</span>` },
   { title: "Made", cell: (key) => html`<${Day} at=${key.created_at} />` },
-  { title: "Retired", cell: (key) => html`<${Day} at=${key.retired_at} />` },
+  { title: "Retired", cell: (key) => key.retired_at && html`<${Day} at=${key.retired_at} />` },
 ];
 
 function SigningKeys() {

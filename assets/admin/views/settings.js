@@ -50,12 +50,11 @@ function One({ name, env, doc, usual, value, source }) {
   const [from, ...where] = source.split(" ");
   const set = from !== "default";
   return html`<div class=${set ? "set" : ""}>
-    <dt><code>${name}</code></dt>
+    <dt><code>${name}</code> <code class="env">${env}</code></dt>
     <dd><p class="value"><code>${value ?? "none"}</code> <span title=${source}><${Tag} tone=${set ? "info" : ""}>${from}<//></span>
-        ${set && html`<span class="soft where">${where.join(" ")}</span>`}
+        ${set && where.join(" ") !== env && html`<span class="soft where">${where.join(" ")}</span>`}
         ${set && usual !== null && usual !== value && html`<span class="soft">instead of <code>${usual}</code></span>`}</p>
-      <p class="doc">${marked(doc)}</p>
-      <p class="soft env"><code>${env}</code></p></dd></div>`;
+      <p class="doc">${marked(doc)}</p></dd></div>`;
 }
 
 /** Text with its `code` marked. @param {string} text */
