@@ -8,6 +8,7 @@ import { html, useEffect, useRef, useState } from "./lib.js";
  * @property {(number | null)[]} values
  * @property {"accent" | "good" | "warn" | "bad" | "soft"} [tone]
  * @property {boolean} [area] filled below
+ * @property {boolean} [bars] rather than a line
  *
  * @typedef {object} ChartProps
  * @property {string} label what it shows, in words: all that a screen reader gets, with the table
@@ -59,7 +60,7 @@ export function Chart(props) {
       setDrawn(true);
     };
     draw();
-    const size = new ResizeObserver(() => plot.current?.setSize({ width: box.current.clientWidth, height }));
+    const size = new ResizeObserver(() => { if (box.current) plot.current?.setSize({ width: box.current.clientWidth, height }); });
     size.observe(box.current);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", draw);
@@ -97,16 +98,16 @@ function options(uPlot, { series, format = String, bars = false, axis = "time" }
       y: { range: (/** @type {any} */ _u, /** @type {number} */ _min, /** @type {number} */ max) => [0, Math.max(max * 1.12, 1)] },
     },
     axes: [
-      { ...lines, size: 26, grid: { show: false }, space: 70, splits: axis === "month" ? (/** @type {any} */ u) => u.data[0] : undefined,
+      { ...lines, size: 26, grid: { show: false }, space: 70, splits: axis === "month" ? (/** @type {any} */ u) => u.data[0].filter((/** @type {number} */ _at, /** @type {number} */ i) => i % Math.ceil((u.data[0].length * 62) / u.width) === 0) : undefined,
         values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map(words) },
       { ...lines, size: (/** @type {any} */ _u, /** @type {string[] | null} */ values) => 14 + Math.max(2, ...(values ?? []).map((each) => each.length)) * 6.5, space: 36,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9],
         values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map(format) },
     ],
-    series: [{}, ...series.map(({ tone = "accent", area }) => ({
+    series: [{}, ...series.map(({ tone = "accent", area, bars: thin }) => ({
       stroke: colour(tone), width: 1.75, points: { show: false },
-      fill: area || bars ? colour(`${tone}-soft`) : undefined,
-      paths: bars ? uPlot.paths.bars({ size: [0.5, 46], radius: 0.12 }) : undefined,
+      fill: thin ? colour(tone) : area || bars ? colour(`${tone}-soft`) : undefined,
+      paths: thin ? uPlot.paths.bars({ size: [1, 3, 1] }) : bars ? uPlot.paths.bars({ size: [0.5, 46], radius: 0.12 }) : undefined,
     }))],
     hooks: { setCursor: [tip(format, words, series)] },
   };

@@ -19,6 +19,14 @@ export function seconds(s) {
   return `${s} s`;
 }
 
+/** A length of time as it is told in passing: exact while it is short. @param {number} s */
+export function about(s) {
+  s = Math.round(s);
+  if (s < 600) return seconds(s);
+  const [unit, word] = s < 3600 ? [60, "min"] : s < 86_400 ? [3600, "h"] : [86_400, "d"];
+  return `${Math.floor(s / Number(unit))} ${word}`;
+}
+
 /** @param {number} n of bytes */
 export function bytes(n) {
   const units = ["B", "kB", "MB", "GB", "TB"];

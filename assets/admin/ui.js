@@ -1,7 +1,7 @@
 // Small parts that the screens are made of.
 
 import { Problem, serverNow } from "./api.js";
-import { STATUS_TONE, count, day, money, plain, seconds } from "./format.js";
+import { STATUS_TONE, about, count, day, money, plain, seconds } from "./format.js";
 import { html, signal, useEffect, useRef, useState } from "./lib.js";
 
 /** @param {{ kind?: "good" | "warn" | "bad" | "", children?: any }} props */
@@ -106,7 +106,7 @@ export function Ago({ at, missing = "–" }) {
   const then = Date.parse(at || "");
   if (!then) return html`<span class="soft">${missing}</span>`;
   const s = (now.value - then) / 1000;
-  const text = Math.abs(s) < 1 ? "now" : s > 0 ? `${seconds(s)} ago` : `in ${seconds(-s)}`;
+  const text = Math.abs(s) < 1 ? "now" : s > 0 ? `${about(s)} ago` : `in ${about(-s)}`;
   return html`<time datetime=${at} title=${at}>${text}</time>`;
 }
 
@@ -121,9 +121,16 @@ export function Money({ cents, currency, missing = "–" }) {
   return cents == null ? html`<span class="soft">${missing}</span>` : html`<span class="nowrap">${money(cents, currency)}</span>`;
 }
 
-/** Seats in use of those there are, with a bar. @param {{ used: number | undefined, max: number }} props */
+/** A share of a whole, for the eye alone: the number stands beside it. @param {{ of: number, max: number, tone?: string }} props */
+export function Bar({ of, max, tone = "" }) {
+  // What is not nothing can be seen.
+  const width = of > 0 ? Math.min(Math.max((of / Math.max(max, 1)) * 100, 3), 100) : 0;
+  return html`<svg class=${`bar-of ${tone}`} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="whole" width="100" height="6" /><rect class="share" width=${width} height="6" /></svg>`;
+}
+
+/** Seats in use of those there are. @param {{ used: number | undefined, max: number }} props */
 export function Use({ used = 0, max }) {
-  return html`<span class="use"><span class="nowrap">${count(used)} of ${count(max)}</span><meter class=${used >= max ? "full" : ""} min="0" max=${Math.max(max, 1)} value=${Math.min(used, max)} aria-hidden="true" /></span>`;
+  return html`<span class="use"><span class="nowrap">${count(used)} of ${count(max)}</span><${Bar} of=${used} max=${max} tone=${used >= max ? "warn" : ""} /></span>`;
 }
 
 /** Who a record belongs to. @param {{ customer?: { org_id: string, org_name?: string, email?: string, full_name?: string } | null | undefined, org_id?: string }} props */

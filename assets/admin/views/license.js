@@ -79,7 +79,7 @@ function Seats({ license, poll }) {
   const columns = [
     { title: "Machine", class: "mono cut", cell: (/** @type {any} */ seat) => html`<span title=${seat.hardware_id}>${seat.hardware_id}</span>` },
     { title: "Since", cell: (/** @type {any} */ seat) => html`<${Ago} at=${seat.started_at} />` },
-    { title: "Heartbeat", cell: (/** @type {any} */ seat) => html`<${Ago} at=${seat.last_heartbeat_at} />` },
+    { title: "Lapses", cell: (/** @type {any} */ seat) => html`<${Ago} at=${seat.expires_at} />` },
   ];
   return html`<${Section} title=${`Seats held now: ${count(data && !data.next_cursor ? data.items.length : license.seats_used)} of ${count(license.max_concurrent_seats)}`}>
     ${problem && html`<div class="inset"><${Trouble} problem=${problem} /></div>`}

@@ -32,7 +32,7 @@ export function SeatChart({ live }) {
     x=${now ? [...x, last] : x} format=${(/** @type {number} */ n) => count(n)}
     series=${[
       { label: "held", area: true, values: [...minutes.map((minute) => minute.live), ...tail(live)] },
-      ...(denied ? [{ label: "refused", tone: /** @type {const} */ ("warn"), values: [...minutes.map((minute) => minute.denials), ...tail(null)] }] : []),
+      ...(denied ? [{ label: "refused", tone: /** @type {const} */ ("warn"), bars: true, values: [...minutes.map((minute) => minute.denials || null), ...tail(null)] }] : []),
     ]}
     table=${html`<table><thead><tr><th scope="col">Minute (UTC)</th><th scope="col" class="number">Held</th><th scope="col" class="number">Most</th><th scope="col" class="number">Refused</th></tr></thead>
       <tbody>${rows.map((minute) => html`<tr key=${minute.at}><td>${minute.at.slice(0, 16).replace("T", " ")}</td><td class="number">${count(minute.live)}</td><td class="number">${count(minute.peak)}</td><td class="number">${count(minute.denials)}</td></tr>`)}</tbody></table>`} />`;

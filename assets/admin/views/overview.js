@@ -6,7 +6,7 @@ import { html, useEffect } from "../lib.js";
 import { glance } from "../live.js";
 import { usePoll } from "../poll.js";
 import { to } from "../route.js";
-import { Ago, Facts, Head, Loading, Section, Tag, Trouble } from "../ui.js";
+import { Ago, Bar, Facts, Head, Loading, Section, Tag, Trouble } from "../ui.js";
 import { Revenue, SeatChart } from "./overview-charts.js";
 
 /**
@@ -83,7 +83,7 @@ function ByStatus({ counts, screen, none }) {
   if (!present.length) return html`<p class="text soft">${none}</p>`;
   const most = Math.max(...present.map(([, n]) => n));
   return html`<ul class="shares">${present.map(([status, n]) => html`<li key=${status}><a href=${to(screen, "", { status })}>
-    <span>${plain(status)}</span><meter class=${STATUS_TONE[status] ?? ""} min="0" max=${most} value=${n} aria-hidden="true" /><strong>${count(n)}</strong></a></li>`)}</ul>`;
+    <span>${plain(status)}</span><${Bar} of=${n} max=${most} tone=${STATUS_TONE[status]} /><strong>${count(n)}</strong></a></li>`)}</ul>`;
 }
 
 /** @param {OverviewAnswer} now @returns {([any, any] | false | undefined)[]} */
