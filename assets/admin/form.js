@@ -9,6 +9,7 @@ import { html } from "./lib.js";
  * @property {"text" | "email" | "password" | "number" | "date" | "money" | "select" | "area" | "check"} [type]
  * @property {any} [hint]
  * @property {boolean} [optional] may be left empty
+ * @property {boolean} [half] shares its row with another
  * @property {[string, string][]} [options] of a select: value and words
  * @property {number} [min]
  * @property {number} [max]
@@ -18,9 +19,9 @@ import { html } from "./lib.js";
 /**
  * A labelled input.
  * @param {{ id: string, label: string, type?: string, hint?: any, wrong?: string, value: any,
- *   onValue: (value: any) => void, inputRef?: any, optional?: boolean, options?: [string, string][], [attribute: string]: any }} props
+ *   onValue: (value: any) => void, inputRef?: any, optional?: boolean, half?: boolean, options?: [string, string][], [attribute: string]: any }} props
  */
-export function Field({ id, label, hint, wrong, onValue, inputRef, optional = false, options, type = "text", value, ...rest }) {
+export function Field({ id, label, hint, wrong, onValue, inputRef, optional = false, options, half, type = "text", value, ...rest }) {
   const described = [hint && `${id}-hint`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
   const shared = {
     id, name: id, ref: inputRef, required: !optional && type !== "check", ...rest,
@@ -42,7 +43,7 @@ export function Field({ id, label, hint, wrong, onValue, inputRef, optional = fa
   } else {
     control = html`<input type=${type} autocomplete="off" ...${shared} value=${value} />`;
   }
-  return html`<div class=${`field ${type}`}>
+  return html`<div class=${`field ${type} ${half ? "half" : ""}`}>
     ${type === "check" ? html`${control} ${words}` : html`${words}${control}`}
     ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
     ${wrong && html`<p class="wrong" id=${`${id}-wrong`}>${wrong}</p>`}

@@ -27,6 +27,7 @@ export function actorName(entry) {
 
 /** @param {{ subject: string }} props an id */
 export function History({ subject }) {
+  const given = (/** @type {Entry} */ entry) => Object.entries(entry.details ?? {}).filter(([, value]) => value !== "");
   const [rows, setRows] = useState(10);
   const { data, problem } = usePoll(() => list("/admin/audit", { subject, limit: rows }), 15_000, [subject, rows]);
   return html`<${Section} title="History">
@@ -36,7 +37,7 @@ export function History({ subject }) {
     ${data && data.items.length > 0 && html`<ol class="history">${data.items.map((/** @type {Entry} */ entry) => html`<li key=${entry.audit_id}>
       <span class="when"><${Ago} at=${entry.at} /></span>
       <span><span><strong>${plain(entry.action)}</strong> <span class="soft">by ${actorName(entry)}</span></span>
-        ${Object.keys(entry.details ?? {}).length > 0 && html`<span class="details">${Object.entries(entry.details).map(([name, value]) => html`<span><span class="soft">${plain(name)}</span> ${value}</span>`)}</span>`}</span></li>`)}</ol>`}
+        ${given(entry).length > 0 && html`<span class="details">${given(entry).map(([name, value]) => html`<span><span class="soft">${plain(name)}</span> ${value}</span>`)}</span>`}</span></li>`)}</ol>`}
     ${data?.next_cursor && rows < 200 && html`<p class="more"><button class="plain" onClick=${() => setRows(200)}>Show more</button>
       <a href=${`#/audit?subject=${encodeURIComponent(subject)}`}>All in the audit log</a></p>`}<//>`;
 }

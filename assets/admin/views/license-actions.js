@@ -7,6 +7,7 @@ import { count, day } from "../format.js";
 import { html } from "../lib.js";
 import { go, to } from "../route.js";
 import { attempt, toast } from "../toast.js";
+import { invalid } from "./refuse.js";
 
 /** @typedef {import("./licenses.js").LicenseRow} LicenseRow */
 
@@ -21,7 +22,7 @@ export function suspend(license) {
     title: "Suspend this licence",
     text: html`<p>Applications that hold one of its ${count(license.seats_used, "seat")} are told at their next heartbeat and nobody gets a new one.
       Its owner is mailed. It can be reinstated at any time; no payment lifts it.</p>`,
-    fields: [{ name: "reason", label: "Reason", type: "area", optional: true, hint: "Its owner reads this in the mail.", max: undefined }],
+    fields: [{ name: "reason", label: "Reason", type: "area", optional: true, hint: "Its owner reads this in the mail."}],
     action: "Suspend",
     async submit({ reason }) {
       await post(license, "suspend", reason ? { reason } : {});
@@ -123,13 +124,20 @@ export async function issue({ org_id, email } = {}) {
     change: (values, name) => (name === "plan_id" && values.plan_id
       ? { ...values, max_concurrent_seats: String(seatsOf(values.plan_id)), max_activations: String(activationsOf(values.plan_id)) } : values),
     action: "Issue",
-    submit: ({ email: to, plan_id, max_concurrent_seats, max_activations, expiry_date }) => call("POST", "/admin/licenses", {
-      ...(org_id ? { org_id } : { email: to.trim() }),
-      ...(plan_id ? { plan_id } : {}),
-      max_concurrent_seats: Number(max_concurrent_seats),
-      ...(max_activations ? { max_activations: Number(max_activations) } : {}),
-      ...(expiry_date ? { expiry_date: endOf(expiry_date) } : {}),
-    }),
+    async submit({ email: whom, plan_id, max_concurrent_seats, max_activations, expiry_date }) {
+      try {
+        return await call("POST", "/admin/licenses", {
+          ...(org_id ? { org_id } : { email: whom.trim() }),
+          ...(plan_id ? { plan_id } : {}),
+          max_concurrent_seats: Number(max_concurrent_seats),
+          ...(max_activations ? { max_activations: Number(max_activations) } : {}),
+          ...(expiry_date ? { expiry_date: endOf(expiry_date) } : {}),
+        });
+      } catch (error) {
+        if (org_id || !(error instanceof Problem) || error.status !== 404) throw error;
+        throw invalid("email", "Nobody with this address has an account. Customers register first.");
+      }
+    },
   });
   if (!made) return;
   toast("The licence is issued and on its way by mail.");

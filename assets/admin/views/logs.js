@@ -5,7 +5,7 @@ import { html, useState } from "../lib.js";
 import { Choice, Search } from "../list.js";
 import { usePoll } from "../poll.js";
 import { filter } from "../route.js";
-import { Empty, Head, Loading, Section, Trouble } from "../ui.js";
+import { Empty, Head, Loading, Trouble } from "../ui.js";
 
 /**
  * @typedef {object} Line

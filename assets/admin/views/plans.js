@@ -59,7 +59,7 @@ function edit(plan) {
       { name: "max_activations", label: "Machines", type: "number", min: 1, optional: true, hint: "Empty: no limit." },
       { name: "monthly_price_cents", label: "Price a month", type: "money" },
       { name: "yearly_price_cents", label: "Price a year", type: "money", optional: true },
-      { name: "currency", label: "Currency", type: "text", hint: "Three letters, such as EUR." },
+      { name: "currency", label: "Currency", half: true, hint: "Three letters, such as EUR." },
       { name: "trial_duration_days", label: "Days of trial", type: "number", min: 0, max: 365, hint: "0: none." },
       { name: "features", label: "Features", type: "area", optional: true, hint: html`One a line: <code>name = value</code>. A flag, a whole number or a text.` },
       { name: "public", label: "Shown in the public list of plans", type: "check" },
