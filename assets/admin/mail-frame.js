@@ -1,8 +1,9 @@
 // A mail's markup, shown without trusting it.
 //
 // It is read into a document that is never shown and runs nothing, and what is on the lists below is built anew in a
-// frame whose sandbox runs no script either. Styles are set one property at a time, which the page's policy allows where
-// it refuses style attributes; nothing that could load anything is among them.
+// frame whose sandbox runs no script either. The page's policy refuses style attributes, wherever they are read, and
+// allows properties that are set one by one: so the attributes are given another name first. Nothing that could load
+// anything is among the properties.
 
 import { html, useEffect, useRef } from "./lib.js";
 
@@ -13,6 +14,8 @@ const DROPPED = new Set(["SCRIPT", "STYLE", "TITLE", "HEAD", "TEMPLATE", "NOSCRI
 const STYLES = ["border", "border-bottom", "border-collapse", "border-left", "border-radius", "border-right", "border-top",
   "font", "font-family", "font-size", "font-style", "font-weight", "letter-spacing", "line-height", "margin", "max-width",
   "padding", "text-align", "text-decoration", "vertical-align", "white-space", "width"];
+const STYLE = "data-style";
+const HEIGHT_MAX_PX = 900;
 /** A mail nests a few levels deep; what nests deeper is none of ours. */
 const DEPTH_MAX = 40;
 
@@ -22,15 +25,16 @@ export function MailFrame({ markup, title }) {
   const fill = () => {
     const shown = frame.current?.contentDocument;
     if (!frame.current || !shown?.body) return;
-    const read = new DOMParser().parseFromString(markup, "text/html");
+    const read = new DOMParser().parseFromString(markup.replace(/\sstyle\s*=/gi, ` ${STYLE}=`), "text/html");
     shown.title = title;
     shown.documentElement.lang = read.documentElement.lang || "en";
     dress(shown.documentElement, "color-scheme", "light dark");
     shown.body.replaceChildren();
     style(read.body, shown.body);
     copy(read.body, shown.body, 0);
-    const { style: own } = frame.current;
-    own.height = `${Math.min(shown.documentElement.offsetHeight + 2, 900)}px`;
+    // As high as what it shows, which is known once it is low.
+    dress(frame.current, "height", "0");
+    dress(frame.current, "height", `${Math.min(shown.documentElement.scrollHeight + 2, HEIGHT_MAX_PX)}px`);
   };
   useEffect(fill, [markup, title]);
   // Some browsers put the empty document there late.
@@ -59,7 +63,7 @@ function copy(from, into, depth) {
 
 /** @param {HTMLElement} from @param {HTMLElement} into */
 function style(from, into) {
-  for (const declaration of (from.getAttribute("style") ?? "").split(";")) {
+  for (const declaration of (from.getAttribute(STYLE) ?? "").split(";")) {
     const [name, ...rest] = declaration.split(":");
     const value = rest.join(":").trim();
     if (STYLES.includes(name.trim()) && !/url|image|expression|\\/i.test(value)) dress(into, name.trim(), value);

@@ -110,7 +110,9 @@ describe("licences", () => {
     const license = await someLicense(api);
     await page.goto(`/admin#/licenses/${license.license_id}`);
     const [file] = await Promise.all([page.waitForEvent("download"), button(page, "Signed file").click()]);
-    const [head, claims, signature, ...more] = (await readFile(await file.path(), "utf8")).trim().split(".");
+    // The signed licence stands between two marker lines.
+    const lines = (await readFile(await file.path(), "utf8")).trim().split("\n");
+    const [head, claims, signature, ...more] = lines.slice(1, -1).join("").split(".");
     assert.deepEqual(more, []);
     assert.equal(JSON.parse(Buffer.from(head, "base64url").toString()).alg, "RS256");
     assert.equal(JSON.parse(Buffer.from(claims, "base64url").toString()).license_key, license.license_key);
@@ -143,7 +145,7 @@ describe("seats", () => {
     const nobody = new Api(house.server.url);
     await page.goto(`/admin#/licenses/${license.license_id}`);
     await page.getByText("Nobody holds a seat just now").waitFor();
-    await page.locator(".live.live").waitFor();
+    await page.getByText("Live", { exact: true }).waitFor();
     await nobody.post("/licenses/acquire", { license_key: license.license_key, hardware_id: "press-9" });
     await row(page, "press-9").waitFor({ timeout: 2000 });
     await nobody.post("/licenses/activate", { license_key: license.license_key, hardware_id: "press-9", machine_name: "The old press" });
@@ -162,7 +164,7 @@ describe("seats", () => {
   signedIn("the overview counts along", "#/", async (page, api) => {
     const license = await someLicense(api);
     const held = page.locator(".figure.big strong");
-    await page.locator(".live.live").waitFor();
+    await page.getByText("Live", { exact: true }).waitFor();
     const before = Number(await held.innerText());
     await new Api(house.server.url).post("/licenses/acquire", { license_key: license.license_key, hardware_id: "counted" });
     await page.waitForFunction((n) => Number(document.querySelector(".figure.big strong")?.textContent) === n, before + 1, { timeout: 2000 });

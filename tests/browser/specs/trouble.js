@@ -115,7 +115,7 @@ describe("trouble", () => {
     await assert.rejects(afterwards.get(`/licenses/${late.license_id}`), { status: 404 });
     await page.locator("nav a", { hasText: "Licences" }).click();
     await page.locator("tbody tr").first().waitFor();
-    await page.locator(".live.live").waitFor({ timeout: 20_000 });
+    await page.getByText("Live", { exact: true }).waitFor({ timeout: 20_000 });
   }, here);
 
   signedIn("a sign-in that is younger than the backup has to be made again", "#/backups", async (page, api, watched) => {
