@@ -7,12 +7,12 @@ import { effect, signal } from "./lib.js";
 /** A quiet line is a dead one: the server writes something every 15 s. */
 const SILENCE_MS = 40_000;
 /** The first event comes at once, unless something on the way holds it back. */
-const FIRST_MS = 8_000;
+const FIRST_MS = 5_000;
 const PAUSE_MIN_MS = 1_000;
 const PAUSE_MAX_MS = 30_000;
 const POLL_MS = 5_000;
 /** After so many failures in a row it is polling until the stream is tried again. */
-const FAILURES_MAX = 2;
+const FAILURES_MAX = 1;
 const TRY_AGAIN_MS = 60_000;
 
 /** @typedef {"connecting" | "live" | "polling" | "paused" | "off"} State */
@@ -31,6 +31,7 @@ const watched = new Map();
 /** @type {AbortController | null} */
 let run = null;
 let planned = 0;
+let failures = 0;
 
 /**
  * Tells of a change of one licence or its seats. @param {string} licenseId
@@ -72,8 +73,8 @@ function restart() {
 
 /** Streams, and polls while that fails, until it is ended. @param {AbortSignal} ended */
 async function keepAlive(ended) {
-  let failures = 0, pause = PAUSE_MIN_MS;
-  if (liveState.value !== "live") liveState.value = "connecting";
+  let pause = PAUSE_MIN_MS;
+  if (liveState.value !== "live" && liveState.value !== "polling") liveState.value = "connecting";
   while (!ended.aborted) {
     let good = false;
     try {

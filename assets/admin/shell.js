@@ -57,7 +57,7 @@ function Link({ screen, here }) {
 }
 
 /** @type {Record<string, string>} */
-const LIVE_WORDS = { live: "Live", connecting: "Reconnecting", polling: "Every 5 s", paused: "Paused", off: "" };
+const LIVE_WORDS = { live: "Live", connecting: "Connecting", polling: "Every 5 s", paused: "Paused", off: "" };
 /** @type {Record<string, string>} */
 const LIVE_HELP = {
   live: "Changes on the server appear at once.",
