@@ -44,7 +44,7 @@ const TYPING_MS = 250;
  * @property {number} [everyMs]
  * @property {any} [intro]
  * @property {any} [tools] more to narrow the list with, beside search and filters
- * @property {(rows: any[]) => any} [summary] below the head, from the rows of this page
+ * @property {(rows: any[], asking: Record<string, string>) => any} [narrowedTo] names what the list is narrowed to by `kept`
  */
 
 /** The cursors that lead to each page, as far as this page has seen. @type {Map<string, string>} */
@@ -54,7 +54,7 @@ const lastOpen = new Map();
 
 /** @param {ListProps} props */
 export function List(props) {
-  const { title, path, columns, search, filters = [], query = {}, kept = [], empty, actions, everyMs = 5000, intro, tools } = props;
+  const { title, path, columns, search, filters = [], query = {}, kept = [], empty, actions, everyMs = 5000, intro, tools, narrowedTo } = props;
   const chosen = place.value.query;
   /** @type {Record<string, string>} */
   const asking = { ...query };
@@ -72,16 +72,17 @@ export function List(props) {
   useRowKeys(box);
   return html`<div class="list" ref=${box}>
     <${Head} title=${title} actions=${html`${actions}<${Export} ...${props} query=${asking} />`}>${intro && html`<p class="soft intro">${intro}</p>`}<//>
-    ${(search || filters.length > 0 || tools) && html`<div class="tools" role="search">
+    ${(search || filters.length > 0 || tools || narrowed) && html`<div class="tools" role="search">
       ${search && html`<${Search} words=${search} />`}${tools}
       ${filters.map((each) => html`<${Choice} key=${each.name} ...${each} />`)}
+      ${data && narrowedTo?.(data.items, asking)}
       ${narrowed && html`<button class="plain" onClick=${() => filter(cleared(asking))}>Clear</button>`}</div>`}
     <section class=${`panel ${stale ? "stale" : ""}`} aria-busy=${stale || !data ? "true" : undefined}>
       ${problem && html`<div class="inset"><${Trouble} problem=${problem} /></div>`}
       ${!data && !problem && html`<${Loading} />`}
       ${data && (data.items.length ? html`<${Table} ...${props} columns=${columns} rows=${data.items} poll=${poll} />`
-        : html`<${Empty}>${narrowed ? html`<p>Nothing matches${asking.q ? html` <strong>${asking.q}</strong>` : ""}.</p>
-            <p class="soft">Search finds the beginnings of words; all of them must match.</p>
+        : html`<${Empty}>${narrowed ? html`<p>Nothing matches ${asking.q ? html`<strong>${asking.q}</strong>` : "this filter"}.</p>
+            ${asking.q && html`<p class="soft">Search finds the beginnings of words; all of them must match.</p>`}
             <p><button onClick=${() => filter(cleared(asking))}>Show all</button></p>`
           : cursor ? html`<p>There is nothing on this page any more. <button class="plain" onClick=${() => filter({ cursor: "" })}>First page</button></p>`
           : empty ?? html`<p>There is nothing here yet.</p>`}<//>`)}

@@ -137,3 +137,9 @@ export function Use({ used = 0, max }) {
 export function customerName({ customer, org_id }) {
   return customer ? customer.full_name || customer.org_name || customer.email || customer.org_id : org_id || "";
 }
+
+/** Whose records a list is narrowed to. @param {any[]} rows @param {Record<string, string>} asking */
+export function ofOrg(rows, asking) {
+  if (!asking.org_id) return null;
+  return html`<span class="chip">Only of <strong>${rows[0]?.customer?.org_name ?? asking.org_id}</strong></span>`;
+}

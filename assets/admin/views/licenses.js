@@ -3,7 +3,7 @@
 import { html } from "../lib.js";
 import { List } from "../list.js";
 import { to } from "../route.js";
-import { Day, Status, Use, customerName } from "../ui.js";
+import { Day, Status, Use, customerName, ofOrg } from "../ui.js";
 import { issue } from "./license-actions.js";
 import { License } from "./license.js";
 
@@ -51,7 +51,7 @@ export default function Licenses({ id, query }) {
   if (id) return html`<${License} id=${id} />`;
   return html`<${List} title="Licences" path="/admin/licenses" columns=${COLUMNS} id=${(/** @type {LicenseRow} */ license) => license.license_id}
     href=${(/** @type {LicenseRow} */ license) => to("licenses", license.license_id)} search="Key, e-mail, name, hardware id"
-    filters=${[{ name: "status", label: "Status", options: LICENSE_STATUS }]} kept=${["org_id"]}
+    filters=${[{ name: "status", label: "Status", options: LICENSE_STATUS }]} kept=${["org_id"]} narrowedTo=${ofOrg}
     actions=${html`<button class="main" onClick=${() => issue({ org_id: query.org_id })}>Issue a licence</button>`}
     empty=${html`<p>No licence has been issued yet. What comes first:</p>
       <ol><li><a href="#/plans">Create a plan</a>: its seats, price and trial.</li>

@@ -4,7 +4,7 @@ import { amount, count } from "../format.js";
 import { html } from "../lib.js";
 import { List } from "../list.js";
 import { to } from "../route.js";
-import { Day, Money, customerName } from "../ui.js";
+import { Day, Money, customerName, ofOrg } from "../ui.js";
 import { recordPayment } from "./record-payment.js";
 
 /** @type {import("../list.js").Column[]} */
@@ -21,7 +21,7 @@ const COLUMNS = [
 ];
 
 export default function Payments() {
-  return html`<${List} title="Payments" path="/admin/payments" columns=${COLUMNS} id=${(/** @type {any} */ each) => each.payment_id} everyMs=${15_000} kept=${["org_id"]}
+  return html`<${List} title="Payments" path="/admin/payments" columns=${COLUMNS} id=${(/** @type {any} */ each) => each.payment_id} everyMs=${15_000} kept=${["org_id"]} narrowedTo=${ofOrg}
     actions=${html`<button class="main" onClick=${() => recordPayment()}>Record a payment</button>`}
     empty=${html`<p>No payment has been recorded yet. What the checkout takes appears here by itself; a transfer or a purchase order you record.</p>
       <p><button class="main" onClick=${() => recordPayment()}>Record a payment</button></p>`} />`;

@@ -6,7 +6,7 @@ import { html } from "../lib.js";
 import { List } from "../list.js";
 import { to } from "../route.js";
 import { attempt, toast } from "../toast.js";
-import { Ago, Day, Status, customerName } from "../ui.js";
+import { Ago, Day, Status, customerName, ofOrg } from "../ui.js";
 import { recordPayment } from "./record-payment.js";
 
 /**
@@ -55,7 +55,7 @@ const COLUMNS = [
 
 export default function Subscriptions() {
   return html`<${List} title="Subscriptions" path="/admin/subscriptions" columns=${COLUMNS} id=${(/** @type {Subscription} */ each) => each.subscription_id}
-    everyMs=${10_000} filters=${[{ name: "status", label: "Status", options: STATUSES }]} kept=${["org_id"]}
+    everyMs=${10_000} filters=${[{ name: "status", label: "Status", options: STATUSES }]} kept=${["org_id"]} narrowedTo=${ofOrg}
     rowActions=${(/** @type {Subscription} */ each) => html`<${Acts} subscription=${each} />`}
     empty=${html`<p>There is no subscription yet. One begins when a customer takes a plan's trial, when a checkout is paid, or when you
       <a href="#/payments">record a payment</a> for an organisation.</p>`} />`;
