@@ -8,7 +8,11 @@
 //! [`CONTENT_SECURITY_POLICY`] makes the browser hold them to that.
 
 use std::borrow::Cow;
+use std::io::Write as _;
+use std::sync::OnceLock;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route};
 use rust_embed::{Embed, EmbeddedFile};
@@ -145,6 +149,10 @@ struct File {
     content_type: &'static str,
     /// The SHA-256 of the body, quoted: a strong validator (RFC 9110, section 8.8.3).
     etag: HeaderValue,
+    /// The same for the compressed body, which is another representation.
+    etag_packed: HeaderValue,
+    /// The body compressed, made when it is first asked for; `None` when that saves nothing.
+    packed: OnceLock<Option<Vec<u8>>>,
 }
 
 impl File {
@@ -154,9 +162,12 @@ impl File {
             hex.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
             hex
         });
-        let etag = HeaderValue::from_str(&format!("\"{hex}\""))
-            .expect("hexadecimal digits in quotes are a header value");
-        Self { body, content_type, etag }
+        let quoted = |text: String| {
+            HeaderValue::from_str(&format!("\"{text}\""))
+                .expect("hexadecimal digits in quotes are a header value")
+        };
+        let (etag, etag_packed) = (quoted(hex.clone()), quoted(hex + "-gzip"));
+        Self { body, content_type, etag, etag_packed, packed: OnceLock::new() }
     }
 
     fn embedded(name: &str, file: EmbeddedFile) -> Self {
@@ -168,16 +179,47 @@ impl File {
         Self::new(content_type, Cow::Owned(text.into_bytes()), &digest)
     }
 
-    /// Whether the client's copy is this one (RFC 9110, section 13.1.2: weak comparison).
-    fn is_known_to(&self, request: &Request) -> bool {
+    /// The compressed body, for a client that reads it. What is served here holds no secret, so that its
+    /// compressed size tells nothing.
+    fn packed_for(&self, request: &Request) -> Option<&[u8]> {
+        if !takes_gzip(request.headers()) {
+            return None;
+        }
+        self.packed.get_or_init(|| gzip(&self.body)).as_deref()
+    }
+
+    /// Which of our two validators the client's copy has (RFC 9110, section 13.1.2: weak comparison).
+    fn known_to(&self, request: &Request) -> Option<&HeaderValue> {
         let known = request.headers().get_all(header::IF_NONE_MATCH);
         let mut tags =
             known.iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
-        tags.any(|tag| {
+        tags.find_map(|tag| {
             let tag = tag.trim();
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes()
+            let bare = tag.strip_prefix("W/").unwrap_or(tag).as_bytes();
+            if tag == "*" {
+                return Some(&self.etag);
+            }
+            [&self.etag, &self.etag_packed].into_iter().find(|own| own.as_bytes() == bare)
         })
     }
+}
+
+/// Whether `Accept-Encoding` names gzip and does not refuse it (RFC 9110, section 12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING);
+    let mut codings =
+        values.iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    codings.any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight != Some(0.0)
+    })
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::best());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().filter(|packed| packed.len() < body.len())
 }
 
 impl Endpoint for File {
@@ -190,19 +232,30 @@ impl Endpoint for File {
         let mut response = Response::default();
         let headers = response.headers_mut();
         secure(headers);
-        headers.insert(header::ETAG, self.etag.clone());
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         // A copy may be kept but is asked about each time, so an upgrade shows at once.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if self.is_known_to(&request) {
+        if let Some(tag) = self.known_to(&request) {
+            headers.insert(header::ETAG, tag.clone());
             response.set_status(StatusCode::NOT_MODIFIED);
             return Ok(response);
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        let packed = self.packed_for(&request);
+        let (tag, length) = match packed {
+            Some(packed) => (&self.etag_packed, packed.len()),
+            None => (&self.etag, self.body.len()),
+        };
+        headers.insert(header::ETAG, tag.clone());
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        if packed.is_some() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         if request.method() == Method::GET {
-            match &self.body {
-                Cow::Borrowed(bytes) => response.set_body(*bytes),
-                Cow::Owned(bytes) => response.set_body(bytes.clone()),
+            match (packed, &self.body) {
+                (Some(packed), _) => response.set_body(packed.to_vec()),
+                (None, Cow::Borrowed(bytes)) => response.set_body(*bytes),
+                (None, Cow::Owned(bytes)) => response.set_body(bytes.clone()),
             }
         }
         Ok(response)

@@ -7,7 +7,8 @@
 # Each step prints one line with its outcome and its time; what it had to say is in target/test-logs, and is shown
 # when it failed. The later steps run even so. The last line counts what passed and failed.
 #
-# Python packages go into .venv; Debian packages are installed only where one is missing and this is root.
+# Python packages go into .venv, npm packages into tests/browser/node_modules; Debian packages are installed only where
+# one is missing and this is root. What the browser saw is in target/screenshots.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -31,7 +32,10 @@ debian_packages() {
 jq jq
 openssl openssl
 faketime faketime
-python3 python3"
+python3 python3
+node nodejs
+npm npm
+chromium chromium"
   python3 -c 'import venv, ensurepip' 2> /dev/null || missing+=(python3-venv)
   [ ${#missing[@]} -eq 0 ] && return 0
   echo "missing: ${missing[*]}"
@@ -50,7 +54,13 @@ python_packages() {
   .venv/bin/pip install -q --disable-pip-version-check -r "$wanted" && cp "$wanted" .venv/installed.txt
 }
 
-tools() { debian_packages && python_packages; }
+npm_packages() {
+  local wanted=tests/browser/package-lock.json installed=tests/browser/node_modules/installed.json
+  cmp -s "$wanted" "$installed" && return 0
+  npm ci --prefix tests/browser --no-fund --no-audit && cp "$wanted" "$installed"
+}
+
+tools() { debian_packages && python_packages && npm_packages; }
 
 # Names the files; `cargo fmt` makes them right.
 format() { cargo fmt --check -- -l --color never; }
@@ -80,19 +90,25 @@ dependencies() {
   cargo deny --log-level error check bans licenses sources
 }
 
-# The last two need the program, which `tests` has built.
+types() { (cd tests/browser && node_modules/.bin/tsc -p .); }
+
+# These need the program, which `tests` has built.
 readme() { cargo build --locked && "$PYTHON" tests/python/readme.py; }
 
 document() { cargo build --locked && "$PYTHON" tests/schemathesis/run.py; }
+
+browser() { cargo build --locked && (cd tests/browser && node --test --test-reporter=spec all.test.js); }
 
 # ---- running them ----
 
 # What a step counts: its tests, where it says how many it ran, otherwise itself.
 count() {
   local log=$1 outcome=$2 good=0 bad=0 n
-  # "412 passed", "3 failed" and "1 timed out", as cargo-nextest and libtest sum up.
+  # "412 passed", "3 failed" and "1 timed out", as cargo-nextest and libtest sum up; "pass 30", as node's runner does.
   for n in $(grep -E '^ *(Summary|test result:)' "$log" | grep -oE '[0-9]+ passed' | cut -d' ' -f1); do good=$((good + n)); done
   for n in $(grep -E '^ *(Summary|test result:)' "$log" | grep -oE '[0-9]+ (failed|timed out)' | cut -d' ' -f1); do bad=$((bad + n)); done
+  for n in $(grep -E '^[^ ]+ pass [0-9]+$' "$log" | grep -oE '[0-9]+'); do good=$((good + n)); done
+  for n in $(grep -E '^[^ ]+ (fail|cancelled) [0-9]+$' "$log" | grep -oE '[0-9]+'); do bad=$((bad + n)); done
   if [ "$outcome" -ne 0 ] && [ $bad -eq 0 ]; then bad=1; fi
   if [ $((good + bad)) -eq 0 ]; then good=1; fi
   passed=$((passed + good))
@@ -128,9 +144,11 @@ step tests "unit, property, API, architecture, crash and power-cut tests"
 step doctests "examples in the documentation"
 step lint "clippy, warnings denied"
 step doc "the documentation builds, warnings denied"
+step types "the types of the pages' scripts"
 step dependencies "licences and sources of the dependencies"
 step readme "every command of README.md, run as written"
 step document "schemathesis: the server answers as its document says"
+step browser "the pages in a browser: every act, by keyboard, for everybody, in light and dark"
 
 if [ $((passed + failed)) -eq 0 ]; then
   echo "no step is named so: $*"

@@ -28,6 +28,9 @@ const TIMEOUT_MS = 20_000;
 /** The account that is signed in; null when none is; undefined until that is known. */
 export const account = signal(/** @type {User | null | undefined} */ (undefined));
 
+/** Counts what this page has changed on the server, so that what is shown can be asked for again. */
+export const changes = signal(0);
+
 /** Why the last session ended, where that was not the person's own doing. */
 export const ended = signal("");
 
@@ -66,14 +69,15 @@ export class Problem extends Error {
  * @param {string} path
  * @param {unknown} [body] sent as JSON
  * @param {string} [token]
- * @returns {Promise<any>} the answer's JSON; null when it has none
+ * @param {AbortSignal} [signal] ends it; left out: a time limit does
+ * @returns {Promise<Response>} a good answer, its body unread
  */
-async function exchange(method, path, body, token) {
+async function exchange(method, path, body, token, signal = AbortSignal.timeout(TIMEOUT_MS)) {
   /** @type {Record<string, string>} */
-  const headers = { Accept: "application/json" };
+  const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
-  let response, text;
+  let response;
   try {
     response = await fetch(path, {
       method,
@@ -81,25 +85,39 @@ async function exchange(method, path, body, token) {
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
       credentials: "omit",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal,
     });
-    text = await response.text();
   } catch {
-    throw new Problem(0, {
-      code: "unreachable",
-      detail: "The server does not answer. Check that it is running and that this computer can reach it.",
-    });
+    throw unreachable();
   }
   const date = Date.parse(response.headers.get("Date") || "");
   if (date) clockOffsetMs = Math.abs(date - Date.now()) < 2000 ? 0 : date - Date.now();
-  let value = null;
+  if (response.ok) return response;
+  // What is no JSON is a proxy's error page, most likely: the status says enough.
+  const problem = await response.json().catch(() => null);
+  throw new Problem(response.status, problem || {}, Number(response.headers.get("Retry-After")) || 0);
+}
+
+function unreachable() {
+  return new Problem(0, {
+    code: "unreachable",
+    detail: "The server does not answer. Check that it is running and that this computer can reach it.",
+  });
+}
+
+/** @param {Response} response @returns {Promise<any>} the answer's JSON; null when it has none */
+async function json(response) {
+  let text;
   try {
-    value = text ? JSON.parse(text) : null;
+    text = await response.text();
   } catch {
-    // A proxy's error page, most likely: the status says enough.
+    throw unreachable();
   }
-  if (response.ok) return value;
-  throw new Problem(response.status, value || {}, Number(response.headers.get("Retry-After")) || 0);
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    throw new Problem(response.status, { detail: "The answer was cut off or changed on its way. Try again." });
+  }
 }
 
 /**
@@ -108,8 +126,8 @@ async function exchange(method, path, body, token) {
  * @param {string} path below /api/v1
  * @param {unknown} [body]
  */
-export function open(method, path, body) {
-  return exchange(method, `/api/v1${path}`, body);
+export async function open(method, path, body) {
+  return json(await exchange(method, `/api/v1${path}`, body));
 }
 
 /**
@@ -119,15 +137,64 @@ export function open(method, path, body) {
  * @param {unknown} [body]
  */
 export async function call(method, path, body) {
+  const value = await json(await withToken((token) => exchange(method, `/api/v1${path}`, body, token)));
+  // Whatever is on the screen may have changed with it: every question is asked again.
+  if (method !== "GET") changes.value += 1;
+  return value;
+}
+
+/**
+ * A list's page. @param {string} path below /api/v1
+ * @param {Record<string, string | number | undefined>} [query] empty values are left out
+ * @returns {Promise<{ items: any[], next_cursor: string | null }>}
+ */
+export function list(path, query = {}) {
+  return call("GET", path + search(query));
+}
+
+/** `?a=b&c=d`, without what is empty. @param {Record<string, string | number | undefined | null>} query */
+export function search(query) {
+  const given = Object.entries(query).filter(([, value]) => value !== "" && value != null);
+  return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
+}
+
+/**
+ * Fetches a file as the account that is signed in and hands it to the browser to keep.
+ * @param {string} path below /api/v1 @param {string} name the file's, on this computer
+ */
+export async function download(path, name) {
+  // No time limit: a backup may be large and the line slow.
+  const response = await withToken((token) => exchange("GET", `/api/v1${path}`, undefined, token, new AbortController().signal));
+  keep(await response.blob().catch(() => { throw unreachable(); }), name);
+}
+
+/** Lets the browser save something under a name. @param {Blob} blob @param {string} name */
+export function keep(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/**
+ * Opens a stream; its end is the caller's to meet. @param {string} path below /api/v1 @param {AbortSignal} signal
+ */
+export function stream(path, signal) {
+  return withToken((token) => exchange("GET", `/api/v1${path}`, undefined, token, signal));
+}
+
+/** @template T @param {(token: string | undefined) => Promise<T>} ask */
+async function withToken(ask) {
   if (!access || access.until < Date.now()) await renewOrFail();
   try {
-    return await exchange(method, `/api/v1${path}`, body, bearer());
+    return await ask(bearer());
   } catch (problem) {
     if (!(problem instanceof Problem) || problem.status !== 401) throw problem;
     // Ended early, by a restart or by hand: one fresh token, one more try.
     access = null;
     await renewOrFail();
-    return exchange(method, `/api/v1${path}`, body, bearer());
+    return ask(bearer());
   }
 }
 

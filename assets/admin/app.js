@@ -1,22 +1,14 @@
-// The admin page: which view is shown, and what every view sits in.
+// The admin page: which of its parts is shown.
 
-import { account, renew, signOut } from "./api.js";
+import { account, renew } from "./api.js";
 import { html, render, signal, useEffect, useState } from "./lib.js";
+import { Shell } from "./shell.js";
 import { Alone, Note } from "./ui.js";
 import { ResetPassword, VerifyEmail } from "./views/mail-links.js";
-import { Licenses } from "./views/licenses.js";
-import { Overview } from "./views/overview.js";
-import { Seats } from "./views/seats.js";
 import { SetUp, SetUpHelp, askSetup, setupToken } from "./views/setup.js";
 import { SignIn } from "./views/sign-in.js";
 
-/** The views of a signed-in operator: `#/name`, its title, what shows it. */
-const VIEWS = [
-  { hash: "#/", title: "Overview", view: Overview },
-  { hash: "#/seats", title: "Seats", view: Seats },
-  { hash: "#/licenses", title: "Licences", view: Licenses },
-];
-
+/** Where the token of a set-up link stands. */
 const hash = signal(location.hash);
 addEventListener("hashchange", () => { hash.value = location.hash; });
 
@@ -60,38 +52,7 @@ function Gate() {
       ? html`<${SetUp} token=${setupToken(hash.value)} onDone=${() => setNeeded(false)} />`
       : html`<${SetUpHelp} onDone=${() => setNeeded(false)} />`;
   }
-  return account.value ? html`<${Frame} />` : html`<${SignIn} />`;
-}
-
-function Frame() {
-  const here = VIEWS.find((each) => each.hash === hash.value) ?? VIEWS[0];
-  if (account.value?.operator === false) return html`<${NotAnOperator} />`;
-  return html`
-    <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
-    <header class="bar"><div>
-      <a class="brand" href="/admin#/"><img src="/favicon.svg" alt="" width="22" height="22" />CODITECT</a>
-      <nav aria-label="Views">${VIEWS.map((each) => html`
-        <a key=${each.hash} href=${each.hash} aria-current=${each === here ? "page" : undefined}>${each.title}</a>`)}</nav>
-      <div class="end">
-        <nav aria-label="Documentation"><a href="/docs">API</a><a href="/handbook">Handbook</a></nav>
-        <span class="soft who">${account.value?.email}</span>
-        <button class="plain" onClick=${signOut}>Sign out</button>
-      </div>
-    </div></header>
-    <main id="main" class="page" tabindex="-1"><${here.view} key=${here.hash} /></main>`;
-}
-
-/** The hash names the view, so the skip link moves the focus itself. @param {Event} event */
-function skip(event) {
-  event.preventDefault();
-  document.getElementById("main")?.focus();
-}
-
-function NotAnOperator() {
-  return html`<${Alone} title="For operators">
-    <p>You are signed in as <strong>${account.value?.email}</strong>, and this page is for the operators of this server.</p>
-    <p>Your organisation's licences and seats are reached through the <a href="/docs">API</a>.</p>
-    <p><button onClick=${signOut}>Sign out</button></p><//>`;
+  return account.value ? html`<${Shell} />` : html`<${SignIn} />`;
 }
 
 const root = document.getElementById("app");

@@ -4,8 +4,8 @@ import { h, render } from "../assets/vendor/preact.js";
 import htm from "../assets/vendor/htm.js";
 
 export { render };
-export { useEffect, useRef, useState } from "../assets/vendor/preact-hooks.js";
-export { signal, computed } from "../assets/vendor/signals.js";
+export { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../assets/vendor/preact-hooks.js";
+export { computed, effect, signal } from "../assets/vendor/signals.js";
 
 /**
  * Markup as a tagged template. Never give it a `style`: the page's policy forbids inline styles.

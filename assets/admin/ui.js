@@ -1,24 +1,8 @@
-// Small parts that the views are made of.
+// Small parts that the screens are made of.
 
-import { Problem } from "./api.js";
-import { html, useEffect, useRef, useState } from "./lib.js";
-
-/**
- * A labelled input with its hint and what is wrong with it.
- * @param {{ id: string, label: string, type?: string, hint?: string, wrong?: string, value: string,
- *   onValue: (value: string) => void, inputRef?: any, [attribute: string]: any }} props
- */
-export function Field({ id, label, hint, wrong, onValue, inputRef, ...input }) {
-  const described = [hint && `${id}-hint`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
-  return html`<div class="field">
-    <label for=${id}>${label}</label>
-    <input ref=${inputRef} id=${id} name=${id} required ...${input} aria-invalid=${wrong ? "true" : undefined}
-      aria-describedby=${described || undefined}
-      onInput=${(/** @type {any} */ event) => onValue(event.currentTarget.value)} />
-    ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
-    ${wrong && html`<p class="wrong" id=${`${id}-wrong`}>${wrong}</p>`}
-  </div>`;
-}
+import { Problem, serverNow } from "./api.js";
+import { STATUS_TONE, about, count, day, money, plain, seconds } from "./format.js";
+import { html, signal, useEffect, useRef, useState } from "./lib.js";
 
 /** @param {{ kind?: "good" | "warn" | "bad" | "", children?: any }} props */
 export function Note({ kind = "", children }) {
@@ -30,14 +14,22 @@ export function Note({ kind = "", children }) {
  * @param {{ problem: Problem | null, shown?: string[] }} props `shown`: fields that show their own error
  */
 export function Trouble({ problem, shown = [] }) {
-  if (!problem || shown.some((field) => problem.fields[field])) return null;
+  if (!problem) return null;
+  const elsewhere = Object.entries(problem.fields).filter(([field]) => !shown.includes(field));
+  if (!elsewhere.length && shown.some((field) => problem.fields[field])) return null;
   const wait = problem.retryAfterS ? ` Try again in ${seconds(problem.retryAfterS)}.` : "";
-  return html`<${Note} kind="bad"><p>${problem.message}${wait}</p><//>`;
+  return html`<${Note} kind="bad"><p>${problem.message}${wait}</p>
+    ${elsewhere.length > 0 && html`<ul>${elsewhere.map(([field, message]) => html`<li><code>${field}</code>: ${message}</li>`)}</ul>`}<//>`;
 }
 
-/** @param {{ tone?: string, children?: any }} props */
+/** @param {{ tone?: string, children?: any }} props `tone`: good, warn or bad */
 export function Tag({ tone = "", children }) {
   return html`<span class=${`tag ${tone}`}>${children}</span>`;
+}
+
+/** A status in its colour and in words. @param {{ of: string }} props */
+export function Status({ of }) {
+  return html`<${Tag} tone=${STATUS_TONE[of]}>${plain(of)}<//>`;
 }
 
 /** A page that holds one thing: a form, an explanation. @param {{ title: string, children?: any }} props */
@@ -48,75 +40,43 @@ export function Alone({ title, children }) {
     <p class="foot soft"><a href="/handbook">Handbook</a> · <a href="/docs">API</a></p></main>`;
 }
 
+/**
+ * The head of a screen. @param {{ title: string, name?: any, back?: { href: string, title: string }, actions?: any, children?: any }} props
+ * `title` is also the window's; `name` stands in its place on the page
+ */
+export function Head({ title, name = title, back, actions, children }) {
+  useTitle(title);
+  return html`<header class="head">
+    ${back && html`<p class="back"><a href=${back.href}>← ${back.title}</a></p>`}
+    <h1>${name}</h1>${children}
+    ${actions && html`<div class="actions">${actions}</div>`}</header>`;
+}
+
+/** @param {{ title?: any, actions?: any, class?: string, children?: any }} props */
+export function Section({ title, actions, class: name = "", children }) {
+  return html`<section class=${`panel ${name}`}>
+    ${title && html`<header><h2>${title}</h2>${actions && html`<div class="actions">${actions}</div>`}</header>`}
+    ${children}</section>`;
+}
+
+/** Facts about a record: names and values. @param {{ of: ([any, any] | false | null | undefined)[] }} props */
+export function Facts({ of }) {
+  return html`<dl class="facts">${of.map((pair) => pair && html`<div><dt>${pair[0]}</dt><dd>${pair[1] ?? html`<span class="soft">–</span>`}</dd></div>`)}</dl>`;
+}
+
+/** What stands in the place of a list that is empty: what to do next. @param {{ children?: any }} props */
+export function Empty({ children }) {
+  return html`<div class="empty">${children}</div>`;
+}
+
+/** While the first answer is awaited. @param {{ problem?: Problem | null }} props */
+export function Loading({ problem = null }) {
+  return problem ? html`<${Trouble} problem=${problem} />` : html`<p class="empty soft" aria-busy="true">Loading…</p>`;
+}
+
 /** @param {string} title */
 export function useTitle(title) {
   useEffect(() => { document.title = `${title} · CODITECT`; }, [title]);
-}
-
-/**
- * Runs something that asks the server, once at a time.
- * @template T
- * @param {(...given: any[]) => Promise<T>} act
- */
-export function useAction(act) {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
-  /** @param {any[]} given */
-  const run = async (...given) => {
-    if (busy) return;
-    setBusy(true);
-    setProblem(null);
-    try {
-      return await act(...given);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      setProblem(error);
-    } finally {
-      setBusy(false);
-    }
-  };
-  return { run, busy, problem };
-}
-
-/**
- * Asks again and again while the page can be seen: the next question follows the last answer, never
- * overtakes it. After a failure the last good answer stays and the pause doubles, up to 30 s.
- * @template T
- * @param {() => Promise<T>} ask
- * @param {number} everyMs
- * @param {any[]} inputs what the question depends on
- * @returns {{ data: T | undefined, problem: Problem | null }}
- */
-export function usePoll(ask, everyMs, inputs = []) {
-  const [state, setState] = useState({ data: /** @type {T | undefined} */ (undefined), problem: /** @type {Problem | null} */ (null) });
-  useEffect(() => {
-    let timer = 0, asking = false, over = false, pause = everyMs;
-    const tick = async () => {
-      clearTimeout(timer);
-      if (asking || over || document.hidden) return;
-      asking = true;
-      try {
-        const data = await ask();
-        pause = everyMs;
-        if (!over) setState({ data, problem: null });
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        pause = Math.max(Math.min(pause * 2, 30_000), error.retryAfterS * 1000);
-        if (!over) setState((/** @type {any} */ last) => ({ data: last.data, problem: error }));
-      } finally {
-        asking = false;
-        if (!over) timer = setTimeout(tick, pause);
-      }
-    };
-    tick();
-    document.addEventListener("visibilitychange", tick);
-    return () => {
-      over = true;
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", tick);
-    };
-  }, inputs);
-  return state;
 }
 
 /** Moves the keyboard to an element when it appears. */
@@ -128,48 +88,58 @@ export function useFocus() {
 
 /** Copies a text, and says that it did. @param {{ text: string, label?: string }} props */
 export function Copy({ text, label = "Copy" }) {
-  const [done, setDone] = useState(false);
+  const [done, setDone] = useState("");
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setDone(true);
-    setTimeout(() => setDone(false), 1500);
+    // Without TLS a browser gives no clipboard; the text itself can still be selected.
+    setDone(await navigator.clipboard?.writeText(text).then(() => "Copied", () => "Not allowed") ?? "Needs https");
+    setTimeout(() => setDone(""), 1500);
   };
-  return html`<button type="button" class="plain" onClick=${copy}>${done ? "Copied" : label}</button>`;
+  return html`<button type="button" class="plain copy" onClick=${copy} title=${`Copy ${text}`} aria-live="polite">${done || label}</button>`;
 }
 
-const NUMBER = new Intl.NumberFormat("en");
+/** The server's time, a second at a time while the page can be seen. */
+const now = signal(serverNow());
+setInterval(() => { if (!document.hidden) now.value = serverNow(); }, 1000);
 
-/** @param {number} n @param {string} [one] @param {string} [many] */
-export function count(n, one, many) {
-  const text = NUMBER.format(n);
-  return one === undefined ? text : `${text} ${n === 1 ? one : many ?? `${one}s`}`;
-}
-
-/** A length of time in its two largest units: `3 d 4 h`. @param {number} s */
-export function seconds(s) {
-  s = Math.max(0, Math.round(s));
-  const d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60;
-  if (d) return h ? `${d} d ${h} h` : `${d} d`;
-  if (h) return m ? `${h} h ${m} min` : `${h} h`;
-  if (m) return s % 60 ? `${m} min ${s % 60} s` : `${m} min`;
-  return `${s} s`;
-}
-
-/**
- * A moment as people read it, with the exact one in its title.
- * @param {{ at: string | null | undefined, now: number, missing?: string }} props `now` in milliseconds
- */
-export function Ago({ at, now, missing = "–" }) {
+/** A moment as people read it, with the exact one in its title. @param {{ at: string | null | undefined, missing?: string }} props */
+export function Ago({ at, missing = "–" }) {
   const then = Date.parse(at || "");
   if (!then) return html`<span class="soft">${missing}</span>`;
-  const s = (now - then) / 1000;
-  const text = s >= 0 ? `${seconds(s)} ago` : `in ${seconds(-s)}`;
+  const s = (now.value - then) / 1000;
+  const text = Math.abs(s) < 1 ? "now" : s > 0 ? `${about(s)} ago` : `in ${about(-s)}`;
   return html`<time datetime=${at} title=${at}>${text}</time>`;
 }
 
-/** A day, in the reader's own way. @param {{ at: string | null | undefined, missing?: string }} props */
+/** @param {{ at: string | null | undefined, missing?: string }} props */
 export function Day({ at, missing = "–" }) {
-  const then = Date.parse(at || "");
-  if (!then) return html`<span class="soft">${missing}</span>`;
-  return html`<time datetime=${at} title=${at}>${new Date(then).toISOString().slice(0, 10)}</time>`;
+  const text = day(at);
+  return text ? html`<time datetime=${at} title=${at}>${text}</time>` : html`<span class="soft">${missing}</span>`;
+}
+
+/** @param {{ cents: number | null | undefined, currency: string, missing?: string }} props */
+export function Money({ cents, currency, missing = "–" }) {
+  return cents == null ? html`<span class="soft">${missing}</span>` : html`<span class="nowrap">${money(cents, currency)}</span>`;
+}
+
+/** A share of a whole, for the eye alone: the number stands beside it. @param {{ of: number, max: number, tone?: string }} props */
+export function Bar({ of, max, tone = "" }) {
+  // What is not nothing can be seen.
+  const width = of > 0 ? Math.min(Math.max((of / Math.max(max, 1)) * 100, 3), 100) : 0;
+  return html`<svg class=${`bar-of ${tone}`} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="whole" width="100" height="6" /><rect class="share" width=${width} height="6" /></svg>`;
+}
+
+/** Seats in use of those there are. @param {{ used: number | undefined, max: number }} props */
+export function Use({ used = 0, max }) {
+  return html`<span class="use"><span class="nowrap">${count(used)} of ${count(max)}</span><${Bar} of=${used} max=${max} tone=${used >= max ? "warn" : ""} /></span>`;
+}
+
+/** Who a record belongs to. @param {{ customer?: { org_id: string, org_name?: string, email?: string, full_name?: string } | null | undefined, org_id?: string }} props */
+export function customerName({ customer, org_id }) {
+  return customer ? customer.full_name || customer.org_name || customer.email || customer.org_id : org_id || "";
+}
+
+/** Whose records a list is narrowed to. @param {any[]} rows @param {Record<string, string>} asking */
+export function ofOrg(rows, asking) {
+  if (!asking.org_id) return null;
+  return html`<span class="chip">Only of <strong>${rows[0]?.customer?.org_name ?? asking.org_id}</strong></span>`;
 }

@@ -5,6 +5,7 @@
 //! cargo bench --bench load                     # all that fits into some minutes
 //! cargo bench --bench load -- seats            # one part: rest, seats, validate, users, sign-in or size
 //! LOAD_LONG=1 cargo bench --bench load -- size # with a million licences and seats
+//! cargo bench --bench load -- fill FILE 100000 # no measurement: adds licences to a database
 //! ```
 //!
 //! `LOAD_ROUNDS` and `LOAD_MS` set how long each measurement takes, `LOAD_BINARY` measures another
@@ -20,6 +21,7 @@ mod scripts;
 mod seed;
 mod server;
 
+use std::path::Path;
 use std::time::Duration;
 
 use self::drive::drive_whatever_comes;
@@ -44,6 +46,11 @@ fn main() {
         .map(String::as_str)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
+    if let ["fill", database, count] = parts[..] {
+        let count = count.parse().expect("how many licences");
+        seed::fill(Path::new(database), count, 0);
+        return;
+    }
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     let mut lab = Lab::open();
     if wanted("rest") {

@@ -137,6 +137,11 @@ fn render(name: &'static str, markdown: &str) -> Chapter {
                 events.push(event);
                 events.push(Event::Html("</div>".into()));
             }
+            // So does a long line of code.
+            Event::Start(Tag::CodeBlock(_)) => {
+                events.push(Event::Html("<pre tabindex=\"0\"><code>".into()));
+            }
+            Event::End(TagEnd::CodeBlock) => events.push(Event::Html("</code></pre>\n".into())),
             Event::Start(Tag::Heading { .. }) => {
                 heading = Some(events.len());
                 events.push(event);

@@ -5,7 +5,9 @@
 
 import { open } from "../api.js";
 import { html, useState } from "../lib.js";
-import { Alone, Field, Note, Trouble, useAction, useFocus } from "../ui.js";
+import { Field } from "../form.js";
+import { useAction } from "../poll.js";
+import { Alone, Note, Trouble, useFocus } from "../ui.js";
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
 if (token) history.replaceState(null, "", location.pathname);

@@ -1,16 +1,13 @@
-// What an operator wants to see first: seats now, licences, customers, and whether anything needs a hand.
+// What an operator wants to see first: what needs a hand, seats now, licences, money, and how the server is.
 
-import { call, serverNow } from "../api.js";
-import { html } from "../lib.js";
-import { Ago, Note, Tag, Trouble, count, seconds, usePoll, useTitle } from "../ui.js";
-import { LicenseTable } from "./licenses.js";
-import { SeatTable } from "./seats.js";
-import { Sparkline, remember } from "./sparkline.js";
-import { STATUS_TONE } from "./status.js";
-
-const EVERY_MS = 2000;
-/** Rows of each table here; the views of their own have the rest. */
-const ROWS = 8;
+import { call } from "../api.js";
+import { STATUS_TONE, bytes, count, plain, seconds } from "../format.js";
+import { html, useEffect } from "../lib.js";
+import { glance } from "../live.js";
+import { usePoll } from "../poll.js";
+import { to } from "../route.js";
+import { Ago, Bar, Facts, Head, Loading, Section, Tag, Trouble } from "../ui.js";
+import { Revenue, SeatChart } from "./overview-charts.js";
 
 /**
  * @typedef {Record<string, number>} Counts
@@ -21,109 +18,84 @@ const ROWS = 8;
  * @property {number} orgs
  * @property {Counts} subscriptions by status
  * @property {{ waiting: number, parked: number }} jobs
- * @property {{ sent: number, waiting: number, parked: number }} mails
+ * @property {Counts} mails by status
  * @property {{ status: "writable" | "read_only", reason: string | null }} storage
- * @property {{ status: "ready" | "generating", kid: string | null, created_at: string | null }} signing_key
+ * @property {{ status: "ready" | "generating", kid: string | null, created_at: string | null, rotation_due_at?: string | null }} signing_key
+ * @property {{ code: string, severity: "warning" | "problem", text: string, screen: string }[]} [attention]
+ * @property {{ month: string, currency: string, amount_cents: number, payments: number }[]} [revenue]
+ * @property {{ file: string, bytes: number, created_at: string } | null} [last_backup]
+ * @property {{ free_bytes: number, total_bytes: number }} [disk]
  * @property {string} version
  * @property {number} uptime_s
  */
 
-async function ask() {
-  const [overview, sessions, licenses] = await Promise.all([
-    call("GET", "/admin/overview"),
-    call("GET", `/admin/sessions?limit=${ROWS}`),
-    call("GET", `/admin/licenses?limit=${ROWS}`),
-  ]);
-  remember(Date.now(), overview.seats.live);
-  return { overview: /** @type {OverviewAnswer} */ (overview), sessions, licenses };
-}
-
-export function Overview() {
-  useTitle("Overview");
-  const { data, problem } = usePoll(ask, EVERY_MS);
-  return html`<h1 class="unseen">Overview</h1>
+export default function Overview() {
+  const { data, problem, again } = usePoll(() => call("GET", "/admin/overview"), 10_000);
+  // What only the whole answer has may have changed with the counters that are live.
+  const parked = `${glance.value?.jobs?.parked} ${glance.value?.mails?.parked}`;
+  useEffect(() => { if (data) again(); }, [parked]);
+  if (!data) return html`<${Head} title="Overview" /><${Loading} problem=${problem} />`;
+  /** @type {OverviewAnswer} */
+  const now = { ...data, ...pick(glance.value) };
+  return html`<${Head} title="Overview" />
     <${Trouble} problem=${problem} />
-    ${!data && !problem && html`<p class="soft" aria-busy="true">Loading…</p>`}
-    ${data && html`<${Warnings} ...${data.overview} />
-      <${Figures} ...${data.overview} />
-      <${Tables} ...${data} />
-      <${Health} ...${data.overview} />`}`;
+    <${Attention} overview=${now} />
+    <div class="overview">
+      <${Section} class="seats" title="Seats" actions=${html`<a href="#/seats">Who holds them</a>`}>
+        <div class="figures"><${Figure} n=${now.seats.live} words="held now" big /><${Figure} n=${now.seats.peak} words="most at once" />
+          <${Figure} n=${now.seats.denials} words="refused, all taken" tone=${now.seats.denials ? "warn" : ""} /><${Figure} n=${now.seats.licenses_in_use} words="licences in use" /></div>
+        <${SeatChart} live=${now.seats.live} /><//>
+      <${Section} title="Licences" actions=${html`<a href="#/licenses">${count(sum(now.licenses))}</a>`}>
+        <${ByStatus} counts=${now.licenses} screen="licenses" none=${html`None yet. <a href="#/licenses">Issue the first</a>`} /><//>
+      <${Section} title="Subscriptions" actions=${html`<a href="#/subscriptions">${count(sum(now.subscriptions))}</a>`}>
+        <${ByStatus} counts=${now.subscriptions} screen="subscriptions" none=${html`None yet.`} /><//>
+      ${now.revenue && now.revenue.length > 0 && html`<${Section} class="revenue" title="Revenue" actions=${html`<a href="#/payments">Payments</a>`}><${Revenue} revenue=${now.revenue} /><//>`}
+      <${Section} class="server" title="Server" actions=${html`<a href="#/diagnostics">Diagnostics</a>`}><${Facts} of=${server(now)} /><//>
+    </div>`;
 }
 
-/** What needs a hand, first and in words. @param {OverviewAnswer} props */
-function Warnings({ storage, signing_key, jobs, mails }) {
-  return html`
-    ${storage.status !== "writable" && html`<${Note} kind="bad"><p><strong>Storage refuses writes.</strong>
-      ${" "}${storage.reason || "The reason is in the log."} Seats that are held stay held; nothing new can be
-      issued. <a href="/handbook/operations#when-the-disk-is-full">What to do</a></p><//>`}
-    ${signing_key.status !== "ready" && html`<${Note}><p>The signing key is being made, which takes a few seconds on
-      the first start. Licences can be issued when it is ready.</p><//>`}
-    ${jobs.parked + mails.parked > 0 && html`<${Note} kind="warn"><p>
-      ${parked(jobs.parked, mails.parked)} given up after repeated failures.
-      ${" "}<a href="/handbook/operations#parked-jobs">What to do</a></p><//>`}`;
+/** The live counters, where there are any. @param {any} live */
+function pick(live) {
+  return live ? Object.fromEntries(["seats", "licenses", "subscriptions", "jobs", "mails"].filter((name) => live[name]).map((name) => [name, live[name]])) : {};
 }
 
-/** @param {number} jobs @param {number} mails */
-function parked(jobs, mails) {
-  const parts = [];
-  if (jobs) parts.push(count(jobs, "background job"));
-  if (mails) parts.push(count(mails, "mail"));
-  return `${parts.join(" and ")} ${jobs + mails === 1 ? "was" : "were"}`;
+/** @param {Counts} counts */
+const sum = (counts) => Object.values(counts).reduce((total, n) => total + n, 0);
+
+/** @param {{ overview: OverviewAnswer }} props */
+function Attention({ overview }) {
+  const { attention, storage } = overview;
+  // A server of before this list says the worst at least.
+  const list = attention ?? (storage.status === "writable" ? [] : [{ code: "storage", severity: "problem", text: storage.reason || "Storage refuses writes.", screen: "diagnostics" }]);
+  if (!list.length) return html`<p class="calm"><${Tag} tone="good">ok<//> Nothing needs a hand.</p>`;
+  return html`<ul class="attention" aria-label="Needs attention">${list.map((each) => html`<li key=${each.code} class=${each.severity}>
+    <a href=${`#/${each.screen.replace(/^#?\/?/, "")}`}>${each.text}</a></li>`)}</ul>`;
 }
 
-/** @param {OverviewAnswer} props */
-function Figures({ seats, licenses, users, orgs, subscriptions, jobs, mails }) {
-  return html`<div class="figures">
-    <section class="wide"><h2>Seats</h2>
-      <div class="seats"><p class="big">${count(seats.live)}<span>held now</span></p>
-        <${Sparkline} /></div>
-      <dl><${Row} name="Most at once" value=${count(seats.peak)} />
-        <${Row} name="Licences in use" value=${count(seats.licenses_in_use)} />
-        <${Row} name="Refused for want of a seat" value=${count(seats.denials)} /></dl></section>
-    <section><h2>Licences</h2><${ByStatus} counts=${licenses} none="None issued yet." /></section>
-    <section><h2>Customers</h2><dl><${Row} name="Organisations" value=${count(orgs)} /><${Row} name="Users" value=${count(users)} /></dl>
-      <h3>Subscriptions</h3><${ByStatus} counts=${subscriptions} none="None yet." /></section>
-    <section><h2>In the background</h2><dl>
-      <${Row} name="Jobs planned" value=${count(jobs.waiting)} />
-      <${Row} name="Jobs parked" value=${count(jobs.parked)} tone=${jobs.parked ? "warn" : ""} />
-      <${Row} name="Mails sent" value=${count(mails.sent)} />
-      <${Row} name="Mails waiting" value=${count(mails.waiting)} />
-      <${Row} name="Mails parked" value=${count(mails.parked)} tone=${mails.parked ? "warn" : ""} /></dl></section>
-  </div>`;
+/** @param {{ n: number, words: string, big?: boolean, tone?: string }} props */
+function Figure({ n, words, big = false, tone = "" }) {
+  return html`<p class=${`figure ${big ? "big" : ""} ${tone}`}><strong>${count(n)}</strong> <span>${words}</span></p>`;
 }
 
-/** @param {{ name: any, value: any, tone?: string }} props */
-function Row({ name, value, tone = "" }) {
-  return html`<div><dt>${name}</dt><dd class=${tone}>${value}</dd></div>`;
-}
-
-/** The statuses that occur, in the server's order. @param {{ counts: Counts, none: string }} props */
-function ByStatus({ counts, none }) {
+/** The statuses that occur, each with its share. @param {{ counts: Counts, screen: string, none: any }} props */
+function ByStatus({ counts, screen, none }) {
   const present = Object.entries(counts).filter(([, n]) => n > 0);
-  if (!present.length) return html`<p class="soft">${none}</p>`;
-  return html`<dl>${present.map(([status, n]) => html`
-    <${Row} key=${status} name=${html`<${Tag} tone=${STATUS_TONE[status]}>${status.replace("_", " ")}<//>`} value=${count(n)} />`)}</dl>`;
+  if (!present.length) return html`<p class="text soft">${none}</p>`;
+  const most = Math.max(...present.map(([, n]) => n));
+  return html`<ul class="shares">${present.map(([status, n]) => html`<li key=${status}><a href=${to(screen, "", { status })}>
+    <span>${plain(status)}</span><${Bar} of=${n} max=${most} tone=${STATUS_TONE[status]} /><strong>${count(n)}</strong></a></li>`)}</ul>`;
 }
 
-/** @param {{ overview: OverviewAnswer, sessions: any, licenses: any }} props */
-function Tables({ overview, sessions, licenses }) {
-  const now = serverNow();
-  const issued = Object.values(overview.licenses).reduce((sum, n) => sum + n, 0);
-  return html`
-    <section class="panel"><header><h2>Live seats</h2>
-      ${sessions.next_cursor && html`<a href="#/seats">All ${count(overview.seats.live)}</a>`}</header>
-      <${SeatTable} items=${sessions.items} now=${now} issued=${issued} /></section>
-    <section class="panel"><header><h2>Licences</h2>
-      ${licenses.next_cursor && html`<a href="#/licenses">All ${count(issued)}</a>`}</header>
-      <${LicenseTable} items=${licenses.items} /></section>`;
-}
-
-/** @param {OverviewAnswer} props */
-function Health({ storage, signing_key, version, uptime_s }) {
-  const key = signing_key.kid ? html` <code title=${signing_key.kid}>${signing_key.kid.slice(0, 12)}…</code>, made <${Ago} at=${signing_key.created_at} now=${serverNow()} />` : null;
-  return html`<footer class="health"><ul>
-    <li>Storage <${Tag} tone=${storage.status === "writable" ? "good" : "bad"}>${storage.status.replace("_", " ")}<//></li>
-    <li>Signing key <${Tag} tone=${signing_key.status === "ready" ? "good" : "warn"}>${signing_key.status}<//>${key}</li>
-    <li>Version ${version}</li><li>Up ${seconds(uptime_s)}</li>
-    <li><a href="/health/ready">Readiness</a></li><li><a href="/metrics">Metrics</a></li></ul></footer>`;
+/** @param {OverviewAnswer} now @returns {([any, any] | false | undefined)[]} */
+function server({ storage, disk, last_backup, signing_key, jobs, mails, users, orgs, version, uptime_s }) {
+  return [
+    ["Storage", html`<${Tag} tone=${storage.status === "writable" ? "good" : "bad"}>${plain(storage.status)}<//>${disk && disk.total_bytes > 0 && html` <span class="soft">${bytes(disk.free_bytes)} free</span>`}`],
+    last_backup !== undefined && ["Last backup", html`<a href="#/backups">${last_backup ? html`<${Ago} at=${last_backup.created_at} />` : "none yet"}</a>`],
+    ["Signing key", html`<a href="#/keys">${signing_key.status === "ready" ? html`<${Ago} at=${signing_key.created_at} />` : "being made"}</a>
+      ${signing_key.rotation_due_at && html` <span class="soft">next <${Ago} at=${signing_key.rotation_due_at} /></span>`}`],
+    ["Jobs", html`<a href="#/jobs">${count(jobs.waiting)} planned</a>${jobs.parked > 0 && html` <a href="#/jobs?parked=true"><${Tag} tone="bad">${count(jobs.parked)} parked<//></a>`}`],
+    ["E-mails", html`<a href="#/emails">${count(mails.sent ?? 0)} sent</a>${mails.waiting > 0 && html` <span class="soft">${count(mails.waiting)} waiting</span>`}${mails.parked > 0 && html` <a href="#/emails?status=parked"><${Tag} tone="bad">${count(mails.parked)} parked<//></a>`}`],
+    ["People", html`<a href="#/users">${count(users, "user")}</a>, <a href="#/orgs">${count(orgs, "organisation")}</a>`],
+    ["Version", html`${version} <span class="soft">up ${seconds(uptime_s)}</span>`],
+  ];
 }

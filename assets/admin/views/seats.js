@@ -1,42 +1,49 @@
-// Who holds which seat, newest first as the server lists them.
+// Who holds which seat, newest first, as it changes.
 
-import { serverNow } from "../api.js";
+import { call } from "../api.js";
+import { List } from "../list.js";
 import { html } from "../lib.js";
-import { Ago } from "../ui.js";
-import { Listing } from "./listing.js";
+import { to } from "../route.js";
+import { attempt } from "../toast.js";
+import { Ago, customerName } from "../ui.js";
 
 /**
- * @typedef {object} SeatRow
+ * @typedef {object} Seat
  * @property {string} session_id
  * @property {string} license_id
+ * @property {string} [license_key]
+ * @property {any} [customer]
  * @property {string} hardware_id
+ * @property {Record<string, any> | null} [metadata]
  * @property {string} started_at
  * @property {string} last_heartbeat_at
  * @property {string} expires_at
  */
 
-export function Seats() {
-  return html`<${Listing} title="Live seats" path="/admin/sessions" everyMs=${2000}
-    table=${(/** @type {SeatRow[]} */ items) => html`<${SeatTable} items=${items} now=${serverNow()} />`} />`;
+/** @type {import("../list.js").Column[]} */
+const COLUMNS = [
+  { title: "Machine", class: "cut", cell: (/** @type {Seat} */ seat) => html`<span class="mono" title=${seat.hardware_id}>${seat.hardware_id}</span>`, csv: (seat) => seat.hardware_id },
+  { title: "Customer", class: "cut", cell: (seat) => customerName(seat) || html`<span class="soft">–</span>`, csv: customerName },
+  { title: "Licence", class: "mono", cell: (seat) => html`<a href=${to("licenses", seat.license_id)}>${seat.license_key ?? seat.license_id}</a>`, csv: (seat) => seat.license_key ?? seat.license_id },
+  { title: "Since", cell: (seat) => html`<${Ago} at=${seat.started_at} />`, csv: (seat) => seat.started_at },
+  { title: "Last heartbeat", cell: (seat) => html`<${Ago} at=${seat.last_heartbeat_at} />`, csv: (seat) => seat.last_heartbeat_at },
+  { title: "Lapses", cell: (seat) => html`<${Ago} at=${seat.expires_at} />`, csv: (seat) => seat.expires_at },
+];
+
+export default function Seats() {
+  return html`<${List} title="Live seats" path="/admin/sessions" columns=${COLUMNS} id=${(/** @type {Seat} */ seat) => seat.session_id}
+    everyMs=${2000} rowActions=${(/** @type {Seat} */ seat, /** @type {any} */ poll) => html`<button onClick=${() => takeBack(seat, poll)}>Take back</button>`}
+    empty=${html`<p>No seat is held just now. A licensed application takes one with <code>POST /api/v1/licenses/acquire</code>: try it on
+      the <a href="/docs#acquire">API page</a> with a licence key, or see <a href="/handbook/seats">Seats</a>.</p>`} />`;
 }
 
-/** @param {{ items: SeatRow[], now: number, issued?: number }} props `issued`: licences that exist */
-export function SeatTable({ items, now, issued }) {
-  if (!items.length) return html`<${NoSeats} issued=${issued} />`;
-  return html`<div class="scroll" tabindex="0"><table>
-    <thead><tr><th scope="col">Machine</th><th scope="col">Last heartbeat</th><th scope="col">Lapses</th><th scope="col">Since</th><th scope="col">Licence</th></tr></thead>
-    <tbody>${items.map((seat) => html`<tr key=${seat.session_id}>
-      <td class="mono id">${seat.hardware_id}</td>
-      <td><${Ago} at=${seat.last_heartbeat_at} now=${now} /></td>
-      <td><${Ago} at=${seat.expires_at} now=${now} /></td>
-      <td><${Ago} at=${seat.started_at} now=${now} /></td>
-      <td class="mono id">${seat.license_id}</td></tr>`)}</tbody></table></div>`;
-}
-
-/** @param {{ issued?: number }} props */
-function NoSeats({ issued }) {
-  if (issued === 0) return html`<p class="empty">No seat can be held before a licence is issued.</p>`;
-  return html`<p class="empty">No seat is held just now. A licensed application takes one with
-    ${" "}<code>POST /api/v1/licenses/acquire</code>. Try it on the <a href="/docs#acquire">API page</a> with a licence key,
-    or see <a href="/handbook/seats">Seats</a>.</p>`;
+/**
+ * Ends a session; the row goes at once and comes back if the server refuses.
+ * @param {Seat} seat @param {import("../poll.js").Poll<{ items: Seat[] }>} poll
+ */
+export async function takeBack(seat, poll) {
+  poll.change((data) => ({ ...data, items: data.items.filter((each) => each.session_id !== seat.session_id) }));
+  const done = await attempt(() => call("DELETE", `/licenses/${seat.license_id}/sessions/${seat.session_id}`).then(() => true),
+    { done: html`The seat of <span class="mono">${seat.hardware_id}</span> is free again.` });
+  if (!done) poll.again();
 }

@@ -2,7 +2,9 @@
 
 import { enter, open } from "../api.js";
 import { html, useEffect, useState } from "../lib.js";
-import { Alone, Field, Note, Trouble, useAction, useFocus, usePoll } from "../ui.js";
+import { Field } from "../form.js";
+import { useAction, usePoll } from "../poll.js";
+import { Alone, Note, Trouble, useFocus } from "../ui.js";
 
 /** Whether the server still waits for its first operator. @returns {Promise<boolean>} */
 export async function askSetup() {

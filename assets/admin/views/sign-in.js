@@ -2,7 +2,9 @@
 
 import { ended, enter, open } from "../api.js";
 import { html, useState } from "../lib.js";
-import { Alone, Field, Note, Trouble, useAction, useFocus } from "../ui.js";
+import { Field } from "../form.js";
+import { useAction } from "../poll.js";
+import { Alone, Note, Trouble, useFocus } from "../ui.js";
 
 export function SignIn() {
   const [forgot, setForgot] = useState(false);

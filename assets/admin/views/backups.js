@@ -1,0 +1,129 @@
+// Backups: made, kept on another computer, put back.
+
+import { Problem, account, call, changes, download, ended, list } from "../api.js";
+import { ask } from "../dialog.js";
+import { bytes } from "../format.js";
+import { html, signal } from "../lib.js";
+import { Table } from "../list.js";
+import { usePoll } from "../poll.js";
+import { attempt, toast } from "../toast.js";
+import { Ago, Empty, Head, Loading, Note, Section, Trouble } from "../ui.js";
+
+/** @typedef {{ file: string, bytes: number, created_at: string }} Backup */
+
+const LOOK_EVERY_MS = 500;
+/** The server promises to stop within ten seconds; a large file takes its time to be checked. */
+const PATIENCE_MS = 120_000;
+
+/** A restore that is under way. */
+const restoring = signal(/** @type {{ file: string, late: boolean } | null} */ (null));
+/** Whether one is being made: a large database takes a while. */
+const making = signal(false);
+
+async function look() {
+  const [backups, overview] = await Promise.all([list("/admin/backups"), call("GET", "/admin/overview")]);
+  return { items: /** @type {Backup[]} */ (backups.items), disk: /** @type {{ free_bytes: number, total_bytes: number } | null} */ (overview.disk) };
+}
+
+/** @type {import("../list.js").Column[]} */
+const COLUMNS = [
+  { title: "File", class: "mono", cell: (/** @type {Backup} */ backup) => backup.file },
+  { title: "Made", cell: (backup) => html`<${Ago} at=${backup.created_at} />` },
+  { title: "Size", class: "number", cell: (backup) => bytes(backup.bytes) },
+];
+
+export default function Backups() {
+  return restoring.value ? html`<${Restoring} ...${restoring.value} />` : html`<${Kept} />`;
+}
+
+function Kept() {
+  const { data, problem } = usePoll(look, 10_000);
+  return html`<${Head} title="Backups" actions=${html`<button class="main" disabled=${making.value} onClick=${make}>${making.value ? "Making it…" : "Make a backup"}</button>`}>
+      <p class="soft intro">Each is a consistent copy of everything, made while the server goes on. Keep some on another computer, and the
+      master key in yet another place: a backup is of no use without it. <a href="/handbook/backup-and-restore">How to</a></p><//>
+    <${Section}>
+      ${problem && html`<div class="inset"><${Trouble} problem=${problem} /></div>`}
+      ${!data && !problem && html`<${Loading} />`}
+      ${data && (data.items.length ? html`<${Table} path="backups" columns=${COLUMNS} rows=${data.items} id=${(/** @type {Backup} */ backup) => backup.file}
+          rowActions=${(/** @type {Backup} */ backup) => html`<${Acts} backup=${backup} />`} />`
+        : html`<${Empty}><p>No backup was made yet. The first takes a moment and asks for nothing.</p><//>`)}<//>
+    ${data?.disk && html`<p class="soft">${bytes(data.disk.free_bytes)} of ${bytes(data.disk.total_bytes)} are free on the disk that holds them.</p>`}`;
+}
+
+/** @param {{ backup: Backup }} props */
+function Acts({ backup }) {
+  const path = `/admin/backups/${encodeURIComponent(backup.file)}`;
+  return html`<button onClick=${() => attempt(() => download(path, backup.file))}>Download</button>
+    ${" "}<button onClick=${() => restore(backup)}>Restore</button>
+    ${" "}<button onClick=${() => remove(backup)}>Delete</button>`;
+}
+
+async function make() {
+  making.value = true;
+  const made = await attempt(() => call("POST", "/admin/backups"));
+  making.value = false;
+  if (made) toast(`${made.file} is made: ${bytes(made.bytes)}.`);
+}
+
+/** @param {Backup} backup */
+async function remove({ file }) {
+  const done = await ask({
+    title: "Delete a backup", action: "Delete", danger: true,
+    text: html`<p><code>${file}</code> is deleted from this server. Copies that you keep elsewhere stay.</p>`,
+    submit: () => call("DELETE", `/admin/backups/${encodeURIComponent(file)}`),
+  });
+  if (done) toast(`${file} is deleted.`);
+}
+
+/** @param {Backup} backup */
+async function restore({ file, created_at }) {
+  let since = 0;
+  const accepted = await ask({
+    title: "Restore a backup", action: "Restore and restart", danger: true, typed: file,
+    text: html`<p>The server stops, puts <code>${file}</code> in place of its database, and starts again by itself. That takes some seconds, and
+        applications keep their seats meanwhile.</p>
+      <p>Everything since <strong><${Ago} at=${created_at} /></strong> is undone: accounts, licences, payments, status changes. Seats taken since
+        are taken again by their applications. Who signed in since has to sign in again, perhaps with an older password.</p>
+      <p>The database of now is not lost: it is kept beside the new one in the data folder.</p>`,
+    submit: () => {
+      since = Date.now();
+      return call("POST", `/admin/backups/${encodeURIComponent(file)}/restore`, { confirm: file });
+    },
+  });
+  if (accepted) await awaitRestart(file, since);
+}
+
+/** Waits until a server answers that was started after the request. @param {string} file @param {number} since milliseconds */
+async function awaitRestart(file, since) {
+  restoring.value = { file, late: false };
+  while (restoring.value) {
+    await new Promise((done) => { setTimeout(done, LOOK_EVERY_MS); });
+    try {
+      const { uptime_s } = await call("GET", "/admin/overview");
+      if (uptime_s * 1000 < Date.now() - since) restored(file);
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (problem.status === 401) restored(file);
+    }
+    if (restoring.value && Date.now() - since > PATIENCE_MS) restoring.value = { file, late: true };
+  }
+}
+
+/** @param {string} file */
+function restored(file) {
+  restoring.value = null;
+  if (account.value) {
+    changes.value += 1;
+    toast(`${file} is in place, and the server is back.`);
+  } else {
+    ended.value = `${file} is in place, and the server is back. This sign-in is younger than the backup: sign in again.`;
+  }
+}
+
+/** @param {{ file: string, late: boolean }} props */
+function Restoring({ file, late }) {
+  return html`<${Head} title="Restoring" />
+    <${Note}><p><strong>The server restarts with <code>${file}</code>.</strong></p><p>This page waits for it and goes on by itself.</p><//>
+    ${late && html`<${Note} kind="bad"><p>It has not come back for two minutes. Look at its log on the server's computer: what it says there is the
+      reason. If it does not run, start it; the database of before is beside the new one. <a href="/handbook/backup-and-restore">What to do</a></p><//>`}`;
+}

@@ -1,0 +1,84 @@
+// Mails: what was to be sent, why, and what became of it. Behind `#/emails/ID` one of them as its reader sees it.
+
+import { call } from "../api.js";
+import { plain } from "../format.js";
+import { html, useState } from "../lib.js";
+import { List } from "../list.js";
+import { MailFrame } from "../mail-frame.js";
+import { usePoll } from "../poll.js";
+import { to } from "../route.js";
+import { attempt } from "../toast.js";
+import { Ago, Facts, Head, Loading, Note, Section, Status, Trouble } from "../ui.js";
+
+/**
+ * @typedef {object} MailRow
+ * @property {string} mail_id
+ * @property {string} to
+ * @property {string} message which of the templates: `license_delivered`
+ * @property {string} cause `license.issued`
+ * @property {"waiting" | "sent" | "parked"} status
+ * @property {number} attempts
+ * @property {string | null} last_error
+ * @property {string} created_at
+ * @property {string | null} sent_at
+ *
+ * @typedef {MailRow & { subject: string, text: string, html: string }} Mail
+ */
+
+/** @type {[string, string][]} */
+const STATUS = [["", "Any"], ["waiting", "Waiting"], ["sent", "Sent"], ["parked", "Parked"]];
+
+/** @type {import("../list.js").Column[]} */
+const COLUMNS = [
+  { title: "To", class: "cut", cell: (/** @type {MailRow} */ mail) => mail.to },
+  { title: "Message", cell: (mail) => plain(mail.message), csv: (mail) => mail.message },
+  { title: "Because of", cell: (mail) => html`<span class="soft">${plain(mail.cause)}</span>`, csv: (mail) => mail.cause },
+  { title: "Status", cell: (mail) => html`<${Status} of=${mail.status} />`, csv: (mail) => mail.status },
+  { title: "Queued", cell: (mail) => html`<${Ago} at=${mail.created_at} />`, csv: (mail) => mail.created_at },
+  { title: "Sent", cell: (mail) => html`<${Ago} at=${mail.sent_at} />`, csv: (mail) => mail.sent_at },
+  { title: "Failed because", class: "wide", cell: (mail) => (mail.status === "sent" ? "" : mail.last_error ?? ""), csv: (mail) => mail.last_error },
+  { title: "Attempts", csv: (mail) => mail.attempts },
+  { title: "Mail id", csv: (mail) => mail.mail_id },
+];
+
+/** @param {{ id: string }} props */
+export default function Emails({ id }) {
+  if (id) return html`<${OneMail} id=${id} />`;
+  return html`<${List} title="E-mails" path="/admin/emails" columns=${COLUMNS} id=${(/** @type {MailRow} */ mail) => mail.mail_id}
+    href=${(/** @type {MailRow} */ mail) => to("emails", mail.mail_id)} filters=${[{ name: "status", label: "Status", options: STATUS }]}
+    rowActions=${(/** @type {MailRow} */ mail) => mail.status === "parked" && html`<button onClick=${() => retry(mail)}>Retry</button>`}
+    empty=${html`<p>No mail was sent yet. The first ones go out when a customer registers or receives a licence.</p>`} />`;
+}
+
+/** @param {MailRow} mail */
+function retry(mail) {
+  const again = mail.status === "sent";
+  return attempt(() => call("POST", `/admin/emails/${mail.mail_id}/retry`),
+    { done: again ? `It is sent to ${mail.to} once more.` : `It is tried again now. ${mail.to} hears of it if it goes out.` });
+}
+
+/** @param {{ id: string }} props */
+function OneMail({ id }) {
+  const { data: mail, problem } = usePoll(() => /** @type {Promise<Mail>} */ (call("GET", `/admin/emails/${id}`)), 3000, [id]);
+  const [shown, show] = useState("html");
+  const back = { href: "#/emails", title: "E-mails" };
+  if (!mail) return html`<${Head} title="E-mail" back=${back} /><${Loading} problem=${problem} />`;
+  const acts = mail.status === "parked" ? html`<button class="main" onClick=${() => retry(mail)}>Try again</button>`
+    : mail.status === "sent" ? html`<button onClick=${() => retry(mail)}>Send once more</button>` : null;
+  return html`<${Head} title=${mail.subject} back=${back} actions=${acts}><${Status} of=${mail.status} /><//>
+    <${Trouble} problem=${problem} />
+    ${mail.status === "parked" && html`<${Note} kind="warn"><p>Given up after ${mail.attempts} attempts: ${mail.last_error}.
+      Mend what it says, then try again.</p><//>`}
+    <${Section}><${Facts} of=${[
+      ["To", mail.to],
+      ["Message", html`${plain(mail.message)} <span class="soft">because of ${plain(mail.cause)}</span>`],
+      ["Queued", html`<${Ago} at=${mail.created_at} />`],
+      ["Sent", html`<${Ago} at=${mail.sent_at} missing="not yet" />`],
+      mail.attempts > 0 && ["Attempts", mail.attempts],
+      mail.status === "waiting" && mail.last_error && ["Last attempt", mail.last_error],
+    ]} /><//>
+    <${Section} title="As it reads" class="mail" actions=${["html", "text"].map((way) => html`<button key=${way} aria-pressed=${shown === way ? "true" : "false"}
+        onClick=${() => show(way)}>${way === "html" ? "Formatted" : "Plain text"}</button>`)}>
+      ${shown === "html" ? html`<${MailFrame} markup=${mail.html} title=${mail.subject} />` : html`<pre tabindex="0">${mail.text}</pre>`}<//>
+    ${mail.status === "sent" && html`<p class="soft">Links that open accounts are left out of what is kept of a sent mail.</p>`}`;
+}

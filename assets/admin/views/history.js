@@ -1,0 +1,43 @@
+// What was done to one record, by whom, newest first.
+
+import { list } from "../api.js";
+import { plain } from "../format.js";
+import { html, useState } from "../lib.js";
+import { usePoll } from "../poll.js";
+import { Ago, Loading, Section, Trouble } from "../ui.js";
+
+/**
+ * @typedef {object} Entry
+ * @property {string} audit_id
+ * @property {string} at
+ * @property {string} actor `user`, `anonymous`, `system` or `local`
+ * @property {string} [actor_email]
+ * @property {string} action `noun.verb`
+ * @property {string} subject
+ * @property {Record<string, string>} details
+ */
+
+/** @type {Record<string, string>} */
+const ACTORS = { system: "the server", local: "the computer's administrator", anonymous: "a licensed application" };
+
+/** @param {Entry} entry */
+export function actorName(entry) {
+  return entry.actor_email || ACTORS[entry.actor] || entry.actor;
+}
+
+/** @param {{ subject: string }} props an id */
+export function History({ subject }) {
+  const given = (/** @type {Entry} */ entry) => Object.entries(entry.details ?? {}).filter(([, value]) => value !== "");
+  const [rows, setRows] = useState(10);
+  const { data, problem } = usePoll(() => list("/admin/audit", { subject, limit: rows }), 15_000, [subject, rows]);
+  return html`<${Section} title="History">
+    ${problem && html`<div class="inset"><${Trouble} problem=${problem} /></div>`}
+    ${!data && !problem && html`<${Loading} />`}
+    ${data && !data.items.length && html`<p class="empty soft">Nothing is recorded of it.</p>`}
+    ${data && data.items.length > 0 && html`<ol class="history">${data.items.map((/** @type {Entry} */ entry) => html`<li key=${entry.audit_id}>
+      <span class="when"><${Ago} at=${entry.at} /></span>
+      <span><span><strong>${plain(entry.action)}</strong> <span class="soft">by ${actorName(entry)}</span></span>
+        ${given(entry).length > 0 && html`<span class="details">${given(entry).map(([name, value]) => html`<span><span class="soft">${plain(name)}</span> ${value}</span>`)}</span>`}</span></li>`)}</ol>`}
+    ${data?.next_cursor && rows < 200 && html`<p class="more"><button class="plain" onClick=${() => setRows(200)}>Show more</button>
+      <a href=${`#/audit?subject=${encodeURIComponent(subject)}`}>All in the audit log</a></p>`}<//>`;
+}

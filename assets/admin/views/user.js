@@ -1,0 +1,114 @@
+// One person: who it is, the licences and subscriptions of the person's organisation, and the history.
+
+import { account, call, list } from "../api.js";
+import { ask } from "../dialog.js";
+import { html } from "../lib.js";
+import { Table } from "../list.js";
+import { usePoll } from "../poll.js";
+import { to } from "../route.js";
+import { attempt, toast } from "../toast.js";
+import { Ago, Copy, Day, Facts, Head, Loading, Section, Status, Trouble, Use } from "../ui.js";
+import { History } from "./history.js";
+import { issue } from "./license-actions.js";
+import { Standing } from "./users.js";
+
+/** @typedef {import("./users.js").UserRow} UserRow */
+
+/** @param {{ id: string }} props */
+export function User({ id }) {
+  const { data, problem } = usePoll(() => call("GET", `/admin/users/${id}`), 15_000, [id]);
+  /** @type {UserRow | undefined} */
+  const user = data;
+  const back = { href: "#/users", title: "Users" };
+  if (!user) return html`<${Head} title="User" back=${back} /><${Loading} problem=${problem} />`;
+  const self = user.user_id === account.value?.user_id;
+  return html`<${Head} title=${user.email} name=${user.full_name || user.email} back=${back} actions=${html`
+      ${!user.deactivated_at && html`<button class="main" onClick=${() => issue({ email: user.email })}>Issue a licence</button>
+        <button onClick=${() => setOperator(user, !user.operator)}>${user.operator ? "Not an operator any more…" : "Make operator…"}</button>`}
+      ${user.deactivated_at ? html`<button onClick=${() => reactivate(user)}>Reactivate</button>`
+        : !self && html`<button class="quiet-danger" onClick=${() => deactivate(user)}>Deactivate…</button>`}`}>
+      <${Standing} user=${user} /><//>
+    <${Trouble} problem=${problem} />
+    <div class="halves">
+      <${Section} title="Facts"><${Facts} of=${[
+        ["E-mail", html`${user.email} <${Copy} text=${user.email} />${!user.email_verified && html` <span class="soft">not confirmed</span>`}`],
+        ["Company", user.company_name],
+        ["Registered", html`<${Day} at=${user.created_at} />`],
+        ["Last sign-in", html`<${Ago} at=${user.last_login_at} missing="never" />`],
+        user.deactivated_at && ["Deactivated", html`<${Day} at=${user.deactivated_at} />`],
+        ["User id", html`<code>${user.user_id}</code> <${Copy} text=${user.user_id} />`],
+        ["Organisation id", html`<code>${user.org_id}</code> <${Copy} text=${user.org_id} />`],
+      ]} /><//>
+      <${Subscriptions} org_id=${user.org_id} />
+    </div>
+    <${Licenses} org_id=${user.org_id} />
+    <${History} subject=${id} />`;
+}
+
+/** @param {{ org_id: string }} props */
+function Licenses({ org_id }) {
+  const { data, problem } = usePoll(() => list("/admin/licenses", { org_id, limit: 20 }), 15_000, [org_id]);
+  const columns = [
+    { title: "Key", class: "mono", cell: (/** @type {any} */ license) => license.license_key },
+    { title: "Plan", cell: (/** @type {any} */ license) => license.plan_name },
+    { title: "Seats", cell: (/** @type {any} */ license) => html`<${Use} used=${license.seats_used} max=${license.max_concurrent_seats} />` },
+    { title: "Status", cell: (/** @type {any} */ license) => html`<${Status} of=${license.status} />` },
+    { title: "Expires", cell: (/** @type {any} */ license) => html`<${Day} at=${license.expiry_date} missing="never" />` },
+  ];
+  return html`<${Section} title="Licences" actions=${data?.next_cursor && html`<a href=${to("licenses", "", { org_id })}>All of them</a>`}>
+    ${!data && html`<${Loading} problem=${problem} />`}
+    ${data && (data.items.length
+      ? html`<${Table} path="user-licenses" columns=${columns} rows=${data.items} id=${(/** @type {any} */ license) => license.license_id} href=${(/** @type {any} */ license) => to("licenses", license.license_id)} />`
+      : html`<p class="empty soft">None yet.</p>`)}<//>`;
+}
+
+/** @param {{ org_id: string }} props */
+function Subscriptions({ org_id }) {
+  const { data, problem } = usePoll(() => list("/admin/subscriptions", { org_id, limit: 20 }), 15_000, [org_id]);
+  const columns = [
+    { title: "Plan", cell: (/** @type {any} */ each) => each.plan_name },
+    { title: "Status", cell: (/** @type {any} */ each) => html`<${Status} of=${each.status} />` },
+    { title: "Period ends", cell: (/** @type {any} */ each) => html`<${Day} at=${each.current_period_end} />` },
+  ];
+  return html`<${Section} title="Subscriptions" actions=${html`<a href=${to("payments", "", { org_id })}>Payments</a>`}>
+    ${!data && html`<${Loading} problem=${problem} />`}
+    ${data && (data.items.length
+      ? html`<${Table} path="user-subscriptions" columns=${columns} rows=${data.items} id=${(/** @type {any} */ each) => each.subscription_id} href=${() => to("subscriptions", "", { org_id })} />`
+      : html`<p class="empty soft">None yet.</p>`)}<//>`;
+}
+
+/** @param {UserRow} user */
+function reactivate(user) {
+  return attempt(() => call("POST", `/admin/users/${user.user_id}/reactivate`), { done: "The account is open again.", undo: () => call("POST", `/admin/users/${user.user_id}/deactivate`) });
+}
+
+/** @param {UserRow} user */
+function deactivate(user) {
+  return ask({
+    title: "Deactivate this account",
+    text: html`<p><strong>${user.email}</strong> is signed out everywhere and cannot sign in. Licences and seats go on as they are.
+      The account can be reactivated.</p>`,
+    action: "Deactivate", danger: true,
+    async submit() {
+      await call("POST", `/admin/users/${user.user_id}/deactivate`);
+      toast("The account is closed.", { undo: () => call("POST", `/admin/users/${user.user_id}/reactivate`) });
+    },
+  });
+}
+
+/** @param {UserRow} user @param {boolean} operator */
+function setOperator(user, operator) {
+  const set = (/** @type {boolean} */ on) => call("PUT", `/admin/users/${user.user_id}/operator`, { operator: on });
+  return ask({
+    title: operator ? "Make this person an operator" : "Take the operator's rights away",
+    text: operator
+      ? html`<p><strong>${user.email}</strong> will see every organisation, issue and revoke licences, and read and restore backups.</p>`
+      : html`<p><strong>${user.email}</strong> keeps the account and loses this page${user.user_id === account.value?.user_id ? html`. <strong>That is you.</strong>` : "."}</p>`,
+    action: operator ? "Make operator" : "Take away", danger: !operator,
+    ...(operator ? { typed: user.email } : {}),
+    async submit() {
+      await set(operator);
+      toast(operator ? `${user.email} is an operator now.` : `${user.email} is no operator any more.`, { undo: () => set(!operator) });
+    },
+  });
+}
