@@ -313,7 +313,6 @@ fn fault(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Faul
         };
     };
     let code = tame(&problem.code);
-    let refused = |detail| Fault::Refused(Refusal { code: code.clone(), detail });
     let detail = tame(&problem.detail);
     match (code.as_str(), problem.seats) {
         ("session_not_found", _) => Fault::NoSession,
@@ -323,10 +322,11 @@ fn fault(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Faul
         ("validation_failed", _) if problem.errors.iter().any(|e| e.field == "wait_seconds") => {
             Fault::NoSuchWait
         }
-        _ if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
-            Fault::Away { cause: format!("{detail} ({code})"), retry_after }
+        (word, _) if word.starts_with("license_") || status == StatusCode::BAD_REQUEST => {
+            Fault::Refused(Refusal { code, detail })
         }
-        _ => refused(detail),
+        // Too many requests, a fault of the server, or an address below its own.
+        _ => Fault::Away { cause: format!("{detail} ({code})"), retry_after },
     }
 }
 
@@ -395,6 +395,8 @@ mod tests {
         for (status, body) in [
             (404, "<html>Not Found</html>"),
             (403, "{}"),
+            (404, r#"{"code":"not_found"}"#),
+            (401, r#"{"code":"unauthenticated"}"#),
             (302, ""),
             (429, r#"{"code":"rate_limited"}"#),
             (503, r#"{"code":"shutting_down"}"#),

@@ -68,6 +68,11 @@ mod neighbours;
 mod seat;
 mod worker;
 
+/// The examples of the handbook's page compile, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../assets/handbook/client.md")]
+struct Handbook;
+
 #[cfg(test)]
 #[path = "tests/script.rs"]
 mod script;

@@ -20,6 +20,10 @@ use super::moment::Moment;
 /// Whoever is the last gives the seat back under an exclusive lock; that is waited for so long.
 const WAIT: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Of the hash, this much names the file. Everybody on the computer can see the name, and a hardware id is made
+/// from the licence key: more would help to guess a short key. Two seats of the same name are rare, and would
+/// only mean that one of them may lapse instead of being given back.
+const NAME_BYTES: usize = 2;
 
 /// A lock that is shared by the holders of a seat.
 pub(super) struct Neighbours(Option<File>);
@@ -63,7 +67,7 @@ fn path(folder: &Path, server: &str, hardware_id: &str) -> PathBuf {
         hash.update(text);
         hash.update([0]);
     }
-    let name = hexadecimal(&hash.finalize()[..16]);
+    let name = hexadecimal(&hash.finalize()[..NAME_BYTES]);
     folder.join(format!("coditect-seat-{name}.lock"))
 }
 

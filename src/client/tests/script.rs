@@ -46,6 +46,11 @@ impl Script {
         }
     }
 
+    /// These answers next.
+    pub(super) fn then(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.answers.lock().extend(answers);
+    }
+
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().iter().map(|(_, asked)| asked.clone()).collect()
     }
