@@ -3,10 +3,14 @@
 // Documentation of arguments is what `--help` prints, where backticks would be noise.
 #![allow(clippy::doc_markdown)]
 
+mod seat;
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
+
+pub use seat::{OnLost, Run, SeatCommand, Whose};
 
 use crate::config::Flags;
 
@@ -24,6 +28,7 @@ Examples:
   coditect admin link                    Print a link that sets up the first operator
   coditect backup /backup/today.cdt      Write a backup
   coditect doctor                        Check settings, data and keys
+  coditect seat run -- make              Run a command that holds a seat of a licence
 
 Every setting is also an environment variable: `coditect config init` lists them.";
 
@@ -115,6 +120,12 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: KeysCommand,
+    },
+    /// Hold a seat of a licence on this machine
+    Seat {
+        /// What to do.
+        #[command(subcommand)]
+        command: SeatCommand,
     },
     /// Print the version
     Version,
@@ -297,6 +308,9 @@ mod tests {
             ("config show", "Print every setting"),
             ("config init", "Print a documented settings file"),
             ("keys rotate", "Make a new signing key"),
+            ("seat run", "Run a command that holds a seat"),
+            ("seat status", "Show how the licence stands"),
+            ("seat release", "Give back the seat"),
         ] {
             let found = path.split(' ').fold(&mut command, |command, name| {
                 command.find_subcommand_mut(name).unwrap_or_else(|| panic!("{path}"))

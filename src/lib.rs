@@ -11,6 +11,7 @@
 //! - [`jobs`]: what must happen later, durable.
 //! - [`api`], [`web`]: HTTP, thin. [`telemetry`]: logs and metrics.
 //! - [`app`]: the only composition root. [`cli`] and [`commands`]: the program.
+//! - [`client`]: what a licensed application links, and `coditect seat` uses.
 //!
 //! # Architecture invariants
 //!

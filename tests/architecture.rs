@@ -19,16 +19,17 @@ const LEAF_EXCEPTIONS: [(&str, &str); 2] = [("telemetry", "config"), ("telemetry
 const ASIDE: [(&str, &[&str]); 2] = [
     // What may be typed names the settings that flags set.
     ("cli", &["config"]),
-    // What a licensed application uses: it verifies what the server signs.
-    ("client", &["domain", "signing"]),
+    // What a licensed application uses: it verifies what the server signs, and parts from others by chance.
+    ("client", &["domain", "signing", "entropy"]),
 ];
 
 /// Rooms that know neither the clock nor chance: both are parameters.
 const PURE: [&str; 2] = ["domain", "seats"];
 
 /// Files outside `clock` that read a clock, and why they may.
-const CLOCK_READERS: [(&str, &str); 5] = [
+const CLOCK_READERS: [(&str, &str); 6] = [
     ("api/observe.rs", "measures how long a request took"),
+    ("client/moment.rs", "counts a seat's time on the runtime's timer, which tests can pause"),
     ("listen.rs", "closes idle connections on the runtime's timer"),
     ("services/seats.rs", "waits in line on the runtime's timer, which tests can pause"),
     ("store/backup.rs", "pauses as long as it worked"),
@@ -180,7 +181,7 @@ fn a_room_uses_only_rooms_to_its_right() {
                 used == "domain" || LEAF_EXCEPTIONS.contains(&(room, used))
             } else if LEAVES.contains(&used) {
                 !PURE.contains(&room)
-            } else if used == "cli" {
+            } else if ["cli", "client"].contains(&used) {
                 room == "commands"
             } else {
                 matches!((place.get(room), place.get(used)), (Some(here), Some(there)) if here < there)

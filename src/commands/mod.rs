@@ -6,6 +6,7 @@ mod config;
 pub mod control;
 mod demo;
 mod doctor;
+mod seat;
 mod serve;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Doctor { json, settings } => doctor::run(json, &settings),
         Command::Config { command } => config::run(command),
         Command::Keys { command: KeysCommand::Rotate(settings) } => admin::rotate(&settings),
+        Command::Seat { command } => Ok(seat::run(command)),
         Command::Version => {
             println!("coditect {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)

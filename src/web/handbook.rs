@@ -9,12 +9,13 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
     "index",
     "getting-started",
     "configuration",
     "licenses",
     "seats",
+    "client",
     "api",
     "operations",
     "backup-and-restore",

@@ -174,14 +174,14 @@ impl Home {
 
 /// The lines that a process prints, as they come.
 #[derive(Default)]
-struct Printed {
+pub struct Printed {
     /// Lines so far, and whether no more will come.
     lines: Mutex<(Vec<String>, bool)>,
     more: Condvar,
 }
 
 impl Printed {
-    fn read(self: &Arc<Self>, from: impl Read + Send + 'static) -> JoinHandle<()> {
+    pub fn read(self: &Arc<Self>, from: impl Read + Send + 'static) -> JoinHandle<()> {
         let printed = Arc::clone(self);
         std::thread::spawn(move || {
             for line in BufReader::new(from).lines() {
@@ -195,7 +195,7 @@ impl Printed {
     }
 
     /// What `find` makes of the first line that it knows; `None` when the process ended without.
-    fn wait_for<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub fn wait_for<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let until = Instant::now() + PATIENCE;
         let mut lines = self.lines.lock();
         loop {
@@ -208,7 +208,7 @@ impl Printed {
         }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.lines.lock().0.iter().fold(String::new(), |mut text, line| {
             writeln!(text, "{line}").unwrap();
             text
