@@ -9,7 +9,7 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
     "index",
     "getting-started",
     "configuration",
@@ -17,6 +17,7 @@ const ORDER: [&str; 10] = [
     "seats",
     "api",
     "operations",
+    "command-line",
     "backup-and-restore",
     "upgrade",
     "security",
