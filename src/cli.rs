@@ -3,15 +3,26 @@
 // Documentation of arguments is what `--help` prints, where backticks would be noise.
 #![allow(clippy::doc_markdown)]
 
+pub mod customers;
+pub mod operator;
 mod seat;
+pub mod server;
 
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-pub use seat::{OnLost, Run, SeatCommand, Whose};
+pub use self::seat::{OnLost, Run, SeatCommand, Whose};
 
+use self::customers::{
+    LicenseCommand, OrgCommand, PaymentCommand, PlanCommand, SubscriptionCommand, UserCommand,
+};
+use self::operator::{Noun, Via};
+use self::server::{
+    ApiKeys, AuditCommand, Backup, JobCommand, KeyCommand, Log, MailCommand, SeatsCommand,
+};
 use crate::config::Flags;
 
 const STYLES: Styles = Styles::styled()
@@ -26,27 +37,67 @@ Examples:
   coditect --demo                        The same with sample data, to try things out
   coditect serve --config coditect.toml  Serve with a settings file
   coditect admin link                    Print a link that sets up the first operator
+  coditect overview                      What goes on in the running server
+  coditect license list --status grace   Licences of that server
   coditect backup /backup/today.cdt      Write a backup
   coditect doctor                        Check settings, data and keys
   coditect seat run -- make              Run a command that holds a seat of a licence
 
 Every setting is also an environment variable: `coditect config init` lists them.";
 
+const MORE: &str = "\
+Exit codes:
+  0  It was done.
+  1  It failed, or was refused for a reason that is not below.
+  2  What was typed is not valid: an unknown flag, a value that breaks a rule, --yes is missing.
+  3  There is no such record.
+  4  Not allowed: no credentials, bad ones, or those of somebody who may not do it.
+  5  The record does not allow it as it is now, such as a licence that was revoked.
+  6  No server answers, or it cannot take the request just now: try again later.
+
+Commands about licences, users, plans and the like ask a running server: the one whose data is in
+--data, over the local socket in that folder, or the one at --server, with an API key.";
+
 /// Licensing in one file: accounts, plans, signed licences and exactly counted seats.
 #[derive(Parser, Clone, PartialEq, Eq, Debug)]
-#[command(name = "coditect", version, after_help = EXAMPLES, styles = STYLES)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(name = "coditect", version, styles = STYLES)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{MORE}"))]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
     #[command(flatten)]
     serve: Serve,
 }
 
 impl Cli {
-    /// The command that was typed; `serve` when none was.
-    pub fn command(self) -> Command {
-        self.command.unwrap_or(Command::Serve(self.serve))
+    /// What was typed. Help, and what is wrong with it, end the program here.
+    pub fn read() -> Self {
+        Self::parse().checked().unwrap_or_else(|refusal| refusal.exit())
+    }
+
+    /// Flags of `serve` may stand before it, or where no command is, and before no other command.
+    fn checked(self) -> Result<Self, clap::Error> {
+        let elsewhere = !matches!(self.command, None | Some(Command::Serve(_)));
+        if elsewhere && self.serve != Serve::default() {
+            let why = "--listen and --demo belong to `serve`; this is another command";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
+        }
+        Ok(self)
+    }
+
+    /// The command that was typed, `serve` when none was; and where settings come from.
+    pub fn split(self) -> (Command, Settings) {
+        let command = match self.command {
+            None => Command::Serve(self.serve),
+            Some(Command::Serve(serve)) => Command::Serve(Serve {
+                listen: serve.listen.or(self.serve.listen),
+                demo: serve.demo || self.serve.demo,
+            }),
+            Some(other) => other,
+        };
+        (command, self.settings)
     }
 }
 
@@ -57,27 +108,64 @@ pub enum Command {
     ///
     /// Runs until it is sent SIGTERM or SIGINT; then it finishes what it has begun, makes sure that
     /// all is on disk, and ends within 10 seconds.
+    #[command(
+        after_help = "Example:\n  coditect serve --listen 0.0.0.0:8750 --data /var/lib/coditect"
+    )]
     Serve(Serve),
-    /// Manage operators
+    /// Set up the first operator
     Admin {
         /// What to do.
         #[command(subcommand)]
         command: AdminCommand,
     },
-    /// Write a backup to a file
+    /// Show at a glance what goes on
+    #[command(after_help = "Example:\n  coditect overview --json | jq .seats.live")]
+    Overview(Via),
+    /// Issue, find and change licences
+    #[command(visible_alias = "licence")]
+    License(Noun<LicenseCommand>),
+    /// Look after accounts and say who is an operator
+    User(Noun<UserCommand>),
+    /// List organisations
+    Org(Noun<OrgCommand>),
+    /// Manage what can be bought
+    Plan(Noun<PlanCommand>),
+    /// List, cancel and resume subscriptions
+    Subscription(Noun<SubscriptionCommand>),
+    /// List and record payments
+    Payment(Noun<PaymentCommand>),
+    /// Hold a seat on this machine; see who holds seats of the server, and take one back
+    Seat {
+        /// What to do.
+        #[command(subcommand)]
+        command: Seats,
+    },
+    /// See what waits or failed, and try it again
+    Job(Noun<JobCommand>),
+    /// See what was mailed, and mail it again
+    Mail(Noun<MailCommand>),
+    /// Manage the keys that licences are signed with
+    #[command(alias = "keys")]
+    Key(Noun<KeyCommand>),
+    /// Manage the keys that programs sign in with
+    ApiKey(ApiKeys),
+    /// See what was done and by whom
+    Audit(Noun<AuditCommand>),
+    /// Print the newest lines of the running server's log
+    #[command(after_help = "Examples:\n  coditect log --level warn\n  coditect log --follow")]
+    Log(Log),
+    /// Write a backup to a file, or manage those in the data folder
     ///
-    /// The signing keys in it are encrypted: without the master key nobody can use them, so keep a
-    /// copy of that as well, in another place.
+    /// The signing keys in a backup are encrypted: without the master key nobody can use them, so
+    /// keep a copy of that as well, in another place.
+    #[command(subcommand_negates_reqs = true)]
+    #[command(
+        override_usage = "coditect backup [OPTIONS] <FILE>\n       coditect backup [OPTIONS] <COMMAND>"
+    )]
     #[command(
         after_help = "Example:\n  coditect backup --data /var/lib/coditect /backup/today.cdt"
     )]
-    Backup {
-        /// The file to write; it must not exist yet
-        file: PathBuf,
-        /// File and data folder.
-        #[command(flatten)]
-        settings: Settings,
-    },
+    Backup(Backup),
     /// Put a backup in place of the data
     ///
     /// The server must not run meanwhile.
@@ -90,9 +178,6 @@ pub enum Command {
         /// Do not ask before existing data is replaced
         #[arg(long)]
         yes: bool,
-        /// File and data folder.
-        #[command(flatten)]
-        settings: Settings,
     },
     /// Check settings, data folder, database, keys and mail
     ///
@@ -105,9 +190,6 @@ pub enum Command {
         /// Print one JSON object instead of lines for people
         #[arg(long)]
         json: bool,
-        /// File and data folder.
-        #[command(flatten)]
-        settings: Settings,
     },
     /// Show the settings in force, or a documented file to start from
     Config {
@@ -115,30 +197,48 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Manage the keys that licences are signed with
-    Keys {
-        /// What to do.
-        #[command(subcommand)]
-        command: KeysCommand,
+    /// Print what lets a shell complete commands and flags
+    #[command(after_help = "Examples:
+  coditect completions bash > /etc/bash_completion.d/coditect
+  coditect completions zsh > /usr/local/share/zsh/site-functions/_coditect
+  coditect completions fish > ~/.config/fish/completions/coditect.fish")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
     },
-    /// Hold a seat of a licence on this machine
-    Seat {
-        /// What to do.
-        #[command(subcommand)]
-        command: SeatCommand,
+    /// Print the manual page, or write one for each command
+    #[command(after_help = "Examples:
+  coditect manual | man -l -
+  coditect manual --dir /usr/local/share/man/man1")]
+    Manual {
+        /// Write a page for each command into this folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
     },
     /// Print the version
+    #[command(after_help = "Example:\n  coditect version")]
     Version,
+}
+
+/// Seats: this machine's own, and everybody's.
+#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
+pub enum Seats {
+    /// The seat of this machine.
+    #[command(flatten)]
+    Own(SeatCommand),
+    /// The seats of the server, for operators.
+    #[command(flatten)]
+    All(SeatsCommand),
 }
 
 /// Where settings come from, for every command that needs them.
 #[derive(Args, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Settings {
     /// Read settings from this file [env: CODITECT_CONFIG]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Settings")]
     pub config: Option<PathBuf>,
     /// Keep everything in this folder [default: ./coditect-data] [env: CODITECT_DATA]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Settings")]
     pub data: Option<PathBuf>,
 }
 
@@ -152,9 +252,6 @@ impl Settings {
 /// How to run the server.
 #[derive(Args, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Serve {
-    /// File and data folder.
-    #[command(flatten)]
-    pub settings: Settings,
     /// Listen here [default: 127.0.0.1:8750] [env: CODITECT_LISTEN]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
@@ -165,8 +262,8 @@ pub struct Serve {
 
 impl Serve {
     /// As `Config::load` takes them.
-    pub fn flags(&self) -> Flags {
-        Flags { listen: self.listen.clone(), ..self.settings.flags() }
+    pub fn flags(&self, settings: &Settings) -> Flags {
+        Flags { listen: self.listen.clone(), ..settings.flags() }
     }
 }
 
@@ -176,173 +273,36 @@ pub enum AdminCommand {
     /// Print a link that makes the first operator
     ///
     /// Whoever opens the link chooses e-mail address and password. It works once and not for long.
-    Link(Settings),
+    /// Later operators are made with `coditect user operator grant`.
+    #[command(after_help = "Example:\n  coditect admin link")]
+    Link,
 }
 
 /// Looking at settings.
 #[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
 pub enum ConfigCommand {
     /// Print every setting, its value and where that came from; secrets stay hidden
+    ///
+    /// As a server would have them that is started with the same flags and environment; with
+    /// --running or --server, as a running one has them.
+    #[command(after_help = "Examples:
+  coditect config show --config coditect.toml
+  coditect config show --running --json | jq '.items[] | select(.source != \"default\")'")]
     Show {
-        /// Print JSON instead of lines for people
+        /// Ask the running server for the settings that it has
         #[arg(long)]
-        json: bool,
+        running: bool,
         /// The flags that the server would be given.
         #[command(flatten)]
         serve: Serve,
+        /// How the server is reached.
+        #[command(flatten)]
+        via: Via,
     },
     /// Print a documented settings file with all defaults
     #[command(after_help = "Example:\n  coditect config init > coditect.toml")]
     Init,
 }
 
-/// Managing signing keys.
-#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
-pub enum KeysCommand {
-    /// Make a new signing key and sign with it from now on
-    ///
-    /// Old keys stay published, so what they signed stays valid. A running server is asked to do it,
-    /// and signs with the new key at once. It does so by itself when `keys.rotation_days` have passed.
-    Rotate(Settings),
-}
-
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-    use clap::error::ErrorKind;
-
-    use super::*;
-
-    fn parse(line: &str) -> Result<Command, clap::Error> {
-        Cli::try_parse_from(line.split_whitespace()).map(Cli::command)
-    }
-
-    fn settings(config: Option<&str>, data: Option<&str>) -> Settings {
-        Settings { config: config.map(PathBuf::from), data: data.map(PathBuf::from) }
-    }
-
-    fn serve(settings: Settings, listen: Option<&str>, demo: bool) -> Command {
-        Command::Serve(Serve { settings, listen: listen.map(str::to_owned), demo })
-    }
-
-    #[test]
-    fn the_definition_is_sound() {
-        <Cli as CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn each_line_means_one_command() {
-        let none = Settings::default;
-        for (line, meant) in [
-            ("coditect", serve(none(), None, false)),
-            ("coditect serve", serve(none(), None, false)),
-            ("coditect --demo", serve(none(), None, true)),
-            ("coditect serve --demo", serve(none(), None, true)),
-            (
-                "coditect --config c.toml --data d --listen 127.0.0.1:1",
-                serve(settings(Some("c.toml"), Some("d")), Some("127.0.0.1:1"), false),
-            ),
-            (
-                "coditect serve --listen=[::1]:1 --data=d",
-                serve(settings(None, Some("d")), Some("[::1]:1"), false),
-            ),
-            (
-                "coditect admin link --data d",
-                Command::Admin { command: AdminCommand::Link(settings(None, Some("d"))) },
-            ),
-            (
-                "coditect backup today.cdt --config c.toml",
-                Command::Backup {
-                    file: "today.cdt".into(),
-                    settings: settings(Some("c.toml"), None),
-                },
-            ),
-            (
-                "coditect restore today.cdt --yes",
-                Command::Restore { file: "today.cdt".into(), yes: true, settings: none() },
-            ),
-            ("coditect doctor --json", Command::Doctor { json: true, settings: none() }),
-            (
-                "coditect config show",
-                Command::Config {
-                    command: ConfigCommand::Show { json: false, serve: Serve::default() },
-                },
-            ),
-            ("coditect config init", Command::Config { command: ConfigCommand::Init }),
-            ("coditect keys rotate", Command::Keys { command: KeysCommand::Rotate(none()) }),
-            ("coditect version", Command::Version),
-        ] {
-            assert_eq!(parse(line).unwrap(), meant, "{line}");
-        }
-    }
-
-    #[test]
-    fn what_means_nothing_is_refused() {
-        for (line, kind) in [
-            ("coditect serv", ErrorKind::InvalidSubcommand),
-            ("coditect --lisen 1", ErrorKind::UnknownArgument),
-            ("coditect --listen", ErrorKind::InvalidValue),
-            ("coditect backup", ErrorKind::MissingRequiredArgument),
-            ("coditect backup a b", ErrorKind::UnknownArgument),
-            ("coditect backup a --demo", ErrorKind::UnknownArgument),
-            ("coditect doctor --listen 127.0.0.1:1", ErrorKind::UnknownArgument),
-            ("coditect --version", ErrorKind::DisplayVersion),
-            ("coditect --help", ErrorKind::DisplayHelp),
-            ("coditect admin", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
-        ] {
-            assert_eq!(parse(line).unwrap_err().kind(), kind, "{line}");
-        }
-    }
-
-    /// A flattened struct's documentation must not take the place of a command's.
-    #[test]
-    fn each_command_says_what_it_does() {
-        let mut command = <Cli as CommandFactory>::command();
-        command.build();
-        for (path, says) in [
-            ("serve", "Run the server"),
-            ("backup", "Write a backup"),
-            ("restore", "Put a backup in place"),
-            ("doctor", "Check settings"),
-            ("admin link", "Print a link"),
-            ("config show", "Print every setting"),
-            ("config init", "Print a documented settings file"),
-            ("keys rotate", "Make a new signing key"),
-            ("seat run", "Run a command that holds a seat"),
-            ("seat status", "Show how the licence stands"),
-            ("seat release", "Give back the seat"),
-        ] {
-            let found = path.split(' ').fold(&mut command, |command, name| {
-                command.find_subcommand_mut(name).unwrap_or_else(|| panic!("{path}"))
-            });
-            let help = found.render_long_help().to_string();
-            assert!(help.starts_with(says), "{path}: {help}");
-        }
-    }
-
-    #[test]
-    fn flags_reach_the_settings() {
-        let Command::Serve(serve) = parse("coditect --config c --data d --listen l").unwrap()
-        else {
-            panic!("serve")
-        };
-        let flags = serve.flags();
-        assert_eq!(flags.config, Some("c".into()));
-        assert_eq!(flags.data, Some("d".into()));
-        assert_eq!(flags.listen.as_deref(), Some("l"));
-    }
-
-    #[test]
-    fn the_help_tells_the_defaults_that_the_settings_have() {
-        let help = <Cli as CommandFactory>::command().render_help().to_string();
-        // Help is wrapped to the terminal's width.
-        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for key in ["data", "server.listen"] {
-            let setting =
-                crate::config::Config::SETTINGS.iter().find(|row| row.key == key).unwrap();
-            let default = setting.rule.default.unwrap();
-            assert!(help.contains(&format!("[default: {default}]")), "{help}");
-            assert!(help.contains(&format!("[env: {}]", setting.env())), "{help}");
-        }
-    }
-}
+mod tests;

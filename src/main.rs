@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    coditect::commands::run(coditect::cli::Cli::parse())
+    coditect::commands::run(coditect::cli::Cli::read())
 }

@@ -1,35 +1,34 @@
 //! `coditect config show` and `coditect config init`.
 
-use std::process::ExitCode;
+use serde_json::json;
 
 use super::load;
-use crate::cli::ConfigCommand;
+use super::operator::output::{self, Column, text, whole};
+use super::operator::{self, Failure, Result};
+use crate::cli::{ConfigCommand, Settings};
 use crate::config::Config;
-use crate::domain::error::{Error, Result};
 
-pub(super) fn run(command: ConfigCommand) -> Result<ExitCode> {
-    match command {
-        ConfigCommand::Init => print!("{}", Config::default_file()),
-        ConfigCommand::Show { json, serve } => {
-            let loaded = load(serve.flags())?;
-            for warning in &loaded.warnings {
-                eprintln!("coditect: {warning}");
-            }
-            show(json, loaded.describe())?;
+const COLUMNS: [Column; 3] =
+    [whole("SETTING", "key"), text("VALUE", "value"), text("SOURCE", "source")];
+
+pub(super) fn run(command: ConfigCommand, settings: &Settings) -> Result<()> {
+    let ConfigCommand::Show { running, serve, via } = command else {
+        return output::print(&Config::default_file());
+    };
+    let listed = if running || via.server.is_some() {
+        operator::settings_in_force(&via, settings)?
+    } else {
+        let loaded = load(serve.flags(settings))?;
+        for warning in &loaded.warnings {
+            eprintln!("coditect: {warning}");
         }
+        json!({"items": loaded.describe()})
+    };
+    if via.json {
+        return output::json(&listed);
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn show(json: bool, settings: Vec<crate::config::SettingInfo>) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(&settings).map_err(Error::internal)?);
-        return Ok(());
-    }
-    let width = settings.iter().map(|setting| setting.key.len()).max().unwrap_or(0);
-    for setting in settings {
-        let value = setting.value.unwrap_or_else(|| "(not set)".to_owned());
-        println!("{:width$}  {value}  ({})", setting.key, setting.source);
-    }
-    Ok(())
+    let items = listed["items"]
+        .as_array()
+        .ok_or_else(|| Failure::failed("the server's answer is no list of settings"))?;
+    output::print(&output::table(&COLUMNS, items))
 }

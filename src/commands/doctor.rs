@@ -6,23 +6,25 @@
 
 use std::process::ExitCode;
 
-use super::{control, load};
+use super::operator::output;
+use super::{load, operator};
 use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::config::{Config, DataDir};
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Error;
 use crate::services::doctor::check::{Check, Report, State};
 use crate::services::doctor::{computer, readable, records, stored_master_key};
 use crate::store::{Inspection, OpenError};
 
 /// Looks at everything, prints it, and fails when something is broken.
-pub(super) fn run(json: bool, settings: &Settings) -> Result<ExitCode> {
+pub(super) fn run(json: bool, settings: &Settings) -> operator::Result<ExitCode> {
     let report = examine(settings);
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(Error::internal)?);
+    let text = if json {
+        serde_json::to_string_pretty(&report).map_err(Error::internal)?
     } else {
-        println!("{report}");
-    }
+        report.to_string()
+    };
+    output::print(&format!("{text}\n"))?;
     Ok(if report.state == State::Problem { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -39,7 +41,7 @@ fn examine(settings: &Settings) -> Report {
     let path = data.path().display().to_string();
     let mut checks = vec![config(&loaded.warnings)];
     let mut server_running = false;
-    match control::get(&data, "/api/v1/admin/diagnostics") {
+    match operator::get_from_running(&data, &["admin", "diagnostics"]) {
         Ok(Some(told)) => {
             server_running = true;
             match serde_json::from_value::<Report>(told) {
@@ -50,8 +52,7 @@ fn examine(settings: &Settings) -> Report {
         Ok(None) => checks.extend(without_server(&loaded.config, &data)),
         Err(error) => {
             let advice = "It may be starting or stopping: try again; then look at its log";
-            let found =
-                format!("a server runs on the data but does not answer: {}", super::cause(&error));
+            let found = format!("a server runs on the data but does not answer: {}", error.text);
             checks.push(Check::problem("server", found, advice));
         }
     }

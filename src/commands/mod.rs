@@ -3,38 +3,61 @@
 mod admin;
 mod backup;
 mod config;
-pub mod control;
 mod demo;
 mod doctor;
+mod manual;
+mod operator;
 mod seat;
 mod serve;
 
 use std::process::ExitCode;
 
-use crate::cli::{AdminCommand, Cli, Command, KeysCommand};
+use self::operator::Failure;
+use crate::cli::server::KeyCommand;
+use crate::cli::{AdminCommand, Cli, Command, Seats};
 use crate::config::{self as settings, Config, Flags, Loaded};
 use crate::domain::error::{Error, Result};
 
-/// Runs the command that was typed. 0: done; 1: it failed, or found something wrong.
+/// Runs the command that was typed; the exit code is one of those that the manual page lists.
 pub fn run(cli: Cli) -> ExitCode {
-    let outcome = match cli.command() {
-        Command::Serve(args) => serve::run(&args),
-        Command::Admin { command: AdminCommand::Link(settings) } => admin::link(&settings),
-        Command::Backup { file, settings } => backup::backup(&file, &settings),
-        Command::Restore { file, yes, settings } => backup::restore(&file, yes, &settings),
-        Command::Doctor { json, settings } => doctor::run(json, &settings),
-        Command::Config { command } => config::run(command),
-        Command::Keys { command: KeysCommand::Rotate(settings) } => admin::rotate(&settings),
-        Command::Seat { command } => Ok(seat::run(command)),
+    let (command, settings) = cli.split();
+    let outcome: operator::Result<ExitCode> = match command {
+        Command::Serve(args) => serve::run(&args, &settings).map_err(Failure::from),
+        Command::Admin { command: AdminCommand::Link } => admin::link(&settings).map(done),
+        Command::Seat { command: Seats::Own(command) } => Ok(seat::run(command)),
+        Command::Key(noun) => match noun.command {
+            KeyCommand::List => operator::list_keys(&noun.via, &settings).map(done),
+            KeyCommand::Rotate if operator::is_elsewhere(&noun.via, &settings) => {
+                operator::rotate_key(&noun.via, &settings).map(done)
+            }
+            KeyCommand::Rotate => admin::rotate(noun.via.json, &settings).map(done),
+        },
+        Command::Backup(args) => match (args.command, args.file) {
+            (Some(command), None) => operator::backups(command, &args.via, &settings).map(done),
+            (None, Some(_)) if operator::is_elsewhere(&args.via, &settings) => Err(Failure::usage(
+                "a server elsewhere keeps its backups itself: `backup create`, then `backup download`",
+            )),
+            (None, Some(file)) => backup::backup(&file, args.via.json, &settings).map(done),
+            _ => Err(Failure::usage("name either a file to write or a command, not both")),
+        },
+        Command::Restore { file, yes } => backup::restore(&file, yes, &settings).map(done),
+        Command::Doctor { json } => doctor::run(json, &settings),
+        Command::Config { command } => config::run(command, &settings).map(done),
+        Command::Completions { shell } => manual::completions(shell).map(done),
+        Command::Manual { dir } => manual::manual(dir.as_deref()).map(done),
         Command::Version => {
-            println!("coditect {}", env!("CARGO_PKG_VERSION"));
-            Ok(ExitCode::SUCCESS)
+            operator::output::print(&format!("coditect {}\n", env!("CARGO_PKG_VERSION"))).map(done)
         }
+        asking => operator::run(asking, &settings).map(done),
     };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("coditect: {}", cause(&error));
-        ExitCode::FAILURE
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("coditect: {}", failure.text);
+        ExitCode::from(failure.exit as u8)
     })
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
 }
 
 /// On the command line the operator is the reader: the cause is what helps.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use super::{demo, load, runtime};
 use crate::app::App;
-use crate::cli::Serve;
+use crate::cli::{Serve, Settings};
 use crate::clock::Clock;
 use crate::config::{DataDir, Loaded};
 use crate::domain::error::{Error, Result};
@@ -20,8 +20,8 @@ use crate::telemetry::{RecentLogs, init_logs};
 /// Files that are open beside connections: the database, mails, backups, the program's own.
 const FILES_OF_OUR_OWN: u64 = 64;
 
-pub(super) fn run(args: &Serve) -> Result<ExitCode> {
-    let mut loaded = load(args.flags())?;
+pub(super) fn run(args: &Serve, settings: &Settings) -> Result<ExitCode> {
+    let mut loaded = load(args.flags(settings))?;
     if args.demo {
         demo::settings(&mut loaded);
     }

@@ -21,6 +21,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 /// Names the settings file, as `--config` does.
 const CONFIG_ENV: &str = "CODITECT_CONFIG";
+/// Variables of other commands than `serve`: they set nothing here, and are no mistake.
+const OTHER_ENV: [&str; 3] = ["CODITECT_SERVER", "CODITECT_API_KEY", "CODITECT_API_KEY_FILE"];
 /// Under this name a secret's layer keeps the path of the file to read.
 const FILE: &str = "file";
 
@@ -449,7 +451,8 @@ fn unknown_key(key: &str, path: &Path) -> String {
 
 /// Every variable that means something.
 fn environment_names() -> Vec<String> {
-    let mut names = vec![CONFIG_ENV.to_owned()];
+    let mut names: Vec<String> =
+        [CONFIG_ENV].into_iter().chain(OTHER_ENV).map(str::to_owned).collect();
     for setting in Config::SETTINGS {
         names.push(setting.env());
         if setting.secret {

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod job;
 pub mod license;
 pub mod mail;
+pub mod money;
 pub mod organisation;
 pub mod page;
 pub mod payment;

@@ -6,6 +6,7 @@ use std::fmt;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
 use rust_embed::RustEmbed;
 
+use crate::domain::money;
 use crate::domain::time::Timestamp;
 
 use super::messages::Message;
@@ -105,7 +106,7 @@ fn environment() -> Environment<'static> {
     });
     environment.add_filter("day", |ms: i64| format_time(ms, "%-d %B %Y"));
     environment.add_filter("time", |ms: i64| format_time(ms, "%-d %B %Y, %H:%M UTC"));
-    environment.add_filter("money", |minor: i64, currency: &str| money(minor, currency));
+    environment.add_filter("money", |minor: i64, currency: &str| money::written(minor, currency));
     environment.add_filter("line", |text: &str| one_line(text, 200));
     environment
 }
@@ -123,31 +124,6 @@ fn format_time(ms: i64, format: &str) -> Result<String, Error> {
     }
     let instant = jiff::Timestamp::from_millisecond(ms).map_err(|_| refuse("is no date"))?;
     Ok(instant.strftime(format).to_string())
-}
-
-/// Currencies whose minor unit is not a hundredth (ISO 4217, minor unit exponents).
-const EXPONENTS: [(&[&str], usize); 2] = [
-    (
-        &[
-            "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND",
-            "VUV", "XAF", "XOF", "XPF",
-        ],
-        0,
-    ),
-    (&["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
-];
-
-/// `EUR 1234.50`, from minor units.
-pub(super) fn money(minor: i64, currency: &str) -> String {
-    let digits = EXPONENTS
-        .iter()
-        .find(|(currencies, _)| currencies.contains(&currency))
-        .map_or(2, |(_, digits)| *digits);
-    let sign = if minor < 0 { "-" } else { "" };
-    let padded = format!("{:0>width$}", minor.unsigned_abs(), width = digits + 1);
-    let (whole, fraction) = padded.split_at(padded.len() - digits);
-    let point = if digits > 0 { "." } else { "" };
-    format!("{currency} {sign}{whole}{point}{fraction}")
 }
 
 /// A text from elsewhere as part of one line: no line break can begin a line of its own.

@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::entropy::Entropy;
 
 use super::messages::*;
-use super::render::{Templates, money, one_line};
+use super::render::{Templates, one_line};
 use super::*;
 
 const NOON: Timestamp = Timestamp(1_795_348_800_000);
@@ -210,20 +210,6 @@ fn what_opens_something_is_not_kept_once_sent_and_never_logged() {
             assert!(!logged.contains(secret) && !kept.contains(secret), "{logged} {kept}");
         }
         Message::decode(message.name(), &kept).unwrap();
-    }
-}
-
-#[test]
-fn money_is_written_with_the_digits_of_its_currency() {
-    for (minor, currency, written) in [
-        (4_900, "EUR", "EUR 49.00"),
-        (5, "USD", "USD 0.05"),
-        (-5, "USD", "USD -0.05"),
-        (4_900, "JPY", "JPY 4900"),
-        (0, "JPY", "JPY 0"),
-        (4_900, "KWD", "KWD 4.900"),
-    ] {
-        assert_eq!(money(minor, currency), written);
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "index",
     "getting-started",
     "configuration",
@@ -18,6 +18,7 @@ const ORDER: [&str; 11] = [
     "client",
     "api",
     "operations",
+    "command-line",
     "backup-and-restore",
     "upgrade",
     "security",

@@ -76,7 +76,7 @@ async fn a_stopped_server_can_be_backed_up_and_put_back() {
     home.run(&["restore", named, "--yes"]).failed_saying(&format!("in use by process {running}"));
     server.stop();
     let present = fs::read(home.database()).unwrap();
-    home.run(&["restore", named]).failed_saying("--yes");
+    home.run(&["restore", named]).ended_with(2, "--yes");
     assert!(fs::read(home.database()).unwrap() == present, "not without being asked");
     let told = home.run(&["restore", named, "--yes"]).succeeded().out;
     let kept = home.data().join("coditect.redb.before-restore-1");

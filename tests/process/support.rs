@@ -59,7 +59,13 @@ impl Ended {
     /// Fails unless the command has failed with 1 and said this.
     #[track_caller]
     pub fn failed_saying(self, words: &str) -> Self {
-        assert_eq!(self.status.code(), Some(1), "{}\n{}", self.out, self.err);
+        self.ended_with(1, words)
+    }
+
+    /// Fails unless the command has ended with this code and said this.
+    #[track_caller]
+    pub fn ended_with(self, code: i32, words: &str) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{}\n{}", self.out, self.err);
         assert!(
             self.err.contains(words) || self.out.contains(words),
             "{words}?\n{}\n{}",

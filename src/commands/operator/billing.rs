@@ -1,0 +1,129 @@
+//! `coditect subscription ...` and `coditect payment ...`
+
+use serde_json::{Map, Value, json};
+
+use super::context::{Context, confirm};
+use super::failure::Result;
+use super::license::{customer, filters};
+use super::output::{Column, made, plain, shown, text, time, whole, word};
+use super::plan::minor;
+use crate::cli::customers::{PaymentCommand, RecordPayment, SubscriptionCommand};
+use crate::domain::money;
+
+const SUBSCRIPTIONS: [Column; 6] = [
+    text("PLAN", "plan_name"),
+    made("STATUS", status),
+    made("CUSTOMER", customer),
+    whole("EVERY", "interval"),
+    time("UNTIL", "current_period_end"),
+    whole("SUBSCRIPTION", "subscription_id"),
+];
+
+const PAYMENTS: [Column; 6] = [
+    time("RECORDED", "recorded_at"),
+    made("AMOUNT", amount),
+    whole("PERIODS", "periods"),
+    made("CUSTOMER", customer),
+    text("REFERENCE", "reference"),
+    whole("SUBSCRIPTION", "subscription_id"),
+];
+
+const RECORDED: [Column; 7] = [
+    made("Amount", |recorded| amount(&recorded["payment"])),
+    text("Reference", "payment.reference"),
+    text("Plan", "subscription.plan_name"),
+    made("Subscription", |recorded| status(&recorded["subscription"])),
+    time("Paid until", "subscription.current_period_end"),
+    whole("Licence key", "license.license_key"),
+    whole("Licence", "license.status"),
+];
+
+fn status(subscription: &Value) -> String {
+    let status = shown(&subscription["status"]);
+    if subscription["cancel_at_period_end"] == true { format!("{status}, ends") } else { status }
+}
+
+fn amount(payment: &Value) -> String {
+    money::written(
+        payment["amount_cents"].as_i64().unwrap_or_default(),
+        &plain(word(payment, "currency")),
+    )
+}
+
+pub async fn subscriptions(context: &Context, command: SubscriptionCommand) -> Result<()> {
+    match command {
+        SubscriptionCommand::List { status, org, paging } => {
+            let org = org_id(context, org).await?;
+            let filters = filters(&[("status", &status), ("org_id", &org)]);
+            let none = "No subscription is like that. Customers start one with a trial, or with a \
+                        payment: `coditect payment record --help`.";
+            context.list(&["admin", "subscriptions"], &filters, &paging, &SUBSCRIPTIONS, none).await
+        }
+        SubscriptionCommand::Cancel { subscription, now, consent } => {
+            let id = context.subscription_id(&subscription).await?;
+            if now {
+                let question = format!("End the subscription of {} at once?", plain(&subscription));
+                confirm(consent.yes, &question)?;
+            }
+            let body = json!({"at_period_end": !now});
+            let path = ["subscriptions", &id, "cancel"];
+            let answer = context.http.post(&path, Some(body)).await?;
+            let end = if now { "ended".to_owned() } else { ends(&answer) };
+            context.did(&answer, &format!("The subscription {end}."))
+        }
+        SubscriptionCommand::Resume { subscription } => {
+            let id = context.subscription_id(&subscription).await?;
+            let answer = context.http.post(&["subscriptions", &id, "resume"], None).await?;
+            context.did(&answer, "The subscription goes on.")
+        }
+    }
+}
+
+fn ends(subscription: &Value) -> String {
+    format!("ends on {}", shown(&subscription["current_period_end"]))
+}
+
+pub async fn payments(context: &Context, command: PaymentCommand) -> Result<()> {
+    match command {
+        PaymentCommand::List { org, paging } => {
+            let org = org_id(context, org).await?;
+            let none = "No payments. `coditect payment record` records one.";
+            let filters = filters(&[("org_id", &org)]);
+            context.list(&["admin", "payments"], &filters, &paging, &PAYMENTS, none).await
+        }
+        PaymentCommand::Record(payment) => record(context, payment).await,
+    }
+}
+
+async fn record(context: &Context, payment: RecordPayment) -> Result<()> {
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    if let Some(subscription) = &payment.subscription {
+        put("subscription_id", context.subscription_id(subscription).await?.into());
+    }
+    put("org_id", org_id(context, payment.org).await?.into());
+    if let Some(plan) = &payment.plan {
+        put("plan_id", context.plan(plan).await?["plan_id"].take());
+    }
+    put("interval", payment.interval.into());
+    // The command line demands both or neither.
+    if let (Some(amount), Some(currency)) = (&payment.amount, &payment.currency) {
+        put("amount_cents", minor(amount, currency)?.into());
+    }
+    put("currency", payment.currency.into());
+    put("periods", payment.periods.into());
+    put("reference", payment.reference.into());
+    let recorded = context.http.post(&["admin", "payments"], Some(body.into())).await?;
+    context.show(&recorded, &RECORDED)
+}
+
+async fn org_id(context: &Context, given: Option<String>) -> Result<Option<String>> {
+    match given {
+        Some(given) => Ok(Some(context.org_id(&given).await?)),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,208 @@
+//! Finds a record by what people have of it: a licence key, an e-mail address, a name.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::context::Context;
+use super::failure::{Failure, Result};
+use super::output::{plain, word};
+
+/// A search looks through so many records at most; the server narrows it down beforehand.
+const SEARCH_MAX: usize = 10_000;
+/// So many candidates are named when a word means several.
+const NAMED_MAX: usize = 5;
+
+impl Context {
+    /// A licence by its key, its id, or the e-mail address of whom it belongs to.
+    pub async fn license(&self, given: &str) -> Result<Value> {
+        if is_id(given) {
+            return self.http.get(&["licenses", given], &[]).await;
+        }
+        let by_email = is_email(given);
+        let path = if by_email { "customer.email" } else { "license_key" };
+        let mut found = self.named(&["admin", "licenses"], given, path).await?;
+        if found.len() > 1 {
+            // What has ended is rarely meant when something else has not.
+            let living =
+                |license: &Value| !matches!(word(license, "status"), "revoked" | "expired");
+            if found.iter().any(living) {
+                found.retain(living);
+            }
+        }
+        if found.is_empty() && !by_email {
+            let why = format!(
+                "there is no licence with the key {}. `coditect license list --query WORDS` finds \
+                 one by part of its key, a name or a machine",
+                plain(given)
+            );
+            return Err(Failure::not_found(why));
+        }
+        only(found, given, "licence", "key", "license_key")
+    }
+
+    /// A user by id or e-mail address.
+    pub async fn user(&self, given: &str) -> Result<Value> {
+        if is_id(given) {
+            return self.http.get(&["admin", "users", given], &[]).await;
+        }
+        let found = self.named(&["admin", "users"], given, "email").await?;
+        only(found, given, "user", "id", "user_id")
+    }
+
+    /// A plan by id or name.
+    pub async fn plan(&self, given: &str) -> Result<Value> {
+        let path = if is_id(given) { "plan_id" } else { "plan_name" };
+        let all = self.pages(&["admin", "plans"], &[], Some(SEARCH_MAX)).await?;
+        only(matching(all.items, path, given), given, "plan", "id", "plan_id")
+    }
+
+    /// The id of an organisation, by id, name, or the e-mail address of its owner.
+    pub async fn org_id(&self, given: &str) -> Result<String> {
+        if is_id(given) {
+            return Ok(given.to_owned());
+        }
+        if is_email(given) {
+            return Ok(word(&self.user(given).await?, "org_id").to_owned());
+        }
+        let found = self.named(&["admin", "orgs"], given, "name").await?;
+        let org = only(found, given, "organisation", "id", "org_id")?;
+        Ok(word(&org, "org_id").to_owned())
+    }
+
+    /// The id of a subscription, by id, the e-mail address of whom it belongs to, or the key of its
+    /// licence.
+    pub async fn subscription_id(&self, given: &str) -> Result<String> {
+        if is_id(given) {
+            return Ok(given.to_owned());
+        }
+        if !is_email(given) {
+            let license = self.license(given).await?;
+            return match license["subscription_id"].as_str() {
+                Some(id) => Ok(id.to_owned()),
+                None => Err(Failure::not_found(format!(
+                    "no subscription pays for the licence {}; `license extend` moves its end",
+                    plain(given)
+                ))),
+            };
+        }
+        let org_id = self.org_id(given).await?;
+        let path = ["admin", "subscriptions"];
+        let all = self.pages(&path, &[("org_id", &org_id)], Some(SEARCH_MAX)).await?;
+        let mut found = matching(all.items, "org_id", &org_id);
+        if found.len() > 1 {
+            found.retain(|subscription| word(subscription, "status") != "canceled");
+        }
+        let subscription = only(found, given, "subscription", "id", "subscription_id")?;
+        Ok(word(&subscription, "subscription_id").to_owned())
+    }
+
+    /// A seat that is held, by the session's id or the machine's hardware id.
+    pub async fn session(&self, given: &str, license: Option<&str>) -> Result<Value> {
+        let found = match license {
+            Some(license) => {
+                let license = self.license(license).await?;
+                let path = ["licenses", word(&license, "license_id"), "sessions"];
+                self.pages(&path, &[], Some(SEARCH_MAX)).await?
+            }
+            None => self.pages(&["admin", "sessions"], &[], Some(SEARCH_MAX)).await?,
+        };
+        let path = if found.items.iter().any(|session| word(session, "session_id") == given) {
+            "session_id"
+        } else {
+            "hardware_id"
+        };
+        only(matching(found.items, path, given), given, "seat", "session", "session_id")
+    }
+
+    /// The id of the record that the audit log knows by this name.
+    pub async fn subject(&self, given: &str) -> Result<String> {
+        if is_email(given) {
+            return Ok(word(&self.user(given).await?, "user_id").to_owned());
+        }
+        // Keys of any template have dashes and letters that an id has not.
+        if is_id(given) || !given.contains('-') {
+            return Ok(given.to_owned());
+        }
+        match self.license(given).await {
+            Ok(license) => Ok(word(&license, "license_id").to_owned()),
+            Err(failure) if failure.exit == super::failure::Exit::NotFound => Ok(given.to_owned()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Records whose member is this text, whatever the case; the server narrows the search down.
+    async fn named(&self, list: &[&str], given: &str, path: &str) -> Result<Vec<Value>> {
+        let all = self.pages(list, &[("q", given)], Some(SEARCH_MAX)).await?;
+        Ok(matching(all.items, path, given))
+    }
+}
+
+fn is_id(given: &str) -> bool {
+    Uuid::parse_str(given).is_ok()
+}
+
+fn is_email(given: &str) -> bool {
+    given.contains('@')
+}
+
+fn matching(mut items: Vec<Value>, path: &str, given: &str) -> Vec<Value> {
+    let given = given.trim().to_lowercase();
+    items.retain(|item| word(item, path).to_lowercase() == given);
+    items
+}
+
+/// The one record that was meant.
+fn only(mut found: Vec<Value>, given: &str, what: &str, by: &str, path: &str) -> Result<Value> {
+    let given = plain(given);
+    match found.len() {
+        0 => Err(Failure::not_found(format!("there is no {what} of {given}"))),
+        1 => Ok(found.remove(0)),
+        many => {
+            let names: Vec<_> = found
+                .iter()
+                .take(NAMED_MAX)
+                .map(|item| format!("  {}", plain(word(item, path))))
+                .collect();
+            Err(Failure::usage(format!(
+                "{given} means {many} of them; say which {what} by its {by}:\n{}{}",
+                names.join("\n"),
+                if many > NAMED_MAX { "\n  ..." } else { "" }
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::commands::operator::failure::Exit;
+
+    #[test]
+    fn a_name_means_one_record_or_the_refusal_says_which_there_are() {
+        let plans = || {
+            vec![
+                json!({"plan_id": "1", "plan_name": "Team"}),
+                json!({"plan_id": "2", "plan_name": "TEAM "}),
+                json!({"plan_id": "3", "plan_name": "Solo"}),
+            ]
+        };
+        let find =
+            |name: &str| only(matching(plans(), "plan_name", name), name, "plan", "id", "plan_id");
+        assert_eq!(find("solo").unwrap()["plan_id"], "3");
+        let none = find("Tea").unwrap_err();
+        assert_eq!((none.exit, &*none.text), (Exit::NotFound, "there is no plan of Tea"));
+        let twins = vec![json!({"plan_id": "1"}), json!({"plan_id": "2"})];
+        let several = only(twins, "x", "plan", "id", "plan_id").unwrap_err();
+        assert_eq!(several.exit, Exit::Usage);
+        assert!(several.text.contains("  1\n  2"), "{}", several.text);
+    }
+
+    #[test]
+    fn what_was_typed_is_an_id_an_address_or_a_name() {
+        assert!(is_id("0196b1a2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"));
+        assert!(!is_id("CODITECT-7K2M-9QRT-4XWZ-3HJN-5VBC"));
+        assert!(is_email("ada@example.com"));
+    }
+}
