@@ -55,9 +55,9 @@ pub(super) async fn take(
     }
 }
 
-/// Whether there was a line, and this was in it to the end.
+/// Whether there was a line, and this was in it to the end, or nearly: the server counts by its own clock.
 pub(super) fn waited(since: Moment, in_line: Duration) -> bool {
-    !in_line.is_zero() && Moment::now().since(since) >= in_line
+    !in_line.is_zero() && Moment::now().since(since) * 10 >= in_line * 9
 }
 
 fn whole_seconds(time: Duration) -> Duration {
@@ -73,9 +73,7 @@ mod tests {
     async fn taken(script: &Script, patience_s: u64) -> (Result<Granted, Fault>, Duration) {
         let start = Moment::now();
         let taken = take(script, Duration::from_secs(patience_s), &Entropy::seeded(1)).await;
-        // The clock is read in two parts, which makes for some microseconds.
-        let took = (Moment::now().since(start).as_secs_f64() * 100.0).round() / 100.0;
-        (taken.map(|(_, granted)| granted), Duration::from_secs_f64(took))
+        (taken.map(|(_, granted)| granted), Moment::now().since(start))
     }
 
     #[tokio::test(start_paused = true)]
