@@ -87,8 +87,11 @@ function options(uPlot, { series, format = String, bars = false, axis = "time" }
   const font = `11px ${colour("sans")}`;
   const lines = { stroke: colour("soft"), font, grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
   const month = new Intl.DateTimeFormat("en", { month: "short", year: "2-digit", timeZone: "UTC" });
-  const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
-  const words = (/** @type {number} */ at) => (axis === "month" ? month : clock).format(at * 1000);
+  /** @type {Intl.DateTimeFormatOptions} */
+  const hour = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const clock = new Intl.DateTimeFormat("en", hour), exact = new Intl.DateTimeFormat("en", { ...hour, second: "2-digit" });
+  const words = (/** @type {number} */ at) => (axis === "month" ? month : exact).format(at * 1000);
+  const ticks = (/** @type {number[]} */ at) => at.map((each) => (axis === "time" && at[1] - at[0] >= 60 ? clock.format(each * 1000) : words(each)));
   return {
     width, height,
     legend: { show: false },
@@ -99,7 +102,7 @@ function options(uPlot, { series, format = String, bars = false, axis = "time" }
     },
     axes: [
       { ...lines, size: 26, grid: { show: false }, space: 70, splits: axis === "month" ? (/** @type {any} */ u) => u.data[0].filter((/** @type {number} */ _at, /** @type {number} */ i) => i % Math.ceil((u.data[0].length * 62) / u.width) === 0) : undefined,
-        values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map(words) },
+        values: (/** @type {any} */ _u, /** @type {number[]} */ at) => ticks(at) },
       { ...lines, size: (/** @type {any} */ _u, /** @type {string[] | null} */ values) => 14 + Math.max(2, ...(values ?? []).map((each) => each.length)) * 6.5, space: 36,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9],
         values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map(format) },

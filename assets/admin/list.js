@@ -114,6 +114,8 @@ export function Search({ words }) {
       onInput=${(/** @type {any} */ event) => search(event.currentTarget.value, TYPING_MS)}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
         if (event.key === "Enter") search(typed, 0);
+        // Pressed once more, the key that leads here is no word to search for.
+        if (event.key === "/" && !typed) event.preventDefault();
         if (event.key !== "Escape") return;
         event.preventDefault();
         if (typed) search("", 0);

@@ -130,7 +130,7 @@ export function Bar({ of, max, tone = "" }) {
 
 /** Seats in use of those there are. @param {{ used: number | undefined, max: number }} props */
 export function Use({ used = 0, max }) {
-  return html`<span class="use"><span class="nowrap">${count(used)} of ${count(max)}</span><${Bar} of=${used} max=${max} tone=${used >= max ? "warn" : ""} /></span>`;
+  return html`<span class="use"><span class="nowrap">${count(used)} of ${count(max)}</span>${used > 0 && html`<${Bar} of=${used} max=${max} tone=${used >= max ? "warn" : ""} />`}</span>`;
 }
 
 /** Who a record belongs to. @param {{ customer?: { org_id: string, org_name?: string, email?: string, full_name?: string } | null | undefined, org_id?: string }} props */

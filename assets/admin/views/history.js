@@ -18,7 +18,7 @@ import { Ago, Loading, Section, Trouble } from "../ui.js";
  */
 
 /** @type {Record<string, string>} */
-const ACTORS = { system: "the server", local: "the computer's administrator", anonymous: "a licensed application" };
+const ACTORS = { system: "the server itself", local: "this computer's administrator", anonymous: "somebody not signed in" };
 
 /** @param {Entry} entry */
 export function actorName(entry) {
