@@ -33,10 +33,11 @@ const COLUMNS = [
   { title: "To", class: "cut", cell: (/** @type {MailRow} */ mail) => mail.to },
   { title: "Message", cell: (mail) => plain(mail.message), csv: (mail) => mail.message },
   { title: "Because of", cell: (mail) => html`<span class="soft">${plain(mail.cause)}</span>`, csv: (mail) => mail.cause },
-  { title: "Status", cell: (mail) => html`<${Status} of=${mail.status} />`, csv: (mail) => mail.status },
+  { title: "Status", class: "state", cell: (mail) => html`<span><${Status} of=${mail.status} />
+      ${mail.status !== "sent" && mail.last_error && html` <span class="sub">${mail.last_error}</span>`}</span>`, csv: (mail) => mail.status },
   { title: "Queued", cell: (mail) => html`<${Ago} at=${mail.created_at} />`, csv: (mail) => mail.created_at },
   { title: "Sent", cell: (mail) => html`<${Ago} at=${mail.sent_at} />`, csv: (mail) => mail.sent_at },
-  { title: "Failed because", class: "wide", cell: (mail) => (mail.status === "sent" ? "" : mail.last_error ?? ""), csv: (mail) => mail.last_error },
+  { title: "Last error", csv: (mail) => mail.last_error },
   { title: "Attempts", csv: (mail) => mail.attempts },
   { title: "Mail id", csv: (mail) => mail.mail_id },
 ];
