@@ -1,7 +1,7 @@
 // Mails: what was to be sent, why, and what became of it. Behind `#/emails/ID` one of them as its reader sees it.
 
 import { call } from "../api.js";
-import { plain } from "../format.js";
+import { count, plain } from "../format.js";
 import { html, useState } from "../lib.js";
 import { List } from "../list.js";
 import { MailFrame } from "../mail-frame.js";
@@ -68,7 +68,7 @@ function OneMail({ id }) {
     : mail.status === "sent" ? html`<button onClick=${() => retry(mail)}>Send once more</button>` : null;
   return html`<${Head} title=${mail.subject} back=${back} actions=${acts}><${Status} of=${mail.status} /><//>
     <${Trouble} problem=${problem} />
-    ${mail.status === "parked" && html`<${Note} kind="warn"><p>Given up after ${mail.attempts} attempts: ${mail.last_error}.
+    ${mail.status === "parked" && html`<${Note} kind="warn"><p>Given up after ${count(mail.attempts, "attempt")}: ${mail.last_error}.
       Mend what it says, then try again.</p><//>`}
     <${Section}><${Facts} of=${[
       ["To", mail.to],
@@ -81,5 +81,5 @@ function OneMail({ id }) {
     <${Section} title="As it reads" class="mail" actions=${["html", "text"].map((way) => html`<button key=${way} aria-pressed=${shown === way ? "true" : "false"}
         onClick=${() => show(way)}>${way === "html" ? "Formatted" : "Plain text"}</button>`)}>
       ${shown === "html" ? html`<${MailFrame} markup=${mail.html} title=${mail.subject} />` : html`<pre tabindex="0">${mail.text}</pre>`}<//>
-    ${mail.status === "sent" && html`<p class="soft">Links that open accounts are left out of what is kept of a sent mail.</p>`}`;
+    <p class="soft">Here, links that open accounts are left out and licence keys are shortened: the reader gets them whole.</p>`;
 }
