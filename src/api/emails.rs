@@ -95,6 +95,8 @@ pub struct EmailPreview {
     status: String,
     /// What caused it.
     cause: String,
+    /// Attempts made.
+    attempts: u32,
     /// What the last attempt met.
     last_error: Option<String>,
     /// When it was queued.
@@ -146,6 +148,7 @@ impl Emails {
             message: record.message,
             status: record.status.as_str().to_owned(),
             cause: record.cause,
+            attempts: record.attempts,
             last_error: record.last_error,
             created_at: record.created_at.into(),
             sent_at: record.sent_at.map(Time),

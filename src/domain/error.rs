@@ -155,6 +155,12 @@ impl Error {
         error
     }
 
+    /// What an operator wants to read: the cause, where it is known, without the words for those who
+    /// cannot see the log.
+    pub fn cause(&self) -> &str {
+        self.internal.as_deref().unwrap_or(&self.detail)
+    }
+
     /// Writes cannot be made durable just now; `cause` goes to the log only.
     pub fn storage(cause: impl fmt::Display) -> Self {
         let mut error = Self::new(

@@ -73,9 +73,10 @@ async fn run_one(services: &Services, job: &Job) -> Result<()> {
             tracing::warn!(job_id = %job.job_id, kind, attempts, parked, %error, "a job failed");
             let due =
                 services.clock.now().wall + pause_ms(services.config.jobs.retry_base_s, attempts);
-            services.put_job_back(job, error.to_string(), due, parked).await?;
+            let cause = error.cause().to_owned();
+            services.put_job_back(job, cause.clone(), due, parked).await?;
             if let Work::SendMail { mail_id } = job.work {
-                services.note_mail_failure(mail_id, error.to_string(), parked).await?;
+                services.note_mail_failure(mail_id, cause, parked).await?;
             }
             Ok(())
         }

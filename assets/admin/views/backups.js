@@ -80,10 +80,9 @@ async function restore({ file, created_at }) {
   let since = 0;
   const accepted = await ask({
     title: "Restore a backup", action: "Restore and restart", danger: true, typed: file,
-    text: html`<p>The server stops, puts <code>${file}</code> in place of its database, and starts again by itself. That takes some seconds, and
-        applications keep their seats meanwhile.</p>
-      <p>Everything since <strong><${Ago} at=${created_at} /></strong> is undone: accounts, licences, payments, status changes. Seats taken since
-        are taken again by their applications. Who signed in since has to sign in again, perhaps with an older password.</p>
+    text: html`<p>The server stops, puts <code>${file}</code> in place of its database, and starts again by itself. That takes some seconds.</p>
+      <p>Everything since <strong>${created_at.slice(0, 19).replace("T", " ")} UTC</strong> (<${Ago} at=${created_at} />) is undone: accounts, licences, payments,
+        status changes. Seats taken since are taken again by their applications. Who signed in since has to sign in again, perhaps with an older password.</p>
       <p>The database of now is not lost: it is kept beside the new one in the data folder.</p>`,
     submit: () => {
       since = Date.now();

@@ -1,7 +1,7 @@
 // Mails: what was to be sent, why, and what became of it. Behind `#/emails/ID` one of them as its reader sees it.
 
 import { call } from "../api.js";
-import { plain } from "../format.js";
+import { count, plain } from "../format.js";
 import { html, useState } from "../lib.js";
 import { List } from "../list.js";
 import { MailFrame } from "../mail-frame.js";
@@ -33,10 +33,11 @@ const COLUMNS = [
   { title: "To", class: "cut", cell: (/** @type {MailRow} */ mail) => mail.to },
   { title: "Message", cell: (mail) => plain(mail.message), csv: (mail) => mail.message },
   { title: "Because of", cell: (mail) => html`<span class="soft">${plain(mail.cause)}</span>`, csv: (mail) => mail.cause },
-  { title: "Status", cell: (mail) => html`<${Status} of=${mail.status} />`, csv: (mail) => mail.status },
+  { title: "Status", class: "state", cell: (mail) => html`<span><${Status} of=${mail.status} />
+      ${mail.status !== "sent" && mail.last_error && html` <span class="sub">${mail.last_error}</span>`}</span>`, csv: (mail) => mail.status },
   { title: "Queued", cell: (mail) => html`<${Ago} at=${mail.created_at} />`, csv: (mail) => mail.created_at },
   { title: "Sent", cell: (mail) => html`<${Ago} at=${mail.sent_at} />`, csv: (mail) => mail.sent_at },
-  { title: "Failed because", class: "wide", cell: (mail) => (mail.status === "sent" ? "" : mail.last_error ?? ""), csv: (mail) => mail.last_error },
+  { title: "Last error", csv: (mail) => mail.last_error },
   { title: "Attempts", csv: (mail) => mail.attempts },
   { title: "Mail id", csv: (mail) => mail.mail_id },
 ];
@@ -67,7 +68,7 @@ function OneMail({ id }) {
     : mail.status === "sent" ? html`<button onClick=${() => retry(mail)}>Send once more</button>` : null;
   return html`<${Head} title=${mail.subject} back=${back} actions=${acts}><${Status} of=${mail.status} /><//>
     <${Trouble} problem=${problem} />
-    ${mail.status === "parked" && html`<${Note} kind="warn"><p>Given up after ${mail.attempts} attempts: ${mail.last_error}.
+    ${mail.status === "parked" && html`<${Note} kind="warn"><p>Given up after ${count(mail.attempts, "attempt")}: ${mail.last_error}.
       Mend what it says, then try again.</p><//>`}
     <${Section}><${Facts} of=${[
       ["To", mail.to],
@@ -80,5 +81,5 @@ function OneMail({ id }) {
     <${Section} title="As it reads" class="mail" actions=${["html", "text"].map((way) => html`<button key=${way} aria-pressed=${shown === way ? "true" : "false"}
         onClick=${() => show(way)}>${way === "html" ? "Formatted" : "Plain text"}</button>`)}>
       ${shown === "html" ? html`<${MailFrame} markup=${mail.html} title=${mail.subject} />` : html`<pre tabindex="0">${mail.text}</pre>`}<//>
-    ${mail.status === "sent" && html`<p class="soft">Links that open accounts are left out of what is kept of a sent mail.</p>`}`;
+    <p class="soft">Here, links that open accounts are left out and licence keys are shortened: the reader gets them whole.</p>`;
 }

@@ -56,8 +56,9 @@ describe("licences", () => {
       await page.goto(`/admin#/licenses`);
       await page.keyboard.press("/");
       await page.keyboard.type(words);
-      await row(page, key).waitFor();
       await page.waitForURL(/q=/);
+      await page.locator("section:not([aria-busy]) tbody tr").first().waitFor();
+      await row(page, key).waitFor();
     }
     // The rows of the search before stay until the answer has come: it finds this one alone.
     await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);

@@ -58,12 +58,14 @@ describe("jobs", () => {
 describe("the audit log", () => {
   signedIn("the history of one record", "#/audit", async (page, api, watched) => {
     const { licenses } = await records();
-    await page.locator("tr", { hasText: "licence suspended" }).waitFor();
+    await page.locator("tr", { hasText: "licence suspended" }).first().waitFor();
     await watched.look("audit");
     await page.getByLabel("Id of a record").fill(licenses[3].license_id);
     await page.keyboard.press("Enter");
     await page.waitForURL(/subject=/);
-    await watched.settled();
+    await page.waitForFunction((id) => [...document.querySelectorAll("tbody tr")].every((row) => row.innerHTML.includes(id)), licenses[3].license_id);
+    assert.match(await page.locator("tbody").innerText(), /licence suspended[\s\S]*licence issued/, "newest first");
+    assert.match(await page.locator("tbody").innerText(), /olga@vendor.example/);
   });
 });
 
