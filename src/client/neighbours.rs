@@ -21,9 +21,9 @@ use super::moment::Moment;
 const WAIT: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Of the hash, this much names the file. Everybody on the computer can see the name, and a hardware id is made
-/// from the licence key: more would help to guess a short key. Two seats of the same name are rare, and would
-/// only mean that one of them may lapse instead of being given back.
-const NAME_BYTES: usize = 2;
+/// from the licence key: the whole hash would let short keys be guessed, and with less of it two seats would
+/// share a name, of which one would lapse instead of being given back.
+const NAME_BYTES: usize = 5;
 
 /// A lock that is shared by the holders of a seat.
 pub(super) struct Neighbours(Option<File>);

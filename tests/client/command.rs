@@ -28,13 +28,12 @@ async fn while_it_runs_there_is_a_seat() {
     let license = site.operator.issue(1).await;
     let flags =
         ["--metadata", "host=studio-7", "--metadata", "user=ada", "--hardware-id", "studio-7"];
-    let mut running = Running::start(script(site.seat_run(&license), &flags, "echo up; read x"));
+    let mut running = Running::start(script(site.seat_run(&license), &flags, "echo up; sleep 2"));
     running.says("up");
     let holder = site.holder(&license).await;
     assert_eq!(holder["hardware_id"], "studio-7");
     assert_eq!(holder["metadata"]["host"], "studio-7");
     assert_eq!(holder["metadata"]["user"], "ada");
-    // Standard input is empty, so the command ends by itself.
     running.wait();
     assert_eq!(site.used(&license).await, 0);
 }
