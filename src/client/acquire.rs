@@ -89,7 +89,7 @@ mod tests {
         let script = Script::new([full(), full(), granted("a")]);
         let (answer, _) = taken(&script, 120).await;
         assert_eq!(answer.unwrap().session_id, "a");
-        assert_eq!(script.asked(), [Asked::Acquire(50), Asked::Acquire(50), Asked::Acquire(19)]);
+        assert_eq!(script.asked(), [Asked::Acquire(50), Asked::Acquire(50), Asked::Acquire(20)]);
     }
 
     #[tokio::test(start_paused = true)]
