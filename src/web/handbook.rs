@@ -9,9 +9,10 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "index",
     "getting-started",
+    "nine-steps",
     "configuration",
     "licenses",
     "seats",

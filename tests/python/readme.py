@@ -1,4 +1,4 @@
-"""Runs every command of README.md as written, in order, against a fresh server.
+"""Runs every command of README.md and of the handbook's nine steps as written, in order, each against a fresh server.
 
 Each fenced `sh` block is run. A block that ends in `cargo run --release` is the first terminal: it starts the
 server, and the next such block stops it (Ctrl-C) and starts it again. All other blocks are the second terminal: one
@@ -23,6 +23,15 @@ ALL_TESTS = "tests/all.sh"
 TERMINAL_1 = 'set -euo pipefail; cargo() { [ "$*" = "run --release" ] && exec "$CODITECT_UNDER_TEST"; }\n'
 TERMINAL_2 = "set -euo pipefail\n"
 
+# The program that the second terminal finds under `target/release`: it holds seats of the server under test, which is
+# not on the usual port.
+PROGRAM = """#!/bin/sh
+case "$1 $2" in
+  'seat run' | 'seat status') what=$2; shift 2; exec {binary} seat "$what" --server {url} "$@" ;;
+  *) exec {binary} "$@" ;;
+esac
+"""
+
 
 def blocks(text):
     """The fenced `sh` blocks, each with the line it begins on."""
@@ -34,15 +43,16 @@ def second_terminal(found, folder):
     """Runs blocks in one shell; says which one failed."""
     script = TERMINAL_2
     for line, block in found:
-        script += f"echo '--- README.md:{line}'\n{block}\n"
+        script += f"echo '--- line {line}'\n{block}\n"
     done = subprocess.run(["bash", "-c", script], cwd=folder, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
         sys.exit(f"a command of the block named last ended with {done.returncode}")
 
 
-def main():
+def run(document):
+    """Runs the blocks of one document; how many there were."""
     port = free_port()
-    text = (ROOT / "README.md").read_text().replace(ADDRESS, f"127.0.0.1:{port}")
+    text = document.read_text().replace(ADDRESS, f"127.0.0.1:{port}")
     sessions = []  # each: the block that starts the server, and what the second terminal does meanwhile
     for line, block in blocks(text):
         if block.strip() == ALL_TESTS:
@@ -52,16 +62,26 @@ def main():
         else:
             sessions[-1][1].append((line, block))
     if not any(found for _, found in sessions):
-        sys.exit("README.md has no commands")
+        sys.exit(f"{document.name} has no commands")
     with tempfile.TemporaryDirectory(prefix="coditect-readme-") as folder:
         # The reader's Python packages are there already, so that a second run needs no network.
         pathlib.Path(folder, ".venv").symlink_to(ROOT / ".venv")
+        program = pathlib.Path(folder, "target", "release", "coditect")
+        program.parent.mkdir(parents=True)
+        program.write_text(PROGRAM.format(binary=os.path.abspath(binary()), url=f"http://127.0.0.1:{port}"))
+        program.chmod(0o755)
         env = {"CODITECT_LISTEN": f"127.0.0.1:{port}", "CODITECT_UNDER_TEST": os.path.abspath(binary())}
         log = pathlib.Path(folder, "server.log")
         for start, found in sessions:
             with Server(["bash", "-c", TERMINAL_1 + start], port, folder, env, log):
                 second_terminal(found, folder)
-    print(f"ran {sum(1 + len(found) for _, found in sessions)} blocks")
+    return sum(1 + len(found) for _, found in sessions)
+
+
+def main():
+    for document in [ROOT / "README.md", ROOT / "assets" / "handbook" / "nine-steps.md"]:
+        print(f"--- {document.name}", flush=True)
+        print(f"--- {document.name}: ran {run(document)} blocks", flush=True)
 
 
 main()
