@@ -100,13 +100,22 @@ export function Search({ words }) {
   const q = place.value.query.q ?? "";
   const [typed, setTyped] = useState(q);
   const timer = useRef(0);
-  // The back button changes the address under the box.
-  useEffect(() => { setTyped(q); }, [q]);
+  const asked = useRef(q);
+  // The back button changes the address under the box. What the box itself asked for leaves it as it is: something
+  // may have been typed since, if only the space before the next word.
+  useEffect(() => {
+    if (q === asked.current) return;
+    asked.current = q;
+    setTyped(q);
+  }, [q]);
   /** @param {string} value @param {number} wait */
   const search = (value, wait) => {
     setTyped(value);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => filter({ q: value.trim(), cursor: "" }, { replace: true }), wait);
+    timer.current = setTimeout(() => {
+      asked.current = value.trim();
+      filter({ q: asked.current, cursor: "" }, { replace: true });
+    }, wait);
   };
   useEffect(() => () => clearTimeout(timer.current), []);
   return html`<label class="search"><span class="unseen">Search</span>

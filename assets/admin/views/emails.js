@@ -53,9 +53,7 @@ export default function Emails({ id }) {
 
 /** @param {MailRow} mail */
 function retry(mail) {
-  const again = mail.status === "sent";
-  return attempt(() => call("POST", `/admin/emails/${mail.mail_id}/retry`),
-    { done: again ? `It is sent to ${mail.to} once more.` : `It is tried again now. ${mail.to} hears of it if it goes out.` });
+  return attempt(() => call("POST", `/admin/emails/${mail.mail_id}/retry`), { done: `The mail to ${mail.to} is tried again now.` });
 }
 
 /** @param {{ id: string }} props */
@@ -64,8 +62,7 @@ function OneMail({ id }) {
   const [shown, show] = useState("html");
   const back = { href: "#/emails", title: "E-mails" };
   if (!mail) return html`<${Head} title="E-mail" back=${back} /><${Loading} problem=${problem} />`;
-  const acts = mail.status === "parked" ? html`<button class="main" onClick=${() => retry(mail)}>Try again</button>`
-    : mail.status === "sent" ? html`<button onClick=${() => retry(mail)}>Send once more</button>` : null;
+  const acts = mail.status !== "sent" && html`<button class=${mail.status === "parked" ? "main" : ""} onClick=${() => retry(mail)}>Try again</button>`;
   return html`<${Head} title=${mail.subject} back=${back} actions=${acts}><${Status} of=${mail.status} /><//>
     <${Trouble} problem=${problem} />
     ${mail.status === "parked" && html`<${Note} kind="warn"><p>Given up after ${count(mail.attempts, "attempt")}: ${mail.last_error}.
@@ -81,5 +78,6 @@ function OneMail({ id }) {
     <${Section} title="As it reads" class="mail" actions=${["html", "text"].map((way) => html`<button key=${way} aria-pressed=${shown === way ? "true" : "false"}
         onClick=${() => show(way)}>${way === "html" ? "Formatted" : "Plain text"}</button>`)}>
       ${shown === "html" ? html`<${MailFrame} markup=${mail.html} title=${mail.subject} />` : html`<pre tabindex="0">${mail.text}</pre>`}<//>
-    <p class="soft">Here, links that open accounts are left out and licence keys are shortened: the reader gets them whole.</p>`;
+    <p class="soft">Here, links that open accounts are left out and licence keys are shortened: the reader gets them whole.
+      ${mail.status === "sent" && " A mail that was sent is not sent again from here; a licence is mailed again from its own page."}</p>`;
 }

@@ -53,12 +53,14 @@ describe("licences", () => {
     await new Api(house.server.url).post("/licenses/activate", { license_key: key, hardware_id: "loom-7700-aa" });
 
     for (const words of [key.split("-")[3].slice(0, 4), customer.email, "loom-7700"]) {
-      await page.goto(`/admin#/licenses`);
+      await page.goto("/admin#/licenses");
+      await page.getByRole("heading", { level: 1, name: "Licences" }).click();
       await page.keyboard.press("/");
       await page.keyboard.type(words);
       await page.waitForURL(/q=/);
       await page.locator("section:not([aria-busy]) tbody tr").first().waitFor();
       await row(page, key).waitFor();
+      assert.equal(await page.getByRole("searchbox").inputValue(), words, "no letter is lost");
     }
     // The rows of the search before stay until the answer has come: it finds this one alone.
     await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);

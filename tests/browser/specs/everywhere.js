@@ -76,6 +76,17 @@ describe("by keyboard", () => {
     assert.ok(customers.length > 0);
   });
 
+  signedIn("a pause between two words loses nothing", "#/users", async (page) => {
+    await records();
+    await page.keyboard.press("/");
+    await page.keyboard.type("ada ");
+    await page.waitForURL(/q=ada$/);
+    await page.keyboard.type("park");
+    await page.waitForURL(/q=ada\+park/);
+    assert.equal(await page.getByRole("searchbox").inputValue(), "ada park");
+    await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+  });
+
   signedIn("a dialog holds the focus, Esc closes it, and the focus returns", "#/plans", async (page) => {
     const opener = page.getByRole("button", { name: "New plan" });
     await opener.focus();
