@@ -14,15 +14,15 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-pub use self::seat::{OnLost, Run, SeatCommand, Whose};
-
 use self::customers::{
     LicenseCommand, OrgCommand, PaymentCommand, PlanCommand, SubscriptionCommand, UserCommand,
 };
 use self::operator::{Noun, Via};
 use self::server::{
-    ApiKeys, AuditCommand, Backup, JobCommand, KeyCommand, Log, MailCommand, SeatsCommand,
+    ApiKeys, AuditCommand, Backup, JobCommand, KeyCommand, Log, MailCommand, SeatDesk,
 };
+pub use seat::{OnLost, Run, SeatCommand, Whose};
+
 use crate::config::Flags;
 
 const STYLES: Styles = Styles::styled()
@@ -134,11 +134,11 @@ pub enum Command {
     Subscription(Noun<SubscriptionCommand>),
     /// List and record payments
     Payment(Noun<PaymentCommand>),
-    /// Hold a seat on this machine; see who holds seats of the server, and take one back
+    /// Hold a seat on this machine; see who holds seats, and take one back
     Seat {
         /// What to do.
         #[command(subcommand)]
-        command: Seats,
+        command: AnySeat,
     },
     /// See what waits or failed, and try it again
     Job(Noun<JobCommand>),
@@ -220,15 +220,15 @@ pub enum Command {
     Version,
 }
 
-/// Seats: this machine's own, and everybody's.
+/// A seat of this machine, or those of all.
 #[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
-pub enum Seats {
-    /// The seat of this machine.
+pub enum AnySeat {
+    /// For who uses licensed software.
     #[command(flatten)]
-    Own(SeatCommand),
-    /// The seats of the server, for operators.
+    Here(SeatCommand),
+    /// For operators.
     #[command(flatten)]
-    All(SeatsCommand),
+    All(SeatDesk),
 }
 
 /// Where settings come from, for every command that needs them.

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::operator::{Consent, Paging, Via};
 
-/// Seats.
+/// Seats of all licences.
 #[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
-pub enum SeatsCommand {
+pub enum SeatDesk {
     /// List who holds seats, over all licences
     #[command(after_help = "Example:\n  coditect seat list --all")]
     List {

@@ -208,6 +208,10 @@ fn each_command_says_what_it_does() {
         ("config init", "Print a documented settings file"),
         ("key rotate", "Make a new signing key"),
         ("license issue", "Issue a licence"),
+        ("seat run", "Run a command that holds a seat"),
+        ("seat status", "Show how the licence stands"),
+        ("seat release", "Give back the seat"),
+        ("seat list", "List who holds seats"),
     ] {
         let found = path.split(' ').fold(&mut command, |command, name| {
             command.find_subcommand_mut(name).unwrap_or_else(|| panic!("{path}"))

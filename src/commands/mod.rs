@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use self::operator::Failure;
 use crate::cli::server::KeyCommand;
-use crate::cli::{AdminCommand, Cli, Command, Seats};
+use crate::cli::{AdminCommand, AnySeat, Cli, Command};
 use crate::config::{self as settings, Config, Flags, Loaded};
 use crate::domain::error::{Error, Result};
 
@@ -24,7 +24,6 @@ pub fn run(cli: Cli) -> ExitCode {
     let outcome: operator::Result<ExitCode> = match command {
         Command::Serve(args) => serve::run(&args, &settings).map_err(Failure::from),
         Command::Admin { command: AdminCommand::Link } => admin::link(&settings).map(done),
-        Command::Seat { command: Seats::Own(command) } => Ok(seat::run(command)),
         Command::Key(noun) => match noun.command {
             KeyCommand::List => operator::list_keys(&noun.via, &settings).map(done),
             KeyCommand::Rotate if operator::is_elsewhere(&noun.via, &settings) => {
@@ -43,6 +42,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Restore { file, yes } => backup::restore(&file, yes, &settings).map(done),
         Command::Doctor { json } => doctor::run(json, &settings),
         Command::Config { command } => config::run(command, &settings).map(done),
+        Command::Seat { command: AnySeat::Here(command) } => Ok(seat::run(command)),
         Command::Completions { shell } => manual::completions(shell).map(done),
         Command::Manual { dir } => manual::manual(dir.as_deref()).map(done),
         Command::Version => {

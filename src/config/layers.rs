@@ -22,7 +22,15 @@ const SECRET_BYTES_MAX: u64 = 64 << 10;
 /// Names the settings file, as `--config` does.
 const CONFIG_ENV: &str = "CODITECT_CONFIG";
 /// Variables of other commands than `serve`: they set nothing here, and are no mistake.
-const OTHER_ENV: [&str; 3] = ["CODITECT_SERVER", "CODITECT_API_KEY", "CODITECT_API_KEY_FILE"];
+const OTHER_ENV: [&str; 7] = [
+    "CODITECT_SERVER",
+    "CODITECT_API_KEY",
+    "CODITECT_API_KEY_FILE",
+    "CODITECT_CA_FILE",
+    "CODITECT_LICENSE_KEY",
+    "CODITECT_LICENSE_KEY_FILE",
+    "CODITECT_HARDWARE_ID",
+];
 /// Under this name a secret's layer keeps the path of the file to read.
 const FILE: &str = "file";
 

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Client, Url, redirect};
+use reqwest::{Certificate, Client, Url, redirect};
 use serde_json::json;
 
 use super::failure::{Exit, Failure, Result};
@@ -20,6 +20,9 @@ use crate::config::{self, DataDir};
 
 /// How long a connection may take to stand.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// A file with a few certificate authorities is far smaller.
+const CA_BYTES_MAX: u64 = 1 << 20;
 
 impl Http {
     /// Finds the server that the flags and the environment mean.
@@ -95,7 +98,13 @@ impl Http {
         if !tls && !here {
             eprintln!("coditect: credentials cross the network in the clear; use https://");
         }
-        let client = if here { builder(tls).no_proxy() } else { builder(tls) };
+        let mut client = builder(tls);
+        if here {
+            client = client.no_proxy();
+        }
+        if let Some(file) = environment("CODITECT_CA_FILE").filter(|_| tls) {
+            client = client.tls_certs_merge(authorities(Path::new(&file))?);
+        }
         Ok(Self { client: build(client)?, base, key, place: Place::Remote })
     }
 
@@ -141,6 +150,13 @@ fn builder(tls: bool) -> reqwest::ClientBuilder {
         // A key is for the server that was named, not for where that leads.
         .redirect(redirect::Policy::none());
     if tls { builder } else { builder.tls_certs_only([]) }
+}
+
+/// The certificate authorities in a PEM file, for a server that has its certificate from one's own.
+fn authorities(file: &Path) -> Result<Vec<Certificate>> {
+    let bad = |why: String| Failure::failed(format!("CODITECT_CA_FILE {}: {why}", file.display()));
+    let pem = secret::read(file, CA_BYTES_MAX).map_err(|error| bad(error.to_string()))?;
+    Certificate::from_pem_bundle(pem.as_bytes()).map_err(|error| bad(root_cause(&error)))
 }
 
 fn build(builder: reqwest::ClientBuilder) -> Result<Client> {

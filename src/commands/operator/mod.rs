@@ -27,8 +27,8 @@ pub use self::context::confirm;
 pub use self::failure::{Failure, Result};
 use self::http::Http;
 use crate::cli::operator::Via;
-use crate::cli::server::{BackupCommand, SeatsCommand};
-use crate::cli::{Command, Seats, Settings};
+use crate::cli::server::{BackupCommand, SeatDesk};
+use crate::cli::{AnySeat, Command, Settings};
 use crate::config::DataDir;
 
 /// Does what was typed. Commands that ask no server are none of this room's.
@@ -49,10 +49,10 @@ pub fn run(command: Command, settings: &Settings) -> Result<()> {
         Command::Payment(noun) => {
             ask(&noun.via, settings, async |c| billing::payments(c, noun.command).await)
         }
-        Command::Seat { command: Seats::All(SeatsCommand::List { paging, via }) } => {
+        Command::Seat { command: AnySeat::All(SeatDesk::List { paging, via }) } => {
             ask(&via, settings, async |c| watch::seats(c, &paging).await)
         }
-        Command::Seat { command: Seats::All(SeatsCommand::Evict { session, license, via }) } => {
+        Command::Seat { command: AnySeat::All(SeatDesk::Evict { session, license, via }) } => {
             ask(&via, settings, async |c| watch::evict(c, &session, license.as_deref()).await)
         }
         Command::Job(noun) => {

@@ -17,7 +17,7 @@ pub fn api_key(
     env_file: Option<&Path>,
 ) -> Result<String> {
     let key = match (flag, env, env_file) {
-        (Some(file), ..) | (None, None, Some(file)) => read(file)?,
+        (Some(file), ..) | (None, None, Some(file)) => read_secret(file)?,
         (None, Some(key), _) => key,
         (None, None, None) => {
             return Err(Failure::new(
@@ -37,7 +37,7 @@ pub fn api_key(
 /// A password from a file, or from the keyboard without showing it.
 pub fn password(email: &str, file: Option<&Path>) -> Result<String> {
     let typed = match file {
-        Some(file) => read(file)?,
+        Some(file) => read_secret(file)?,
         None if std::io::stdin().is_terminal() => ask(email)
             .map_err(|error| Failure::failed(format!("the password could not be read: {error}")))?,
         None => {
@@ -63,11 +63,15 @@ fn ask(email: &str) -> std::io::Result<String> {
     read.map(|_| typed)
 }
 
-fn read(file: &Path) -> Result<String> {
+fn read_secret(file: &Path) -> Result<String> {
+    read(file, SECRET_BYTES_MAX)
+        .map_err(|error| Failure::new(Exit::Denied, format!("{}: {error}", file.display())))
+}
+
+/// The beginning of a file, up to so many bytes.
+pub fn read(file: &Path, bytes_max: u64) -> std::io::Result<String> {
     let mut text = String::new();
-    std::fs::File::open(file)
-        .and_then(|opened| opened.take(SECRET_BYTES_MAX).read_to_string(&mut text))
-        .map_err(|error| Failure::new(Exit::Denied, format!("{}: {error}", file.display())))?;
+    std::fs::File::open(file)?.take(bytes_max).read_to_string(&mut text)?;
     Ok(text)
 }
 
