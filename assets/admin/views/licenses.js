@@ -55,6 +55,6 @@ export default function Licenses({ id, query }) {
     actions=${html`<button class="main" onClick=${() => issue({ org_id: query.org_id })}>Issue a licence</button>`}
     empty=${html`<p>No licence has been issued yet. What comes first:</p>
       <ol><li><a href="#/plans">Create a plan</a>: its seats, price and trial.</li>
-        <li><button class="plain" onClick=${() => issue()}>Issue a licence</button> from it. Or let a customer register and take the plan's trial.</li></ol>
+        <li><button class="plain" onClick=${() => issue()}>Issue the first licence</button> from it. Or let a customer register and take the plan's trial.</li></ol>
       <p>To look around among sample data instead, start a second server: <code>coditect serve --demo --listen 127.0.0.1:8751</code></p>`} />`;
 }

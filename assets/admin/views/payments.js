@@ -24,5 +24,5 @@ export default function Payments() {
   return html`<${List} title="Payments" path="/admin/payments" columns=${COLUMNS} id=${(/** @type {any} */ each) => each.payment_id} everyMs=${15_000} kept=${["org_id"]} narrowedTo=${ofOrg}
     actions=${html`<button class="main" onClick=${() => recordPayment()}>Record a payment</button>`}
     empty=${html`<p>No payment has been recorded yet. What the checkout takes appears here by itself; a transfer or a purchase order you record.</p>
-      <p><button class="main" onClick=${() => recordPayment()}>Record a payment</button></p>`} />`;
+      <p><button class="main" onClick=${() => recordPayment()}>Record the first one</button></p>`} />`;
 }
