@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");
 /** The program under test: $CODITECT_BINARY, or the debug build. */
-const BINARY = resolve(process.env.CODITECT_BINARY ?? join(TARGET, "debug", "coditect"));
+export const BINARY = resolve(process.env.CODITECT_BINARY ?? join(TARGET, "debug", "coditect"));
 /** Where the pictures of the screens go. */
 export const SCREENSHOTS = join(TARGET, "screenshots");
 

@@ -1,13 +1,15 @@
 // What a vendor does all day: licences, seats, users, plans, subscriptions, payments.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { describe } from "node:test";
 
 import { Api } from "../api.js";
 import { house, signedIn } from "../house.js";
 import { records } from "../records.js";
-import { until } from "../server.js";
+import { BINARY, until } from "../server.js";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -163,6 +165,19 @@ describe("seats", () => {
     await row(page, "The old press").getByRole("button", { name: "Remove" }).click();
     await answer(page, "Remove");
     await toast(page, "machine is removed");
+  });
+
+  signedIn("a command that coditect seat run started is seen, and gone when it ends", "#/seats", async (page, api) => {
+    const license = await someLicense(api);
+    await page.getByText("Live", { exact: true }).waitFor();
+    const command = ["seat", "run", "--server", house.server.url, "--hardware-id", "render-farm-4", "--", "sleep", "60"];
+    const env = { ...process.env, CODITECT_LICENSE_KEY: license.license_key };
+    const held = spawn(BINARY, command, { env, stdio: "ignore" });
+    const ended = once(held, "exit");
+    await row(page, "render-farm-4").waitFor();
+    held.kill("SIGTERM");
+    assert.equal((await ended)[0], 143);
+    await row(page, "render-farm-4").waitFor({ state: "detached" });
   });
 
   signedIn("the overview counts along", "#/", async (page, api) => {
