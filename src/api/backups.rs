@@ -4,8 +4,9 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use poem::Body;
+use poem::http::header;
 use poem_openapi::param::Path;
-use poem_openapi::payload::Attachment;
+use poem_openapi::payload::{Attachment, Response};
 use poem_openapi::{Object, OpenApi};
 use serde::{Deserialize, Serialize};
 
@@ -98,10 +99,17 @@ impl Backups {
     ///
     /// The signing keys in it are encrypted; password hashes and licence keys are in it too.
     #[oai(path = "/backups/:file", method = "get", operation_id = "get_backup")]
-    async fn get_backup(&self, person: Person, file: Path<String>) -> Answer<Attachment<Body>> {
+    async fn get_backup(
+        &self,
+        person: Person,
+        file: Path<String>,
+    ) -> Answer<Response<Attachment<Body>>> {
         let path = self.services.backup_to_read(&person.0, &file.0).await?;
         let open = tokio::fs::File::open(path).await.map_err(Error::internal).map_err(Problem)?;
-        Ok(Attachment::new(Body::from_async_read(open)).filename(file.0))
+        let bytes = open.metadata().await.map_err(Error::internal).map_err(Problem)?.len();
+        let attachment = Attachment::new(Body::from_async_read(open)).filename(file.0);
+        // Whoever fetches it sees how far it has come, and whether all of it came.
+        Ok(Response::new(attachment).header(header::CONTENT_LENGTH, bytes))
     }
 
     /// Remove a backup

@@ -25,6 +25,9 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
+/// How long a backup of a large database may take.
+const BACKUP_TIME: Duration = Duration::from_hours(1);
+
 /// Wraps the routes.
 pub struct Observe<E> {
     inner: Arc<E>,
@@ -112,6 +115,7 @@ impl<E: Endpoint<Output = Response> + 'static> Observe<E> {
         if let Err(problem) = self.bounded(&mut request).await {
             return problem.into_response();
         }
+        let time_limit = if makes_a_backup(&request) { BACKUP_TIME } else { self.time_limit };
         let operation = async {
             if is_seat_call(request.uri().path()) {
                 return self.inner.call(request).await;
@@ -120,7 +124,7 @@ impl<E: Endpoint<Output = Response> + 'static> Observe<E> {
             Box::pin(self.detached(request, id)).await
         };
         // Within the time limit, whatever a disk or a lock does.
-        if let Ok(answer) = tokio::time::timeout(self.time_limit, operation).await {
+        if let Ok(answer) = tokio::time::timeout(time_limit, operation).await {
             return answer.unwrap_or_else(problem_of);
         }
         let text =
@@ -184,6 +188,11 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
 fn is_seat_call(path: &str) -> bool {
     path.strip_prefix("/api/v1/licenses/")
         .is_some_and(|call| matches!(call, "heartbeat" | "acquire" | "release" | "validate"))
+}
+
+/// Whether the time that it takes grows with the database.
+fn makes_a_backup(request: &Request) -> bool {
+    *request.method() == Method::POST && request.uri().path() == "/api/v1/admin/backups"
 }
 
 /// An answer of the API is for programs: it is not to be kept, guessed at, framed or run.

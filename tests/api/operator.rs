@@ -493,6 +493,7 @@ async fn backups_are_listed_fetched_and_removed() {
     let fetched = operator.request(reqwest::Method::GET, &path).send().await.unwrap();
     let named = fetched.headers()["content-disposition"].to_str().unwrap().to_owned();
     assert!(named.starts_with("attachment") && named.contains(&text(&made["file"])), "{named}");
+    assert_eq!(fetched.content_length(), made["bytes"].as_u64());
     let kept = std::fs::read(app.data().join("backups").join(text(&made["file"]))).unwrap();
     assert!(fetched.bytes().await.unwrap() == kept);
     let elsewhere = json!({"path": app.data().join("x.cdt")});

@@ -24,11 +24,16 @@ import { Ago, customerName } from "../ui.js";
 const COLUMNS = [
   { title: "Machine", class: "cut", cell: (/** @type {Seat} */ seat) => html`<span class="mono" title=${seat.hardware_id}>${seat.hardware_id}</span>`, csv: (seat) => seat.hardware_id },
   { title: "Customer", class: "cut", cell: (seat) => customerName(seat) || html`<span class="soft">–</span>`, csv: customerName },
-  { title: "Licence", class: "mono", cell: (seat) => html`<a href=${to("licenses", seat.license_id)}>${seat.license_key ?? seat.license_id}</a>`, csv: (seat) => seat.license_key ?? seat.license_id },
+  { title: "Licence", class: "mono", cell: (seat) => html`<a href=${to("licenses", seat.license_id)} title=${seat.license_key}>${short(seat.license_key ?? seat.license_id)}</a>`, csv: (seat) => seat.license_key ?? seat.license_id },
   { title: "Since", cell: (seat) => html`<${Ago} at=${seat.started_at} />`, csv: (seat) => seat.started_at },
   { title: "Last heartbeat", cell: (seat) => html`<${Ago} at=${seat.last_heartbeat_at} />`, csv: (seat) => seat.last_heartbeat_at },
   { title: "Lapses", cell: (seat) => html`<${Ago} at=${seat.expires_at} />`, csv: (seat) => seat.expires_at },
 ];
+
+/** The end of a key tells it from others, and leaves room for the rest. @param {string} key */
+function short(key) {
+  return key.length > 20 ? `…${key.slice(-9)}` : key;
+}
 
 export default function Seats() {
   return html`<${List} title="Live seats" path="/admin/sessions" columns=${COLUMNS} id=${(/** @type {Seat} */ seat) => seat.session_id}
