@@ -56,7 +56,7 @@ impl Neighbours {
     /// Whether any program of this machine holds the seat.
     pub(super) fn any(server: &str, hardware_id: &str) -> bool {
         let path = path(&std::env::temp_dir(), server, hardware_id);
-        let Ok(file) = File::open(path) else { return false };
+        let Some(file) = existing(&path).ok() else { return false };
         matches!(file.try_lock(), Err(TryLockError::WouldBlock))
     }
 }
@@ -72,10 +72,23 @@ fn path(folder: &Path, server: &str, hardware_id: &str) -> PathBuf {
 }
 
 /// Opens the file, or makes it. To read is enough for a lock, so that other users' programs can share it;
-/// and what stands there is never written to.
+/// and what stands there is never written to, nor waited for: it may be something else than a file.
 fn open(path: &Path) -> Option<File> {
     let made = || OpenOptions::new().write(true).create_new(true).open(path);
-    File::open(path).or_else(|_| made()).or_else(|_| File::open(path)).ok()
+    let file = existing(path).or_else(|_| made()).or_else(|_| existing(path)).ok()?;
+    file.metadata().is_ok_and(|meta| meta.is_file()).then_some(file)
+}
+
+fn existing(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    options.open(path)
 }
 
 #[cfg(test)]
@@ -111,6 +124,15 @@ mod tests {
         assert!(!coming.is_finished());
         drop(leaving);
         assert!(coming.await.unwrap().none_left());
+    }
+
+    #[tokio::test]
+    async fn something_else_of_that_name_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path(), "http://a.example", "a");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        let one = Neighbours::join_in(folder.path(), "http://a.example", "a").await;
+        assert!(one.0.is_none() && one.none_left());
     }
 
     #[tokio::test]

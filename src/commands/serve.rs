@@ -1,8 +1,9 @@
 //! `coditect serve`.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{demo, load, runtime};
@@ -12,8 +13,8 @@ use crate::clock::Clock;
 use crate::config::{DataDir, Loaded};
 use crate::domain::error::{Error, Result};
 use crate::entropy::Entropy;
-use crate::services::Ending;
 use crate::services::accounts::FirstOperator;
+use crate::services::{Ending, Restore};
 use crate::store;
 use crate::telemetry::{RecentLogs, init_logs};
 
@@ -33,30 +34,48 @@ pub(super) fn run(args: &Serve, settings: &Settings) -> Result<ExitCode> {
     }
     make_room_for(loaded.config.server.max_connections);
     let runtime = runtime()?;
-    let mut restored = None;
+    let mut restored: Option<Restored> = None;
     loop {
-        let round = serve(loaded.clone(), recent.clone(), args.demo, restored.as_deref());
-        let (ending, address) = runtime.block_on(round)?;
-        let Ending::Restore(backup) = ending else { break };
-        restored = put_in_place(&backup, &loaded);
+        let serving = Cell::new(false);
+        let round = serve(loaded.clone(), recent.clone(), args.demo, restored.as_ref(), &serving);
+        let (ending, address) = match (runtime.block_on(round), restored.take()) {
+            (Ok(ended), _) => ended,
+            (Err(error), Some(Restored { kept: Some(kept), .. })) if !serving.get() => {
+                tracing::error!(%error, "the server cannot start with the backup; going back to the database before it");
+                store::restore(&kept, &DataDir::of(&loaded.config).database())
+                    .map_err(Error::internal)?;
+                continue;
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let Ending::Restore(restore) = ending else { break };
+        restored = put_in_place(restore, &loaded);
         // Whoever was told an address finds the server there again.
         loaded.config.server.listen = address;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// A backup that was put in the database's place for the next round.
+struct Restored {
+    restore: Restore,
+    /// The database that was there.
+    kept: Option<PathBuf>,
+}
+
 /// Restores a backup for the next round; `None` when that failed, and the next round has the
 /// database of this one.
-fn put_in_place(backup: &Path, loaded: &Loaded) -> Option<PathBuf> {
+fn put_in_place(restore: Restore, loaded: &Loaded) -> Option<Restored> {
     let database = DataDir::of(&loaded.config).database();
-    match store::restore(backup, &database) {
+    let backup = restore.backup.display();
+    match store::restore(&restore.backup, &database) {
         Ok(kept) => {
-            let kept = kept.map(|kept| kept.display().to_string());
-            tracing::info!(backup = %backup.display(), kept, "a backup was put in the database's place");
-            Some(backup.to_owned())
+            let was = kept.as_ref().map(|kept| kept.display().to_string());
+            tracing::warn!(%backup, kept = was, "a backup was put in the database's place");
+            Some(Restored { restore, kept })
         }
         Err(error) => {
-            tracing::error!(backup = %backup.display(), %error, "the backup could not be put in place; going on as before");
+            tracing::error!(%backup, %error, "the backup could not be put in place; going on as before");
             None
         }
     }
@@ -82,13 +101,14 @@ async fn serve(
     loaded: Loaded,
     recent: RecentLogs,
     with_demo: bool,
-    restored: Option<&Path>,
+    restored: Option<&Restored>,
+    serving: &Cell<bool>,
 ) -> Result<(Ending, SocketAddr)> {
     // Whoever sees the greeting may ask for the end: nobody is left to die of a signal unheard.
     let stop = shutdown()?;
     let app = App::open(loaded, Clock::system(), Entropy::system(), recent).await?;
-    if let Some(backup) = restored {
-        app.services.note_restored(backup).await?;
+    if let Some(restored) = restored {
+        app.services.note_restored(&restored.restore).await?;
     }
     let demo = if with_demo { Some(app.services.prepare_demo().await?) } else { None };
     match app.services.setup_from_config().await? {
@@ -114,6 +134,7 @@ async fn serve(
             app.services.config.auth.setup_hours
         );
     }
+    serving.set(true);
     let address = app.address;
     let ending = app.run(stop).await?;
     match ending {

@@ -11,7 +11,7 @@ use crate::domain::plan::check_text;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::domain::user::{Email, Link, LinkPurpose, User};
 use crate::identity::tokens;
-use crate::store::{WriteTx, jobs, orgs, users};
+use crate::store::{WriteTx, api_keys, jobs, orgs, users};
 
 /// Who registers.
 pub struct RegisterInput {
@@ -136,6 +136,8 @@ impl Services {
             user.email_verified = true;
             users::update(tx, &user)?;
             users::end_logins(tx, user.user_id, None)?;
+            // Whoever had taken the account over may have made keys.
+            api_keys::remove_all(tx, user.user_id)?;
             ctx.audit(tx, Some(user.personal_org), "user.password_reset", user.user_id, [])?;
             let told = letters::password_changed(&user, ctx.now);
             ctx.queue_mail(
@@ -226,6 +228,7 @@ impl Services {
                 ));
             }
             users::end_logins(tx, user_id, None)?;
+            api_keys::remove_all(tx, user_id)?;
             ctx.audit(tx, Some(user.personal_org), "user.deactivated", user_id, [])
         })
         .await

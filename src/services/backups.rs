@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use super::{Actor, Ending, Services};
+use super::{Actor, Ending, Restore, Services};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::time::Timestamp;
-use crate::store::{BackupInfo, Inspection, Schema};
+use crate::signing::{KeyRecord, MasterKey};
+use crate::store::{BackupInfo, Inspection, Schema, logs};
 
 /// What the names of backups in the data folder end with.
 const ENDING: &str = ".backup";
@@ -72,6 +74,19 @@ impl Services {
         Ok(BackupFile { file: path.display().to_string(), bytes: info.bytes, created_at })
     }
 
+    /// Removes what backups that were cut off have left in the data folder. At the start, when none is
+    /// being made.
+    pub fn tidy_backups(&self) {
+        let Ok(entries) = fs::read_dir(self.data.backups()) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| name.ends_with(&format!("{ENDING}.tmp"))) {
+                // What cannot be removed is tried again at the next start.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The backups in the data folder, newest first, for operators.
     pub fn backups(&self, actor: &Actor) -> Result<Vec<BackupFile>> {
         actor.require_operator()?;
@@ -130,32 +145,37 @@ impl Services {
         if confirm != file {
             return Err(Error::invalid("confirm", "must be the name of the backup to restore"));
         }
-        let looked_at = path.clone();
-        tokio::task::spawn_blocking(move || inspect(&looked_at))
-            .await
-            .map_err(Error::internal)?
-            .map_err(|error| {
-                let why = error.internal.unwrap_or(error.detail);
-                Error::new(Code::BackupUnusable, format!("Nothing was changed: {why}."))
-            })?;
+        let (looked_at, master) = (path.clone(), Arc::clone(&self.master));
+        let look = move || inspect(&looked_at).and_then(|_| require_keys(&looked_at, &master));
+        tokio::task::spawn_blocking(look).await.map_err(Error::internal)?.map_err(|error| {
+            let why = error.internal.unwrap_or(error.detail);
+            Error::new(Code::BackupUnusable, format!("Nothing was changed: {why}."))
+        })?;
         let ctx = self.ctx_of(actor);
         let file = file.to_owned();
         self.commit(move |tx| ctx.audit(tx, None, "backup.restore_asked", file, [])).await?;
+        let (by, request_id) = (actor.by(), actor.caller.request_id.clone());
+        let restore = Restore { backup: path, by, request_id };
         // The answer to this request is among what a server finishes before it ends.
-        self.ending.send_if_modified(|ending| {
+        let first = self.ending.send_if_modified(|ending| {
             let first = ending.is_none();
             if first {
-                *ending = Some(Ending::Restore(path));
+                *ending = Some(Ending::Restore(restore));
             }
             first
         });
-        Ok(())
+        if first {
+            return Ok(());
+        }
+        let text = "The server is stopping already; look when it is back.";
+        Err(Error::new(Code::ShuttingDown, text).retry_after(5))
     }
 
-    /// Notes in a restored database where it comes from.
-    pub async fn note_restored(&self, from: &Path) -> Result<()> {
-        let ctx = self.ctx(By::System);
-        let file = from.display().to_string();
+    /// Notes in a restored database where it comes from, and on whose word.
+    pub async fn note_restored(&self, restore: &Restore) -> Result<()> {
+        let mut ctx = self.ctx(restore.by.clone());
+        ctx.request_id = Some(restore.request_id.clone());
+        let file = restore.backup.display().to_string();
         self.commit(move |tx| ctx.audit(tx, None, "backup.restored", file, [])).await
     }
 
@@ -169,6 +189,20 @@ impl Services {
         }
         Err(Error::not_found("backup"))
     }
+}
+
+/// Refuses a backup whose signing keys the server's master key does not open: it could not start with it.
+fn require_keys(file: &Path, master: &MasterKey) -> Result<()> {
+    let inspection = Inspection::open(file).map_err(Error::internal)?;
+    for row in inspection.read(logs::keys)? {
+        let record: KeyRecord = serde_json::from_value(row).map_err(Error::internal)?;
+        record.verify(master).map_err(|_| {
+            Error::internal(
+                "it was made under another master key. Put that one in place, with the server stopped, and use `coditect restore`",
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// The time in the name that the server gave a backup: `coditect-2026-11-22T09-23-49Z-...`, to the

@@ -509,7 +509,11 @@ fn recipient(
         (Some(org_id), None) => Ok((org_id, store::org(tx, org_id).owner()?)),
         (None, Some(email)) => {
             let email = crate::domain::user::Email::parse(email)?;
-            let user = users::by_email(tx, &email)?.ok_or_else(|| Error::not_found("user"))?;
+            let user = users::by_email(tx, &email)?.ok_or_else(|| {
+                let address = email.as_str();
+                let text = format!("Nobody has an account with the address {address}. Its owner registers first; then the licence can be issued.");
+                Error::new(Code::NotFound, text)
+            })?;
             Ok((user.personal_org, user.user_id))
         }
         _ => Err(Error::invalid("org_id", "give either org_id or email: whom the licence is for")),

@@ -20,12 +20,13 @@ impl Services {
             Err(error) if error.code == Code::NotFound => return self.drop_job(job).await,
             found => found?,
         };
+        if record.status == MailStatus::Sent {
+            return self.drop_job(job).await;
+        }
         let message = Message::decode(&record.message, &record.payload).map_err(Error::internal)?;
         let message = self.completed(message).await?;
         let redacted = message.clone().redacted().payload();
-        if record.status != MailStatus::Sent {
-            self.hand_over(&record, message).await?;
-        }
+        self.hand_over(&record, message).await?;
         let (job, now) = (job.clone(), self.clock.now().wall);
         self.commit(move |tx| {
             jobs::remove(tx, &job)?;
@@ -104,13 +105,12 @@ impl Services {
                     "This message was sent, and its links were taken out of the log. A licence can be mailed again from its own page; other links are asked for anew.",
                 ));
             }
-            match jobs::unpark_mail(tx, id)? {
+            match jobs::take_mail(tx, id)? {
                 Some(mut job) => {
                     job.due = ctx.now;
                     job.attempts = 0;
                     jobs::put(tx, &job)?;
                 }
-                // Its own job finds it sent when its time comes, and ends.
                 None => ctx.plan_job(tx, ctx.now, Work::SendMail { mail_id: id })?,
             }
             logs::wait_again(tx, id)?;

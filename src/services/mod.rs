@@ -107,8 +107,19 @@ pub struct Services {
 pub enum Ending {
     /// A signal: the process ends.
     Stop,
-    /// An operator: it starts again with this backup in the database's place.
-    Restore(PathBuf),
+    /// An operator: it starts again with a backup in the database's place.
+    Restore(Restore),
+}
+
+/// A backup that is to be put in the database's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restore {
+    /// The backup.
+    pub backup: PathBuf,
+    /// Who asked for it; the audit log of the backup does not know yet.
+    pub by: By,
+    /// By which request.
+    pub request_id: String,
 }
 
 /// Where a request comes from.

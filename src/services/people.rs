@@ -1,13 +1,13 @@
 //! Accounts and organisations as operators see and change them.
 
-use super::{Actor, Ctx, Services};
+use super::{Actor, Ctx, Services, Via};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::UserId;
 use crate::domain::organisation::Organisation;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::search::query_words;
 use crate::domain::user::User;
-use crate::store::{WriteTx, orgs, search, users};
+use crate::store::{WriteTx, api_keys, orgs, search, users};
 
 /// What an operator does to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,13 @@ impl Services {
     /// `LastOperator` when nobody could run this appliance afterwards.
     pub async fn act_on_user(&self, actor: &Actor, id: UserId, act: UserAct) -> Result<User> {
         actor.require_operator()?;
+        if act == UserAct::Operator(true) && matches!(actor.via, Via::ApiKey(_)) {
+            // A key that leaked could make somebody who stays when it is revoked.
+            return Err(Error::new(
+                Code::Forbidden,
+                "An API key makes no operators: sign in, or do it on the server's own computer.",
+            ));
+        }
         let ctx = self.ctx_of(actor);
         self.commit(move |tx| perform(&ctx, tx, id, act)).await
     }
@@ -82,6 +89,10 @@ fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User
             "user.reactivated"
         }
         UserAct::Operator(operator) => {
+            if operator && !user.email_verified {
+                let text = "This account's address is not confirmed: nobody knows whose it is.";
+                return Err(Error::new(Code::EmailUnverified, text));
+            }
             user.operator = operator;
             if operator { "user.made_operator" } else { "user.no_operator" }
         }
@@ -98,6 +109,7 @@ fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User
     }
     if user.deactivated_at.is_some() {
         users::end_logins(tx, id, None)?;
+        api_keys::remove_all(tx, id)?;
     }
     ctx.audit(tx, Some(user.personal_org), action, id, [])?;
     Ok(user)

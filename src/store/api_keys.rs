@@ -40,6 +40,14 @@ pub fn update(tx: &mut WriteTx, key: &ApiKey) -> Result<bool> {
     Ok(true)
 }
 
+/// Removes all keys of a person.
+pub fn remove_all(tx: &mut WriteTx, user_id: UserId) -> Result<()> {
+    for (_, id) in tx.scan_keys(&API_KEYS, &Scan::prefix(&user_id))? {
+        remove(tx, user_id, id)?;
+    }
+    Ok(())
+}
+
 /// Removes a person's key: its secret opens nothing any more.
 pub fn remove(tx: &mut WriteTx, user_id: UserId, id: ApiKeyId) -> Result<ApiKey> {
     let place = (user_id, id);

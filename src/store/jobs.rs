@@ -10,6 +10,9 @@ use crate::domain::job::{Job, Work};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 
+/// Jobs that are looked through for one, the next due first: retries are due within minutes or hours.
+const SEARCHED_MAX: usize = 10_000;
+
 /// Queues a job.
 pub fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
     super::counts::add(tx, "jobs.waiting", 1)?;
@@ -62,16 +65,33 @@ pub fn list_parked(tx: &impl Read, request: &PageRequest) -> Result<Page<Job>> {
     page(tx, &JOBS_PARKED, Scan::all(), request)
 }
 
-/// Takes the job of a message back from the parked ones, if it is there.
-pub fn unpark_mail(tx: &mut WriteTx, id: MailId) -> Result<Option<Job>> {
-    let mut found = None;
-    tx.visit(&JOBS_PARKED, &Scan::all(), |job_id, job| {
-        Ok(if job.work == (Work::SendMail { mail_id: id }) {
-            found = Some(job_id);
+/// Takes the job of a message from the parked ones or from those that wait, if it is there. Among the
+/// first [`SEARCHED_MAX`] of each.
+pub fn take_mail(tx: &mut WriteTx, id: MailId) -> Result<Option<Job>> {
+    let work = Work::SendMail { mail_id: id };
+    let mut parked = None;
+    tx.visit(&JOBS_PARKED, &Scan::all().limit(SEARCHED_MAX), |job_id, job| {
+        Ok(if job.work == work {
+            parked = Some(job_id);
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         })
     })?;
-    found.map(|job_id| unpark(tx, job_id)).transpose()
+    if let Some(job_id) = parked {
+        return unpark(tx, job_id).map(Some);
+    }
+    let mut waiting = None;
+    tx.visit(&JOBS, &Scan::all().limit(SEARCHED_MAX), |_, job| {
+        Ok(if job.work == work {
+            waiting = Some(job);
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    if let Some(job) = &waiting {
+        remove(tx, job)?;
+    }
+    Ok(waiting)
 }

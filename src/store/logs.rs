@@ -49,6 +49,10 @@ pub fn put_mail(tx: &mut WriteTx, mail: &MailRecord) -> Result<()> {
 /// Notes that a parked message is to be sent after all, if the log still has it.
 pub fn wait_again(tx: &mut WriteTx, mail_id: MailId) -> Result<()> {
     let Some(mut mail) = tx.get(&MAILS, &mail_id)? else { return Ok(()) };
+    if mail.status == MailStatus::Sent {
+        // What it opened is not in the log any more; there is nothing to send again.
+        return Ok(());
+    }
     mail.status = MailStatus::Waiting;
     put_mail(tx, &mail)
 }

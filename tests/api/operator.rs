@@ -370,12 +370,41 @@ async fn a_parked_message_is_sent_after_all_and_one_that_was_sent_is_not_sent_tw
     std::fs::rename(app.data().join("mail.away"), &folder).unwrap();
     let operator = app.operator().await;
     let parked = operator.get("/api/v1/admin/emails?status=parked").await.list();
+    let job = operator.get("/api/v1/admin/jobs?parked=true").await.list().remove(0);
     let path = format!("/api/v1/admin/emails/{}", text(&parked[0]["mail_id"]));
     operator.post_nothing(&format!("{path}/retry")).await.ok(200);
     app.mail_to(ANN, "Confirm").await;
     assert_eq!(app.parked(), 0);
     app.settle().await;
     operator.post_nothing(&format!("{path}/retry")).await.refused(409, "mail_state");
+    let retry_job = format!("/api/v1/admin/jobs/{}/retry", text(&job["job_id"]));
+    operator.post_nothing(&retry_job).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_message_that_waits_has_one_job_however_often_it_is_tried() {
+    let app = Setup::usual().set("JOBS_RETRY_BASE_S", "30").start().await;
+    let folder = app.data().join("mail");
+    std::fs::rename(&folder, app.data().join("mail.away")).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    app.register(ANN).await.ok(201);
+    app.settle().await;
+    let operator = app.operator().await;
+    let waiting = operator.get("/api/v1/admin/emails?status=waiting").await.list();
+    let retry = format!("/api/v1/admin/emails/{}/retry", text(&waiting[0]["mail_id"]));
+    for _ in 0..5 {
+        operator.post_nothing(&retry).await.ok(200);
+        app.settle().await;
+    }
+    let jobs = operator.get("/api/v1/admin/jobs").await.list();
+    assert_eq!(jobs.iter().filter(|job| job["kind"] == "send_mail").count(), 1, "{jobs:?}");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(app.data().join("mail.away"), &folder).unwrap();
+    operator.post_nothing(&retry).await.ok(200);
+    app.mail_to(ANN, "Confirm").await;
+    app.settle().await;
+    let jobs = operator.get("/api/v1/admin/jobs").await.list();
+    assert!(jobs.iter().all(|job| job["kind"] != "send_mail"), "{jobs:?}");
 }
 
 #[tokio::test]

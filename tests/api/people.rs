@@ -46,3 +46,48 @@ async fn operators_make_operators_and_the_last_one_stays() {
     put(&me, false).await.ok(200);
     operator.get("/api/v1/admin/overview").await.refused(403, "forbidden");
 }
+
+#[tokio::test]
+async fn neither_a_program_nor_an_unconfirmed_address_makes_an_operator() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let unconfirmed = app.register("eve@example.com").await.ok(201);
+    let operator = app.sign_in(OPERATOR).await;
+    let key = operator.post("/api/v1/api-keys", json!({"name": "ops"})).await.ok(201);
+    let program = operator.with_bearer(&text(&key["secret"]));
+    let path = |user: &serde_json::Value| {
+        format!("/api/v1/admin/users/{}/operator", text(&user["user_id"]))
+    };
+    let yes = json!({"operator": true});
+    let put = reqwest::Method::PUT;
+    let answer = program.with_body(put.clone(), &path(&ann.user), &yes).await;
+    answer.refused(403, "forbidden");
+    let answer = operator.with_body(put, &path(&unconfirmed), &yes).await;
+    answer.refused(403, "email_unverified");
+}
+
+#[tokio::test]
+async fn a_closed_account_loses_its_keys_for_good_and_so_does_one_whose_password_was_reset() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let operator = app.operator().await;
+    let key = async || {
+        let person = app.sign_in("ann@example.com").await;
+        let made = person.post("/api/v1/api-keys", json!({"name": "script"})).await.ok(201);
+        person.with_bearer(&text(&made["secret"]))
+    };
+    let first = key().await;
+    let path = format!("/api/v1/admin/users/{}", text(&ann.user["user_id"]));
+    operator.post_nothing(&format!("{path}/deactivate")).await.ok(200);
+    operator.post_nothing(&format!("{path}/reactivate")).await.ok(200);
+    first.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    let second = key().await;
+    app.anyone
+        .post("/api/v1/auth/forgot-password", json!({"email": "ann@example.com"}))
+        .await
+        .ok(202);
+    let token = app.mail_to("ann@example.com", "password").await.token();
+    let reset = json!({"token": token, "password": "seven-new-otters-sing"});
+    app.anyone.post("/api/v1/auth/reset-password", reset).await.ok(200);
+    second.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::ledger::{Ledger, Load};
-use crate::support::{Home, files, text, until};
+use crate::support::{Home, OPERATOR, files, text, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_under_load_restored_elsewhere_has_everything_acknowledged_before() {
@@ -163,10 +163,31 @@ async fn a_running_server_puts_a_backup_in_place_and_starts_again_by_itself() {
     .await;
     operator.activate(&kept, "hw-1").await.expect(&[201]);
     let audit = operator.list("/api/v1/admin/audit").await;
-    assert!(audit.iter().any(|entry| entry["action"] == "backup.restored"), "{audit:?}");
+    let told = audit.iter().find(|entry| entry["action"] == "backup.restored").expect("it is told");
+    assert_eq!((&told["actor"], &told["actor_email"]), (&json!("user"), &json!(OPERATOR)));
     assert!(home.data().join("coditect.redb.before-restore-1").exists(), "what was there is kept");
     // The command line reaches the same process.
     let process = format!("process {}", server.pid());
     assert!(home.run(&["doctor"]).succeeded().out.contains(&process));
     server.stop();
+}
+
+#[tokio::test]
+async fn a_running_server_refuses_a_backup_that_it_could_not_start_with() {
+    let elsewhere = Home::new();
+    let other = elsewhere.start();
+    other.signing_key().await;
+    let foreign = elsewhere.path().join("foreign");
+    elsewhere.run(&["backup", foreign.to_str().unwrap()]).succeeded();
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let operator = server.operator().await;
+    fs::copy(&foreign, home.data().join("backups/foreign.backup")).unwrap();
+    let path = "/api/v1/admin/backups/foreign.backup/restore";
+    let refused = operator.post(path, json!({ "confirm": "foreign.backup" })).await;
+    assert_eq!((refused.status, refused.code()), (409, "backup_unusable"), "{:?}", refused.body);
+    operator.issue(1).await;
+    let asked = operator.list("/api/v1/admin/audit").await;
+    assert!(asked.iter().all(|entry| entry["action"] != "backup.restore_asked"), "{asked:?}");
 }
