@@ -70,7 +70,7 @@ async fn run_one(services: &Services, job: &Job) -> Result<()> {
             services.metrics.job_failed(kind);
             let attempts = job.attempts + 1;
             let parked = attempts >= services.config.jobs.max_attempts;
-            tracing::warn!(job_id = %job.job_id, kind, attempts, parked, %error, "a job failed");
+            tracing::warn!(job_id = %job.job_id, kind, attempts, parked, error = error.cause(), "a job failed");
             let due =
                 services.clock.now().wall + pause_ms(services.config.jobs.retry_base_s, attempts);
             let cause = error.cause().to_owned();

@@ -66,7 +66,7 @@ pub fn list_parked(tx: &impl Read, request: &PageRequest) -> Result<Page<Job>> {
 }
 
 /// Takes the job of a message from the parked ones or from those that wait, if it is there. Among the
-/// first [`SEARCHED_MAX`] of each.
+/// first ten thousand of each.
 pub fn take_mail(tx: &mut WriteTx, id: MailId) -> Result<Option<Job>> {
     let work = Work::SendMail { mail_id: id };
     let mut parked = None;

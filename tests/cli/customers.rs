@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::{OPERATOR, text};
+use crate::support::{OPERATOR, text, until};
 use crate::{Desk, row};
 
 const ADA: &str = "ada@example.com";
@@ -21,7 +21,7 @@ async fn a_vendor_sells_from_the_command_line() {
     register(&desk, ADA, "Ada Park", "Example Ltd").await;
 
     plans(&desk);
-    users(&desk);
+    users(&desk).await;
     let key = licenses(&desk);
     seats(&desk, &key).await;
     billing(&desk);
@@ -89,7 +89,24 @@ fn plans(desk: &Desk) {
     assert!(desk.json("plan show Old")["archived_at"].is_null());
 }
 
-fn users(desk: &Desk) {
+/// Follows the link in the mail that asks whether the address is right.
+async fn confirm_address(desk: &Desk, email: &str) {
+    let token = || {
+        let mails = fs::read_dir(desk.home.data().join("mail")).unwrap();
+        let texts = mails.filter_map(|mail| fs::read_to_string(mail.unwrap().path()).ok());
+        let mail = texts
+            .into_iter()
+            .find(|text| text.contains(&format!("To: {email}")) && text.contains("token="))?;
+        let rest = mail.split_once("token=")?.1;
+        Some(rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect())
+    };
+    until("the mail is there", async || token().is_some()).await;
+    let token: String = token().unwrap();
+    let body = json!({ "token": token });
+    desk.server.client().post("/api/v1/auth/verify-email", body).await.expect(&[200]);
+}
+
+async fn users(desk: &Desk) {
     let list = desk.says("user list");
     assert!(row(&list, ADA).contains("Ada Park"), "{list}");
     assert!(row(&list, OPERATOR).contains("operator"), "{list}");
@@ -110,6 +127,8 @@ fn users(desk: &Desk) {
     assert!(desk.says("user deactivate ada@example.com --yes").contains("is closed"));
     assert!(row(&desk.says("user list"), ADA).contains("closed"));
     assert!(desk.says("user reactivate ada@example.com").contains("is open again"));
+    desk.refuses("user operator grant ada@example.com", 4, "(email_unverified)");
+    confirm_address(desk, ADA).await;
     assert!(desk.says("user operator grant ada@example.com").contains("is an operator"));
     assert_eq!(desk.json("user show ada@example.com")["operator"], true);
     assert_eq!(desk.json("user operator revoke ada@example.com")["operator"], false);
