@@ -26,6 +26,10 @@ FIELDS = {
     "max_concurrent_seats",  # needed when there is no plan to take it from
     "subscription_id",  # recording a payment: either this, or org_id and plan_id together
     "currency",  # a payment has the currency of its plan
+    "name",  # no control characters, whatever else
+    "q",  # a search has so many words at most
+    "confirm",  # restoring a backup: its name once more
+    "path",  # begins at the root of the file system
     "amount_cents",  # the price for all periods together may pass the largest amount
 }
 
