@@ -28,8 +28,9 @@ pub const FEATURES_MAX: usize = 64;
 /// The longest text a feature may have, in characters.
 pub const FEATURE_TEXT_MAX: usize = 256;
 /// The largest number a feature may have, either side of zero: beyond it, programs that keep
-/// numbers as IEEE doubles would read another one (RFC 8259, section 6).
-pub const FEATURE_LIMIT_MAX: i64 = (1 << 53) - 1;
+/// numbers as IEEE doubles would read another one (RFC 8259, section 6). One less than it could be,
+/// so that the API document, which writes such numbers with sixteen digits, says the same.
+pub const FEATURE_LIMIT_MAX: i64 = (1 << 53) - 2;
 /// The most seats a licence may have.
 pub const SEATS_MAX: u32 = 1_000_000;
 
