@@ -100,7 +100,7 @@ impl ApiKeys {
 
     /// Make an API key
     ///
-    /// It acts as the person who makes it, except for passwords, sign-ins and keys. The secret
+    /// It acts as the person who makes it, except for passwords, sign-ins, keys and operators. The secret
     /// is in the answer and nowhere else.
     #[oai(path = "/api-keys", method = "post", operation_id = "create_api_key")]
     async fn create_api_key(
