@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::{Actor, Ending, Restore, Services};
-use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::time::Timestamp;
 use crate::signing::{KeyRecord, MasterKey};
@@ -34,7 +33,7 @@ impl Services {
     /// # Errors
     /// When there is such a file already: a backup, or the database itself, is not to be lost to
     /// a slip of the pen.
-    async fn write_backup(&self, to: &Path, by: By) -> Result<BackupInfo> {
+    async fn write_backup(&self, actor: &Actor, to: &Path) -> Result<BackupInfo> {
         if to.exists() {
             let path = to.display();
             return Err(Error::internal(format!(
@@ -45,7 +44,7 @@ impl Services {
         let info = tokio::task::spawn_blocking(move || store.backup(&file, |_| ()))
             .await
             .map_err(Error::internal)??;
-        let ctx = self.ctx(by);
+        let ctx = self.ctx_of(actor);
         let file = to.display().to_string();
         self.commit(move |tx| ctx.audit(tx, None, "backup.made", file, [])).await?;
         Ok(info)
@@ -59,7 +58,7 @@ impl Services {
         // Two backups of one instant, or of a calendar that was set back, must not meet.
         let apart = u32::from_be_bytes(self.entropy.bytes());
         let file = format!("coditect-{stamp}-{apart:08x}{ENDING}");
-        let info = self.write_backup(&self.data.backups().join(&file), actor.by()).await?;
+        let info = self.write_backup(actor, &self.data.backups().join(&file)).await?;
         Ok(BackupFile { file, bytes: info.bytes, created_at })
     }
 
@@ -70,7 +69,7 @@ impl Services {
             return Err(Error::invalid("path", "must begin at the root of the file system"));
         }
         let created_at = self.clock.now().wall;
-        let info = self.write_backup(path, actor.by()).await?;
+        let info = self.write_backup(actor, path).await?;
         Ok(BackupFile { file: path.display().to_string(), bytes: info.bytes, created_at })
     }
 
