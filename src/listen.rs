@@ -3,6 +3,9 @@
 //! The framework's own idle time-out wakes a task at every read and write of a
 //! connection. Here a busy connection only notes the time; its timer looks at the
 //! note when it fires.
+//!
+//! Whoever closes a connection before the answer has left: the request is dropped. That is also how
+//! a connection is taken that was closed for sending alone.
 
 use std::io;
 use std::pin::Pin;
@@ -128,8 +131,15 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let before = buffer.filled().len();
         match Pin::new(&mut this.io).poll_read(cx, buffer) {
             Poll::Ready(done) => {
+                let gone = done.is_ok() && buffer.filled().len() == before;
+                if gone && this.asked.is_some() {
+                    // The framework takes an end here for one half of the connection and goes on with
+                    // the request: a place in line would get a seat that nobody knows of.
+                    return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                }
                 let asked = *this.asked.get_or_insert_with(Instant::now);
                 // Bytes that go on coming do not make a request that takes too long shorter.
                 if asked.elapsed() > this.patience.request {
@@ -194,7 +204,7 @@ mod tests {
     use super::*;
 
     const SHORT: Duration = Duration::from_millis(60);
-    const LONG: Duration = Duration::from_mins(1);
+    const LONG: Duration = Duration::from_secs(3);
 
     async fn connection(patience: Patience) -> (Connection<DuplexStream>, DuplexStream) {
         let (ours, theirs) = duplex(64);

@@ -307,6 +307,19 @@ async fn who_waits_in_line_gets_the_seat_that_lapses_or_is_added() {
 }
 
 #[tokio::test]
+async fn who_closes_the_connection_has_left_the_line() {
+    let app = TestApp::start().await;
+    let license = app.license(1).await;
+    let seat = app.acquire(&license, "hw-1").await.ok(201);
+    let next = waiting(&app, &license, "hw-2", 60);
+    in_line(&app, 1).await;
+    next.abort();
+    in_line(&app, 0).await;
+    app.release(&seat).await.ok(200);
+    app.acquire(&license, "hw-3").await.ok(201);
+}
+
+#[tokio::test]
 async fn who_waits_in_line_is_told_when_the_licence_stops_working() {
     let app = TestApp::start().await;
     let license = app.license(1).await;
