@@ -14,7 +14,7 @@ use super::{Answer, Tag};
 use crate::domain::ids::LoginId;
 use crate::domain::user::{self, LinkPurpose};
 use crate::services::Services;
-use crate::services::accounts::{ProfileInput, RegisterInput};
+use crate::services::accounts::{NewProfile, ProfileInput, RegisterInput};
 use crate::services::sign_in::SignedIn;
 
 /// The calls under `/auth` and `/users/me`, and set-up.
@@ -86,12 +86,8 @@ pub struct Register {
 
 impl std::convert::From<Register> for RegisterInput {
     fn from(body: Register) -> Self {
-        Self {
-            email: body.email,
-            password: body.password,
-            full_name: body.full_name,
-            company_name: body.company_name,
-        }
+        let Register { email, password, full_name, company_name } = body;
+        Self { profile: NewProfile { email, full_name, company_name }, password }
     }
 }
 
@@ -275,7 +271,8 @@ impl Accounts {
     #[oai(path = "/setup", method = "post", operation_id = "claim_setup", tag = "Tag::Accounts")]
     async fn claim_setup(&self, from: From, body: Json<ClaimSetup>) -> Answer<Created<Tokens>> {
         let Json(ClaimSetup { token, email, password, full_name }) = body;
-        let input = RegisterInput { email, password, full_name, company_name: None };
+        let profile = NewProfile { email, full_name, company_name: None };
+        let input = RegisterInput { profile, password };
         Ok(Created(self.services.claim_setup(&from.0, &token, input).await?.into()))
     }
 

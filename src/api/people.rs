@@ -10,12 +10,13 @@ use uuid::Uuid;
 
 use super::accounts::User;
 use super::auth::{Person, path_id};
-use super::json::Json;
+use super::json::{Created, Json};
 use super::wire::{Time, list, page_request};
 use super::{Answer, Tag};
 use crate::domain::audit::{AuditEntry, By};
 use crate::domain::organisation;
 use crate::services::Services;
+use crate::services::accounts::NewProfile;
 use crate::services::people::UserAct;
 
 /// The calls about people.
@@ -59,6 +60,8 @@ pub struct Audit {
     actor: String,
     /// Which user.
     user_id: Option<Uuid>,
+    /// With which API key.
+    api_key_id: Option<Uuid>,
     /// Their address.
     actor_email: Option<String>,
     /// Whose record.
@@ -86,6 +89,7 @@ impl From<(AuditEntry, Option<String>)> for Audit {
             at: entry.at.into(),
             actor: actor.to_owned(),
             user_id,
+            api_key_id: entry.api_key_id.map(|id| id.0),
             actor_email,
             org_id: entry.org_id.map(|id| id.0),
             action: entry.action,
@@ -94,6 +98,22 @@ impl From<(AuditEntry, Option<String>)> for Audit {
             request_id: entry.request_id,
         }
     }
+}
+
+/// Somebody who is to get an account.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// Receives the link to choose a password with.
+    #[oai(validator(max_length = 254))]
+    email: String,
+    /// 1 to 200 characters.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    full_name: String,
+    /// At most 200 characters.
+    #[oai(validator(max_length = 200))]
+    company_name: Option<String>,
 }
 
 /// Whether a person runs this appliance.
@@ -131,6 +151,21 @@ impl People {
         let request = page_request(limit.0, cursor.0.as_deref())?;
         let page = self.services.users(&person.0, &q.0.unwrap_or_default(), &request)?;
         Ok(Json(UserList::of(page, User::from)))
+    }
+
+    /// Make an account
+    ///
+    /// For a customer who has not registered. A link to choose a password with is mailed to the address;
+    /// licences can be issued at once.
+    #[oai(path = "/users", method = "post", operation_id = "admin_create_user")]
+    async fn admin_create_user(
+        &self,
+        person: Person,
+        body: Json<NewUser>,
+    ) -> Answer<Created<User>> {
+        let NewUser { email, full_name, company_name } = body.0;
+        let profile = NewProfile { email, full_name, company_name };
+        Ok(Created(self.services.create_account(&person.0, profile).await?.into()))
     }
 
     /// One account

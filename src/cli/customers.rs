@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::operator::{Consent, FeatureFlag, Most, Paging, Until};
+use super::operator::{Consent, FeatureFlag, Most, Paging, Until, number};
 
 /// Licences.
 #[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
@@ -92,7 +92,7 @@ pub enum LicenseCommand {
         /// Its key, its id, or the e-mail address of whom it belongs to
         license: String,
         /// Seats that may be held at once
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = number)]
         seats: u32,
     },
     /// Print or write the signed licence file
@@ -165,10 +165,10 @@ pub struct IssueLicense {
     #[arg(long, required_unless_present = "seats")]
     pub plan: Option<String>,
     /// Seats that may be held at once [default: the plan's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub seats: Option<u32>,
     /// Machines that may be activated [default: the plan's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub activations: Option<u32>,
     /// Its end: a day (to its end, in UTC), a moment (RFC 3339), or never [default: never]
     #[arg(long, value_name = "WHEN")]
@@ -196,6 +196,21 @@ pub enum UserCommand {
     Show {
         /// E-mail address or id
         user: String,
+    },
+    /// Make an account for a customer who has not registered
+    ///
+    /// A link to choose a password with is mailed to the address. Licences can be issued at once.
+    #[command(after_help = "Example:
+  coditect user create ada@example.com --name 'Ada Lovelace' --company 'Example Ltd'")]
+    Create {
+        /// E-mail address
+        email: String,
+        /// The person's name
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// The company
+        #[arg(long, value_name = "NAME")]
+        company: Option<String>,
     },
     /// Close an account: its owner is signed out and cannot sign in
     ///
@@ -277,7 +292,7 @@ pub enum PlanCommand {
         /// What it is called
         name: String,
         /// Seats of its licences
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = number)]
         seats: u32,
         /// Price of a month, in units of the currency, as 99 or 99.50
         #[arg(long, value_name = "AMOUNT")]
@@ -300,7 +315,7 @@ pub enum PlanCommand {
         #[arg(long)]
         name: Option<String>,
         /// Seats of its licences
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = number)]
         seats: Option<u32>,
         /// Price of a month, in units of the currency, as 99 or 99.50
         #[arg(long, value_name = "AMOUNT")]
@@ -433,7 +448,7 @@ pub struct RecordPayment {
     #[arg(long, value_name = "CODE", requires = "amount")]
     pub currency: Option<String>,
     /// Months or years that it pays for [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub periods: Option<u32>,
     /// What finds it in other books: a purchase order, a bank reference
     #[arg(long, value_name = "TEXT")]

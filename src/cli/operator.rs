@@ -39,7 +39,7 @@ pub struct Noun<C: Subcommand> {
 #[derive(Args, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Paging {
     /// List so many at most
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one)]
     pub limit: u32,
     /// List all there are
     #[arg(long, conflicts_with = "limit")]
@@ -51,6 +51,15 @@ impl Paging {
     pub fn most(&self) -> Option<usize> {
         (!self.all).then_some(self.limit as usize)
     }
+}
+
+fn at_least_one(text: &str) -> Result<u32, &'static str> {
+    number(text).ok().filter(|n| *n > 0).ok_or("write a whole number, at least 1")
+}
+
+/// A whole number, refused in words.
+pub fn number(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| "write a whole number, as in 25")
 }
 
 /// Consent that is given beforehand.

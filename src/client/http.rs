@@ -276,9 +276,13 @@ fn address(text: &str) -> Result<Url> {
             "{text:?} is no address of a licence server: {why}. It looks like https://licensing.example.com"
         ))
     };
+    let scheme = "it has to begin with https:// or http://";
+    if !text.contains("://") {
+        return Err(bad(scheme));
+    }
     let mut url = Url::parse(text.trim()).map_err(|error| bad(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(bad("it has to begin with https:// or http://"));
+        return Err(bad(scheme));
     }
     url.set_query(None);
     url.set_fragment(None);

@@ -104,7 +104,8 @@ fn without_server(config: &Config, data: &DataDir) -> Vec<Check> {
                     Some(trouble) => records::lost_seats(trouble),
                     None => records::seat_log(|from, limit| inspection.read_log(from, limit))?,
                 };
-                Ok(vec![keys, log, clock, records::work(tx, now, false)?])
+                let work = records::work(tx, now, false)?;
+                Ok(vec![keys, log, clock, work, records::backup(tx, data, now)?])
             });
             checks.extend(readable(stored));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{AuditId, OrgId, UserId};
+use super::ids::{ApiKeyId, AuditId, OrgId, UserId};
 use super::time::Timestamp;
 
 /// One entry of the audit log.
@@ -16,6 +16,9 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who.
     pub by: By,
+    /// By which API key, where it was not a person at a keyboard.
+    #[serde(default)]
+    pub api_key_id: Option<ApiKeyId>,
     /// Whose record it was, where it belonged to a tenant.
     pub org_id: Option<OrgId>,
     /// What was done, as `noun.verb`, such as `license.suspended`.

@@ -218,7 +218,10 @@ impl License {
     pub fn suspend(&mut self, now: Timestamp, reason: &str) -> Result<()> {
         self.require_not_revoked()?;
         if self.suspended.is_some() {
-            return Err(Error::new(Code::LicenseState, "This licence is suspended already."));
+            return Err(Error::new(
+                Code::LicenseState,
+                "This licence is suspended already. Reinstate it first to suspend it for another reason.",
+            ));
         }
         self.suspended = Some(Suspension { at: now, reason: reason.to_owned() });
         Ok(())

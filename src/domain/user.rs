@@ -14,8 +14,10 @@ pub struct User {
     pub user_id: UserId,
     /// Unique among all accounts; see [`Email`].
     pub email: Email,
-    /// A PHC string (argon2id). Never leaves the server.
-    pub password_hash: String,
+    /// A PHC string (argon2id). Never leaves the server. None until the owner of an account that an
+    /// operator made has chosen a password.
+    #[serde(default)]
+    pub password_hash: Option<String>,
     /// As the person gave it.
     pub full_name: String,
     /// As the person gave it.

@@ -98,6 +98,17 @@ messages! {
         expires_at: Timestamp,
     }
 
+    /// Tells somebody that the vendor has made an account, and lets the reader choose its password.
+    /// Names nobody, as [`VerifyEmail`].
+    AccountCreated = "account_created" {
+        /// The address to sign in with.
+        email: String,
+        /// The whole address of the page, with `token=`.
+        link: String,
+        /// When the link stops working.
+        expires_at: Timestamp,
+    }
+
     /// Lets the reader choose a new password. Names nobody, as [`VerifyEmail`].
     PasswordReset = "password_reset" {
         /// The whole address of the page, with `token=`.
@@ -271,6 +282,7 @@ impl Message {
     pub fn redacted(mut self) -> Self {
         match &mut self {
             Self::VerifyEmail(VerifyEmail { link, .. })
+            | Self::AccountCreated(AccountCreated { link, .. })
             | Self::PasswordReset(PasswordReset { link, .. }) => link.clear(),
             Self::LicenseDelivered(message) => {
                 message.license_key = shorten_key(&message.license_key);

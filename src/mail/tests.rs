@@ -28,6 +28,11 @@ fn signed_license() -> String {
     format!("eyJhbGciOiJSUzI1NiJ9.{}.{}", "e30".repeat(150), "c2ln".repeat(171))
 }
 
+/// The one with this name.
+fn sample(name: &str) -> Message {
+    samples().into_iter().find(|message| message.name() == name).unwrap()
+}
+
 /// One of each, with the names of an awkward customer.
 fn samples() -> Vec<Message> {
     let full_name = || "Zoë <b>O'Neil</b>".to_owned();
@@ -40,6 +45,12 @@ fn samples() -> Vec<Message> {
     };
     vec![
         VerifyEmail { link: link("verify-email"), expires_at: NOON.plus_days(2) }.into(),
+        AccountCreated {
+            email: "zoe@example.com".to_owned(),
+            link: link("reset-password"),
+            expires_at: NOON.plus_days(2),
+        }
+        .into(),
         PasswordReset { link: link("reset-password"), expires_at: NOON + 3_600_000 }.into(),
         PasswordChanged { full_name: full_name(), changed_at: NOON }.into(),
         LicenseDelivered {
@@ -267,7 +278,7 @@ impl Outbox {
 fn a_mail_becomes_one_complete_file_that_says_when_and_which() {
     let outbox = Outbox::new();
     let id = outbox.id();
-    outbox.send(id, "zoe@example.com", &samples()[0]).unwrap();
+    outbox.send(id, "zoe@example.com", &sample("verify_email")).unwrap();
 
     assert_eq!(outbox.files(), [format!("20261122T120000.000Z-{id}.eml")]);
     let mail = outbox.only();
@@ -286,10 +297,8 @@ fn a_mail_becomes_one_complete_file_that_says_when_and_which() {
 #[test]
 fn the_link_stays_whole_on_a_line_of_its_own() {
     let outbox = Outbox::new();
-    let message = &samples()[0];
-    let Message::VerifyEmail(VerifyEmail { link, .. }) = message else {
-        panic!("the first sample")
-    };
+    let message = &sample("verify_email");
+    let Message::VerifyEmail(VerifyEmail { link, .. }) = message else { panic!("{message:?}") };
     outbox.send(outbox.id(), "zoe@example.com", message).unwrap();
     assert!(link.len() > 76, "long enough to be folded by a careless encoder");
     assert!(outbox.only().lines().any(|line| line == link));
@@ -298,7 +307,7 @@ fn the_link_stays_whole_on_a_line_of_its_own() {
 #[test]
 fn text_beyond_ascii_keeps_its_lines_too() {
     let outbox = Outbox::new();
-    outbox.send(outbox.id(), "zoe@example.com", &samples()[2]).unwrap();
+    outbox.send(outbox.id(), "zoe@example.com", &sample("password_changed")).unwrap();
     let mail = outbox.only();
     assert!(mail.contains("Content-Transfer-Encoding: 8bit"), "{mail}");
     assert!(mail.contains("Hello Zoë <b>O'Neil</b>,"), "{mail}");
@@ -307,7 +316,7 @@ fn text_beyond_ascii_keeps_its_lines_too() {
 #[test]
 fn the_licence_file_is_attached() {
     let outbox = Outbox::new();
-    outbox.send(outbox.id(), "zoe@example.com", &samples()[3]).unwrap();
+    outbox.send(outbox.id(), "zoe@example.com", &sample("license_delivered")).unwrap();
     let mail = outbox.only();
     assert!(mail.contains("Content-Disposition: attachment; filename=\"license.lic\""), "{mail}");
     let encoded = STANDARD.encode(signed_license());
@@ -317,7 +326,7 @@ fn the_licence_file_is_attached() {
 
 #[test]
 fn a_licence_file_that_is_not_made_yet_is_not_attached_empty() {
-    let Message::LicenseDelivered(mut delivery) = samples().remove(3) else {
+    let Message::LicenseDelivered(mut delivery) = sample("license_delivered") else {
         panic!("the licence")
     };
     delivery.signed_license.clear();
@@ -336,10 +345,10 @@ fn the_same_mail_sent_again_is_one_file_and_another_mail_another() {
     let outbox = Outbox::new();
     let id = outbox.id();
     for _ in 0..3 {
-        outbox.send(id, "zoe@example.com", &samples()[0]).unwrap();
+        outbox.send(id, "zoe@example.com", &sample("verify_email")).unwrap();
     }
     assert_eq!(outbox.files().len(), 1);
-    outbox.send(outbox.id(), "zoe@example.com", &samples()[0]).unwrap();
+    outbox.send(outbox.id(), "zoe@example.com", &sample("verify_email")).unwrap();
     assert_eq!(outbox.files().len(), 2);
 }
 
@@ -349,7 +358,7 @@ fn what_a_crash_left_unfinished_is_written_anew() {
     let id = outbox.id();
     fs::create_dir_all(outbox.path()).unwrap();
     fs::write(outbox.path().join(format!(".{id}.tmp")), "From: half a mes").unwrap();
-    outbox.send(id, "zoe@example.com", &samples()[0]).unwrap();
+    outbox.send(id, "zoe@example.com", &sample("verify_email")).unwrap();
     assert!(outbox.only().starts_with("From: CODITECT"));
 }
 
@@ -359,7 +368,7 @@ fn an_address_cannot_carry_a_header() {
     for to in
         ["zoe@example.com\r\nBcc: all@example.com", "zoe@example.com, all@example.com", "zoe", ""]
     {
-        let error = outbox.send(outbox.id(), to, &samples()[0]).unwrap_err();
+        let error = outbox.send(outbox.id(), to, &sample("verify_email")).unwrap_err();
         assert!(matches!(error, SendError::Recipient(_)), "{to:?}");
     }
     assert!(outbox.files().is_empty());
@@ -368,7 +377,7 @@ fn an_address_cannot_carry_a_header() {
 #[test]
 fn a_plan_name_cannot_carry_a_header() {
     let outbox = Outbox::new();
-    let Message::OrderReceived(mut order) = samples().remove(11) else { panic!("the order") };
+    let Message::OrderReceived(mut order) = sample("order_received") else { panic!("the order") };
     order.plan_name = "Team\r\nBcc: all@example.com\r\n\r\n<p>".to_owned();
     outbox.send(outbox.id(), "zoe@example.com", &order.into()).unwrap();
     let mail = outbox.only();
@@ -383,7 +392,7 @@ fn a_folder_that_cannot_be_written_is_told() {
     let file = outbox.folder.path().join("file");
     fs::write(&file, "not a folder").unwrap();
     outbox.transport = Transport::folder(file.join("mail"), sender());
-    let error = outbox.send(outbox.id(), "zoe@example.com", &samples()[0]).unwrap_err();
+    let error = outbox.send(outbox.id(), "zoe@example.com", &sample("verify_email")).unwrap_err();
     assert!(matches!(error, SendError::Folder { .. }), "{error}");
     assert!(outbox.transport.check().is_err());
     assert!(Transport::folder(outbox.path(), sender()).check().is_ok());
@@ -394,7 +403,7 @@ fn a_folder_that_cannot_be_written_is_told() {
 fn mails_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let outbox = Outbox::new();
-    outbox.send(outbox.id(), "zoe@example.com", &samples()[0]).unwrap();
+    outbox.send(outbox.id(), "zoe@example.com", &sample("verify_email")).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&outbox.path()), 0o700);
     assert_eq!(mode(&outbox.path().join(&outbox.files()[0])), 0o600);

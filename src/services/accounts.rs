@@ -13,16 +13,22 @@ use crate::domain::user::{Email, Link, LinkPurpose, User};
 use crate::identity::tokens;
 use crate::store::{WriteTx, api_keys, jobs, orgs, users};
 
-/// Who registers.
-pub struct RegisterInput {
+/// Who gets an account.
+pub struct NewProfile {
     /// Unique among all accounts.
     pub email: String,
-    /// 8 to 256 characters that cannot be guessed.
-    pub password: String,
     /// 1 to 200 characters.
     pub full_name: String,
     /// At most 200 characters.
     pub company_name: Option<String>,
+}
+
+/// Who registers.
+pub struct RegisterInput {
+    /// Who it is.
+    pub profile: NewProfile,
+    /// 8 to 256 characters that cannot be guessed.
+    pub password: String,
 }
 
 /// What a person changes of the profile.
@@ -46,8 +52,28 @@ impl Services {
         let person = self.person(input).await?;
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         self.commit(move |tx| {
-            let user = add_account(&ctx, tx, person, false)?;
+            let user = add_account(&ctx, tx, person, "user.registered", false)?;
             mail_link(&ctx, tx, &user, LinkPurpose::VerifyEmail)?;
+            Ok(user)
+        })
+        .await
+    }
+
+    /// Makes an account for somebody who did not register, and mails a link to choose a password with.
+    ///
+    /// # Errors
+    /// `EmailTaken` when the address has an account.
+    pub async fn create_account(&self, actor: &Actor, profile: NewProfile) -> Result<User> {
+        actor.require_operator()?;
+        let person = Person { profile: profile.checked()?, password_hash: None };
+        let ctx = self.ctx_of(actor);
+        self.commit(move |tx| {
+            let user = add_account(&ctx, tx, person, "user.created", false)?;
+            let expires_at = ctx.now + i64::from(ctx.config.auth.verification_hours) * HOUR_MS;
+            let link = give_link(&ctx, tx, &user, LinkPurpose::ResetPassword, expires_at)?;
+            let message = letters::account_created(&user, link, expires_at);
+            let address = user.email.as_str();
+            ctx.queue_mail(tx, Some(user.personal_org), address, "user.created", &message)?;
             Ok(user)
         })
         .await
@@ -130,7 +156,7 @@ impl Services {
         let password_hash = self.hasher.hash_new(password, about).await?;
         self.commit(move |tx| {
             let mut user = take_user_link(&ctx, tx, &hash, LinkPurpose::ResetPassword)?;
-            user.password_hash = password_hash;
+            user.password_hash = Some(password_hash);
             user.password_changed_at = ctx.now;
             // Whoever followed the link reads the address.
             user.email_verified = true;
@@ -157,7 +183,7 @@ impl Services {
         self.throttles.check_address(actor.caller.address)?;
         self.throttles.check_account(&actor.user_id.to_string())?;
         let user = self.store.read(|tx| users::get(tx, actor.user_id))?;
-        if !self.hasher.verify(current, Some(user.password_hash.clone())).await? {
+        if !self.hasher.verify(current, user.password_hash.clone()).await? {
             return Err(Error::new(Code::InvalidCredentials, "The current password is not right."));
         }
         let about = vec![user.email.as_str().to_owned(), user.full_name];
@@ -172,7 +198,7 @@ impl Services {
                 let text = "The password was changed meanwhile. Sign in again.";
                 return Err(Error::new(Code::InvalidCredentials, text));
             }
-            user.password_hash = password_hash;
+            user.password_hash = Some(password_hash);
             user.password_changed_at = ctx.now;
             users::update(tx, &user)?;
             users::end_logins(tx, user_id, Some(login_id))?;
@@ -294,7 +320,7 @@ impl Services {
                     return Err(setup_done());
                 }
                 take_link(&ctx, tx, &hash, LinkPurpose::Setup)?;
-                let user = add_account(&ctx, tx, person, true)?;
+                let user = add_account(&ctx, tx, person, "operator.created", true)?;
                 let login = grant.begin(&ctx, tx, &user)?;
                 Ok((user, login))
             })
@@ -314,10 +340,12 @@ impl Services {
             return Ok(if same { FirstOperator::NotAsked } else { FirstOperator::ThereAlready });
         }
         let input = RegisterInput {
-            email: email.as_str().to_owned(),
+            profile: NewProfile {
+                email: email.as_str().to_owned(),
+                full_name: "Administrator".to_owned(),
+                company_name: None,
+            },
             password: password.expose().trim_end_matches(['\r', '\n']).to_owned(),
-            full_name: "Administrator".to_owned(),
-            company_name: None,
         };
         self.make_operator(input).await.map_err(|error| {
             Error::internal(format!("admin.email and admin.password: {}", error.detail))
@@ -329,17 +357,15 @@ impl Services {
     pub(super) async fn make_operator(&self, input: RegisterInput) -> Result<User> {
         let person = self.person(input).await?;
         let ctx = self.ctx(By::System);
-        self.commit(move |tx| add_account(&ctx, tx, person, true)).await
+        self.commit(move |tx| add_account(&ctx, tx, person, "operator.created", true)).await
     }
 
     /// Checks who registers and hashes the password.
     async fn person(&self, input: RegisterInput) -> Result<Person> {
-        let email = Email::parse(&input.email)?;
-        let full_name = checked_name(&input.full_name)?;
-        let company_name = checked_company(input.company_name)?;
-        let about = vec![email.as_str().to_owned(), full_name.clone()];
-        let password_hash = self.hasher.hash_new(input.password, about).await?;
-        Ok(Person { email, full_name, company_name, password_hash })
+        let profile = input.profile.checked()?;
+        let about = vec![profile.email.as_str().to_owned(), profile.full_name.clone()];
+        let password_hash = Some(self.hasher.hash_new(input.password, about).await?);
+        Ok(Person { profile, password_hash })
     }
 }
 
@@ -356,10 +382,24 @@ pub enum FirstOperator {
 
 /// Somebody who is to get an account.
 struct Person {
+    profile: Profile,
+    password_hash: Option<String>,
+}
+
+struct Profile {
     email: Email,
     full_name: String,
     company_name: Option<String>,
-    password_hash: String,
+}
+
+impl NewProfile {
+    fn checked(self) -> Result<Profile> {
+        Ok(Profile {
+            email: Email::parse(&self.email)?,
+            full_name: checked_name(&self.full_name)?,
+            company_name: checked_company(self.company_name)?,
+        })
+    }
 }
 
 fn checked_name(name: &str) -> Result<String> {
@@ -378,15 +418,21 @@ fn checked_company(name: Option<String>) -> Result<Option<String>> {
 
 /// Stores the account and its personal organisation. An operator's address counts as
 /// verified: whoever could read the server's log or files is trusted with more already.
-fn add_account(ctx: &Ctx, tx: &mut WriteTx, person: Person, operator: bool) -> Result<User> {
+fn add_account(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    Person { profile, password_hash }: Person,
+    action: &str,
+    operator: bool,
+) -> Result<User> {
     let org_id = OrgId(ctx.record_id());
-    let name = person.company_name.clone().unwrap_or_else(|| person.full_name.clone());
+    let name = profile.company_name.clone().unwrap_or_else(|| profile.full_name.clone());
     let user = User {
         user_id: UserId(ctx.record_id()),
-        email: person.email,
-        password_hash: person.password_hash,
-        full_name: person.full_name,
-        company_name: person.company_name,
+        email: profile.email,
+        password_hash,
+        full_name: profile.full_name,
+        company_name: profile.company_name,
         email_verified: operator,
         operator,
         personal_org: org_id,
@@ -400,38 +446,48 @@ fn add_account(ctx: &Ctx, tx: &mut WriteTx, person: Person, operator: bool) -> R
     let membership =
         Membership { org_id, user_id: user.user_id, role: Role::Owner, joined_at: ctx.now };
     orgs::put_membership(tx, &membership)?;
-    let action = if operator { "operator.created" } else { "user.registered" };
     ctx.audit(tx, Some(org_id), action, user.user_id, [])?;
     Ok(user)
 }
 
 /// Makes a one-time link and queues the message that carries it.
 fn mail_link(ctx: &Ctx, tx: &mut WriteTx, user: &User, purpose: LinkPurpose) -> Result<()> {
-    let token = tokens::secret(&ctx.entropy, "");
     let auth = &ctx.config.auth;
-    let (expires_at, page, cause) = match purpose {
-        LinkPurpose::VerifyEmail => (
-            ctx.now + i64::from(auth.verification_hours) * HOUR_MS,
-            "verify-email",
-            "user.verification_asked",
-        ),
-        LinkPurpose::ResetPassword | LinkPurpose::Setup => (
-            ctx.now + i64::from(auth.reset_minutes) * MINUTE_MS,
-            "reset-password",
-            "user.reset_asked",
-        ),
-    };
-    users::put_link(
-        tx,
-        &tokens::digest(&token),
-        &Link { purpose, user_id: Some(user.user_id), issued_at: ctx.now, expires_at },
-    )?;
-    let url = format!("{}/{page}?token={token}", ctx.public_url());
-    let message = match purpose {
-        LinkPurpose::VerifyEmail => letters::verify_email(url, expires_at),
-        LinkPurpose::ResetPassword | LinkPurpose::Setup => letters::password_reset(url, expires_at),
+    let expires_at = ctx.now
+        + match purpose {
+            LinkPurpose::VerifyEmail => i64::from(auth.verification_hours) * HOUR_MS,
+            LinkPurpose::ResetPassword | LinkPurpose::Setup => {
+                i64::from(auth.reset_minutes) * MINUTE_MS
+            }
+        };
+    let link = give_link(ctx, tx, user, purpose, expires_at)?;
+    let (cause, message) = match purpose {
+        LinkPurpose::VerifyEmail => {
+            ("user.verification_asked", letters::verify_email(link, expires_at))
+        }
+        LinkPurpose::ResetPassword | LinkPurpose::Setup => {
+            ("user.reset_asked", letters::password_reset(link, expires_at))
+        }
     };
     ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), cause, &message)
+}
+
+/// Makes a one-time link that acts on an account; its address.
+fn give_link(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: &User,
+    purpose: LinkPurpose,
+    expires_at: Timestamp,
+) -> Result<String> {
+    let token = tokens::secret(&ctx.entropy, "");
+    let link = Link { purpose, user_id: Some(user.user_id), issued_at: ctx.now, expires_at };
+    users::put_link(tx, &tokens::digest(&token), &link)?;
+    let page = match purpose {
+        LinkPurpose::VerifyEmail => "verify-email",
+        LinkPurpose::ResetPassword | LinkPurpose::Setup => "reset-password",
+    };
+    Ok(format!("{}/{page}?token={token}", ctx.public_url()))
 }
 
 fn is_good(link: &Link, now: Timestamp, purpose: LinkPurpose) -> bool {

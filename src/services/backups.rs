@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::{Actor, Ending, Restore, Services};
+use crate::config::DataDir;
 use crate::domain::error::{Code, Error, Result};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{DAY_MS, Timestamp};
 use crate::signing::{KeyRecord, MasterKey};
 use crate::store::{BackupInfo, Inspection, Schema, logs};
 
@@ -15,6 +16,9 @@ use crate::store::{BackupInfo, Inspection, Schema, logs};
 const ENDING: &str = ".backup";
 /// Older ones are there, and not listed.
 const LISTED_MAX: usize = 1_000;
+
+/// A newest backup older than this deserves a word.
+const AGE_MS: i64 = 7 * DAY_MS;
 
 /// A backup in the data folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,26 +98,11 @@ impl Services {
 
     /// The newest backup in the data folder.
     pub(super) fn newest_backup(&self) -> Option<BackupFile> {
-        self.list_backups().ok()?.into_iter().next()
+        newest(&self.data)
     }
 
     fn list_backups(&self) -> Result<Vec<BackupFile>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(self.data.backups()).map_err(Error::internal)? {
-            let Ok(entry) = entry else { continue };
-            let Ok(file) = entry.file_name().into_string() else { continue };
-            let Ok(meta) = entry.metadata() else { continue };
-            if !file.ends_with(ENDING) || !meta.is_file() {
-                continue;
-            }
-            let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-            let written = written.map_or(0, |since| since.as_millis() as i64);
-            let created_at = made_at(&file).unwrap_or(Timestamp(written));
-            found.push(BackupFile { file, bytes: meta.len(), created_at });
-        }
-        found.sort_by(|a, b| (b.created_at, &b.file).cmp(&(a.created_at, &a.file)));
-        found.truncate(LISTED_MAX);
-        Ok(found)
+        list(&self.data)
     }
 
     /// Where a backup in the data folder is, for operators; that it is read is audited.
@@ -229,6 +218,44 @@ pub fn inspect(file: &Path) -> Result<u64> {
         )));
     }
     Ok(found)
+}
+
+/// The newest backup in a data folder.
+pub fn newest(data: &DataDir) -> Option<BackupFile> {
+    list(data).ok()?.into_iter().next()
+}
+
+/// The backups in a data folder, newest first.
+fn list(data: &DataDir) -> Result<Vec<BackupFile>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(data.backups()).map_err(Error::internal)? {
+        let Ok(entry) = entry else { continue };
+        let Ok(file) = entry.file_name().into_string() else { continue };
+        let Ok(meta) = entry.metadata() else { continue };
+        if !file.ends_with(ENDING) || !meta.is_file() {
+            continue;
+        }
+        let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let written = written.map_or(0, |since| since.as_millis() as i64);
+        let created_at = made_at(&file).unwrap_or(Timestamp(written));
+        found.push(BackupFile { file, bytes: meta.len(), created_at });
+    }
+    found.sort_by(|a, b| (b.created_at, &b.file).cmp(&(a.created_at, &a.file)));
+    found.truncate(LISTED_MAX);
+    Ok(found)
+}
+
+/// What to say of the newest backup; none while it is young, or there is nothing to lose.
+pub fn stale(newest: Option<&BackupFile>, licensed: bool, now: Timestamp) -> Option<String> {
+    match newest {
+        Some(backup) if now - backup.created_at <= AGE_MS => None,
+        Some(backup) => {
+            let days = (now - backup.created_at) / DAY_MS;
+            Some(format!("The newest backup in the data folder is {days} days old."))
+        }
+        None if !licensed => None,
+        None => Some("There is no backup in the data folder.".to_owned()),
+    }
 }
 
 #[cfg(test)]

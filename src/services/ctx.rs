@@ -10,7 +10,7 @@ use super::Caller;
 use crate::config::Config;
 use crate::domain::audit::{AuditEntry, By};
 use crate::domain::error::Result;
-use crate::domain::ids::{AuditId, JobId, MailId, OrgId};
+use crate::domain::ids::{ApiKeyId, AuditId, JobId, MailId, OrgId};
 use crate::domain::job::{Job, Work};
 use crate::domain::mail::{MailRecord, MailStatus};
 use crate::domain::time::Timestamp;
@@ -25,6 +25,8 @@ pub struct Ctx {
     pub now: Timestamp,
     /// Who does it.
     pub by: By,
+    /// With which API key.
+    pub api_key_id: Option<ApiKeyId>,
     /// The request that asked for it.
     pub request_id: Option<String>,
     /// Randomness for ids and secrets.
@@ -59,13 +61,13 @@ impl Ctx {
         clippy::needless_pass_by_value,
         reason = "callers hand in an id or a word, and neither is used again"
     )]
-    pub fn audit<const N: usize>(
+    pub fn audit<'a>(
         &self,
         tx: &mut WriteTx,
         org_id: Option<OrgId>,
         action: &str,
         subject: impl ToString,
-        details: [(&str, String); N],
+        details: impl IntoIterator<Item = (&'a str, String)>,
     ) -> Result<()> {
         let details: BTreeMap<String, String> =
             details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -73,6 +75,7 @@ impl Ctx {
             audit_id: AuditId(self.record_id()),
             at: self.now,
             by: self.by.clone(),
+            api_key_id: self.api_key_id,
             org_id,
             action: action.to_owned(),
             subject: subject.to_string(),

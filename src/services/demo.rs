@@ -1,6 +1,6 @@
 //! Sample data, made by the same operations as real data.
 
-use super::accounts::RegisterInput;
+use super::accounts::{NewProfile, RegisterInput};
 use super::licenses::IssueInput;
 use super::plans::PlanInput;
 use super::{Actor, Caller, Services, Via};
@@ -71,7 +71,7 @@ impl Services {
         let password_hash = self.hasher.hash(password).await?;
         self.commit(move |tx| {
             let mut user = users::get(tx, user.user_id)?;
-            user.password_hash = password_hash;
+            user.password_hash = Some(password_hash);
             users::update(tx, &user)?;
             Ok(user)
         })
@@ -127,10 +127,12 @@ impl Services {
 
 fn demo_person(email: &str, full_name: &str, password: String) -> RegisterInput {
     RegisterInput {
-        email: email.to_owned(),
+        profile: NewProfile {
+            email: email.to_owned(),
+            full_name: full_name.to_owned(),
+            company_name: Some("Sample Company".to_owned()),
+        },
         password,
-        full_name: full_name.to_owned(),
-        company_name: Some("Sample Company".to_owned()),
     }
 }
 

@@ -7,13 +7,17 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::mail::Message;
 use crate::mail::messages::{
-    GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked,
-    LicenseSuspended, PasswordChanged, PasswordReset, PaymentRecorded, SubscriptionEnded,
-    TrialStarted, VerifyEmail, shorten_key,
+    AccountCreated, GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated,
+    LicenseRevoked, LicenseSuspended, PasswordChanged, PasswordReset, PaymentRecorded,
+    SubscriptionEnded, TrialStarted, VerifyEmail, shorten_key,
 };
 
 pub(super) fn verify_email(link: String, expires_at: Timestamp) -> Message {
     VerifyEmail { link, expires_at }.into()
+}
+
+pub(super) fn account_created(user: &User, link: String, expires_at: Timestamp) -> Message {
+    AccountCreated { email: user.email.as_str().to_owned(), link, expires_at }.into()
 }
 
 pub(super) fn password_reset(link: String, expires_at: Timestamp) -> Message {

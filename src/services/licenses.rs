@@ -286,7 +286,7 @@ impl Services {
                 return Ok(None);
             }
             let mut license = store::org(tx, org_id).license(id)?;
-            settle(&ctx, tx, &mut license)?;
+            settle(&ctx, tx, &mut license, None)?;
             Ok(Some(license))
         };
         self.commit_license(change, Option::as_ref).await?;
@@ -415,28 +415,41 @@ pub(super) fn follow(
         return Ok(None);
     };
     license.follow(subscription, ctx.config.license.grace_days);
-    settle(ctx, tx, &mut license)?;
+    settle(ctx, tx, &mut license, None)?;
     Ok(Some(license))
 }
 
-/// Writes a changed licence as its next revision; a new status is audited, and mailed where
-/// no step of the subscription has told it already.
-fn settle(ctx: &Ctx, tx: &mut WriteTx, license: &mut License) -> Result<()> {
+/// Writes a changed licence as its next revision. Audited is the act, or else a new status; a new
+/// status is mailed where no step of the subscription has told it already.
+fn settle(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    license: &mut License,
+    act: Option<(&str, String)>,
+) -> Result<()> {
     let (before, status) = (license.noted_status, license.status_at(ctx.now));
     license.noted_status = status;
     license.revision += 1;
     license.updated_at = ctx.now;
     licenses::update(tx, license)?;
+    let by_itself = format!("license.{}", status.as_str());
+    let mut details = Vec::new();
+    if before != status {
+        details.push(("status_before", before.as_str().to_owned()));
+    }
+    let action = match act {
+        Some((action, detail)) => {
+            details.extend([("status", status.as_str().to_owned()), ("detail", detail)]);
+            action
+        }
+        None => &by_itself,
+    };
+    if !details.is_empty() {
+        ctx.audit(tx, Some(license.org_id), action, license.license_id, details)?;
+    }
     if before == status {
         return Ok(());
     }
-    ctx.audit(
-        tx,
-        Some(license.org_id),
-        &format!("license.{}", status.as_str()),
-        license.license_id,
-        [("status_before", before.as_str().to_owned())],
-    )?;
     let user = users::get(tx, license.user_id)?;
     if let Some(message) = super::letters::status_changed(&user, license, before, ctx.now) {
         ctx.queue_mail(
@@ -468,35 +481,37 @@ fn perform(ctx: &Ctx, tx: &mut WriteTx, id: LicenseId, act: &LicenseAct) -> Resu
         LicenseAct::Suspend(reason) => {
             check_text("reason", reason, 0, 500)?;
             license.suspend(ctx.now, reason)?;
-            ("license.suspend", reason.clone())
+            ("license.suspended", reason.clone())
         }
         LicenseAct::Reinstate => {
             license.reinstate()?;
-            ("license.reinstate", String::new())
+            ("license.reinstated", String::new())
         }
         LicenseAct::Revoke => {
             license.revoke(ctx.now)?;
-            ("license.revoke", String::new())
+            ("license.revoked", String::new())
         }
         LicenseAct::Extend(expiry) => {
             if expiry.is_some_and(|expiry| expiry <= ctx.now) {
                 return Err(Error::invalid("expiry_date", "must be in the future"));
             }
             license.extend(*expiry)?;
-            ("license.extend", expiry.map_or("without end".to_owned(), |expiry| expiry.to_string()))
+            (
+                "license.extended",
+                expiry.map_or("without end".to_owned(), |expiry| expiry.to_string()),
+            )
         }
         LicenseAct::Resize(seats) => {
             check_seats("max_concurrent_seats", *seats)?;
             let before = license.max_concurrent_seats;
             license.resize(*seats)?;
-            ("license.resize", format!("{before} -> {seats}"))
+            ("license.resized", format!("{before} -> {seats}"))
         }
     };
-    ctx.audit(tx, Some(org_id), action, id, [("detail", detail)])?;
     if matches!(act, LicenseAct::Extend(_) | LicenseAct::Reinstate) {
         plan_next_change(ctx, tx, &license)?;
     }
-    settle(ctx, tx, &mut license)?;
+    settle(ctx, tx, &mut license, Some((action, detail)))?;
     Ok(license)
 }
 
@@ -511,7 +526,7 @@ fn recipient(
             let email = crate::domain::user::Email::parse(email)?;
             let user = users::by_email(tx, &email)?.ok_or_else(|| {
                 let address = email.as_str();
-                let text = format!("Nobody has an account with the address {address}. Its owner registers first; then the licence can be issued.");
+                let text = format!("Nobody has an account with the address {address}. Make one (`coditect user create`, or Users in the admin page), or have its owner register; then the licence can be issued.");
                 Error::new(Code::NotFound, text)
             })?;
             Ok((user.personal_org, user.user_id))

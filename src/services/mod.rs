@@ -237,6 +237,7 @@ impl Services {
         Ctx {
             now: self.clock.now().wall,
             by,
+            api_key_id: None,
             request_id: None,
             entropy: self.entropy.clone(),
             config: Arc::clone(&self.config),
@@ -245,7 +246,11 @@ impl Services {
     }
 
     fn ctx_of(&self, actor: &Actor) -> Ctx {
-        self.ctx(By::System).of(actor.by(), &actor.caller)
+        let mut ctx = self.ctx(By::System).of(actor.by(), &actor.caller);
+        if let Via::ApiKey(api_key_id) = actor.via {
+            ctx.api_key_id = Some(api_key_id);
+        }
+        ctx
     }
 
     /// Runs a transaction and wakes the worker when it is on disk.

@@ -69,8 +69,6 @@ pub struct Attention {
     pub screen: &'static str,
 }
 
-/// A backup older than this deserves a word.
-const BACKUP_AGE_MS: i64 = 7 * DAY_MS;
 /// Back into the month eleven before this one.
 const REVENUE_MS: i64 = 335 * DAY_MS;
 /// A key is replaced within the hour; a day leaves room for restarts.
@@ -244,16 +242,8 @@ fn attention(seen: &Overview) -> Vec<Attention> {
 }
 
 fn backup_age(seen: &Overview, last: Option<&BackupFile>, now: Timestamp) -> Option<Attention> {
-    let text = match last {
-        Some(backup) if now - backup.created_at <= BACKUP_AGE_MS => return None,
-        Some(backup) => {
-            let days = (now - backup.created_at) / DAY_MS;
-            format!("The newest backup in the data folder is {days} days old.")
-        }
-        // Nothing to lose yet.
-        None if seen.licenses.iter().all(|(_, n)| *n == 0) => return None,
-        None => "There is no backup in the data folder.".to_owned(),
-    };
+    let licensed = seen.licenses.iter().any(|(_, n)| *n > 0);
+    let text = super::backups::stale(last, licensed, now)?;
     Some(Attention { problem: false, code: "backup_age", text, screen: "backups" })
 }
 

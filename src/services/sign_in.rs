@@ -97,7 +97,7 @@ impl Services {
             Some(email) => self.store.read(|tx| users::by_email(tx, email))?,
             None => None,
         };
-        let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let right = self.hasher.verify(password, hash).await?;
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         let Some(user) = user.filter(|user| right && user.deactivated_at.is_none()) else {

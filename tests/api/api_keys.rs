@@ -68,6 +68,20 @@ async fn a_program_changes_no_password_and_makes_no_keys() {
 }
 
 #[tokio::test]
+async fn the_audit_log_tells_which_key_did_it() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let (program, made) = make(&ann, json!({"name": "script"})).await;
+    let rename = json!({"full_name": "Ann Loom"});
+    program.with_body(reqwest::Method::PATCH, "/api/v1/users/me", &rename).await.ok(200);
+    let told = app.audit().await;
+    let entry = |action: &str| told.iter().find(|entry| entry["action"] == action).unwrap();
+    assert_eq!(entry("user.updated")["api_key_id"], made["api_key_id"]);
+    assert_eq!(entry("user.updated")["user_id"], ann.user["user_id"]);
+    assert_eq!(entry("api_key.created")["api_key_id"], Value::Null);
+}
+
+#[tokio::test]
 async fn keys_are_bounded_and_ask_for_a_name() {
     let app = TestApp::start().await;
     let ann = app.customer("ann@example.com").await;

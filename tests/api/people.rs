@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{OPERATOR, TestApp, text};
+use crate::support::{HOUR, OPERATOR, PASSWORD, TestApp, text};
 
 #[tokio::test]
 async fn a_closed_account_cannot_sign_in_until_it_is_opened_again() {
@@ -23,6 +23,42 @@ async fn a_closed_account_cannot_sign_in_until_it_is_opened_again() {
     for action in ["user.deactivated", "user.reactivated"] {
         assert!(told.contains(&action.to_owned()), "{told:?}");
     }
+}
+
+#[tokio::test]
+async fn whoever_did_not_register_gets_an_account_and_chooses_the_password() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    let nora =
+        json!({"email": "Nora@example.com", "full_name": "Nora New", "company_name": "New Ltd"});
+    let made = operator.post("/api/v1/admin/users", nora.clone()).await.ok(201);
+    assert_eq!(
+        (&made["email"], &made["email_verified"]),
+        (&json!("nora@example.com"), &json!(false))
+    );
+    operator.post("/api/v1/admin/users", nora).await.refused(409, "email_taken");
+    operator
+        .post("/api/v1/admin/users", json!({"email": "x", "full_name": "X"}))
+        .await
+        .refused_field("email");
+    let license = json!({"email": "nora@example.com", "max_concurrent_seats": 2});
+    operator.post("/api/v1/admin/licenses", license).await.ok(201);
+    // Nobody knows a password yet, not even an empty one.
+    app.login("nora@example.com", PASSWORD).await.refused(401, "invalid_credentials");
+    app.login("nora@example.com", "").await.refused(401, "invalid_credentials");
+
+    let mail = app.mail_to("nora@example.com", "Your account").await;
+    let token = mail.token();
+    // The link outlives that of a forgotten password, for who reads mail tomorrow.
+    app.advance(24 * HOUR).await;
+    let body = json!({"token": token, "password": PASSWORD});
+    app.anyone.post("/api/v1/auth/reset-password", body).await.ok(200);
+    let nora = app.sign_in("nora@example.com").await;
+    assert_eq!(nora.get("/api/v1/licenses").await.list().len(), 1);
+    nora.post("/api/v1/admin/users", json!({"email": "a@example.com", "full_name": "A"}))
+        .await
+        .refused(403, "forbidden");
+    assert!(app.audited().await.contains(&"user.created".to_owned()));
 }
 
 #[tokio::test]

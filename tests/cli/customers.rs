@@ -134,8 +134,13 @@ async fn users(desk: &Desk) {
     assert_eq!(desk.json("user operator revoke ada@example.com")["operator"], false);
     desk.refuses(&format!("user operator revoke {OPERATOR}"), 5, "(last_operator)");
 
+    let nora = desk.says("user create nora@example.com --name 'Nora New'");
+    assert!(nora.contains("has an account"), "{nora}");
+    assert_eq!(desk.json("user show nora@example.com")["email_verified"], false);
+    desk.refuses("user create nora@example.com --name Nora", 5, "(email_taken)");
+
     let orgs = desk.items("org list");
-    assert_eq!(orgs.len(), 2);
+    assert_eq!(orgs.len(), 3);
     assert!(desk.says("org list").contains("Example Ltd"));
 }
 
@@ -212,7 +217,8 @@ fn licenses(desk: &Desk) -> String {
     let to_file = format!("license file {key} --out {}", file.display());
     assert_eq!(desk.run(&to_file).succeeded().out, "");
     assert!(fs::read_to_string(&file).unwrap().starts_with("-----BEGIN CODITECT LICENSE-----"));
-    desk.refuses(&to_file, 1, "File exists");
+    desk.refuses(&to_file, 1, "is there already, and nothing is replaced");
+    desk.refuses(&format!("license resize {key} --seats ten"), 2, "write a whole number");
 
     // Revoking wants consent, and is for good.
     desk.refuses(&format!("license revoke {other}"), 2, &other);

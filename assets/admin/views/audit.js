@@ -13,6 +13,7 @@ import { Ago } from "../ui.js";
  * @property {string} actor `user`, `anonymous`, `system` or `local`
  * @property {string | null} user_id
  * @property {string | null} [actor_email]
+ * @property {string | null} [api_key_id]
  * @property {string | null} org_id
  * @property {string} action `license.suspended`
  * @property {string} subject the record's id
@@ -35,6 +36,7 @@ const COLUMNS = [
   { title: "Details", class: "wide", cell: (entry) => html`<${Details} of=${entry.details} />`, csv: (entry) => JSON.stringify(entry.details) },
   { title: "Request id", csv: (entry) => entry.request_id },
   { title: "User id", csv: (entry) => entry.user_id },
+  { title: "API key id", csv: (entry) => entry.api_key_id },
   { title: "Organisation id", csv: (entry) => entry.org_id },
 ];
 
@@ -56,8 +58,9 @@ function SubjectBox({ subject }) {
 }
 
 /** @param {Entry} entry */
-function who({ actor, actor_email, user_id }) {
-  if (actor_email) return html`<a href=${to("users", user_id ?? "")}>${actor_email}</a>`;
+function who({ actor, actor_email, api_key_id, user_id }) {
+  const key = api_key_id && html` <span class="soft" title=${api_key_id}>API key</span>`;
+  if (actor_email) return html`<a href=${to("users", user_id ?? "")}>${actor_email}</a>${key}`;
   return html`<span class="soft">${ACTORS[actor] ?? actor}</span>`;
 }
 

@@ -12,6 +12,7 @@ import { Ago, Loading, Section, Trouble } from "../ui.js";
  * @property {string} at
  * @property {string} actor `user`, `anonymous`, `system` or `local`
  * @property {string} [actor_email]
+ * @property {string | null} [api_key_id]
  * @property {string} action `noun.verb`
  * @property {string} subject
  * @property {Record<string, string>} details
@@ -22,7 +23,8 @@ const ACTORS = { system: "the server itself", local: "this computer's administra
 
 /** @param {Entry} entry */
 export function actorName(entry) {
-  return entry.actor_email || ACTORS[entry.actor] || entry.actor;
+  const name = entry.actor_email || ACTORS[entry.actor] || entry.actor;
+  return entry.api_key_id ? `${name}, API key` : name;
 }
 
 /** @param {{ subject: string }} props an id */

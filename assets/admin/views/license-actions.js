@@ -114,7 +114,7 @@ export async function issue({ org_id, email } = {}) {
     title: "Issue a licence",
     text: org_id && html`<p>For the organisation <code>${org_id}</code>.</p>`,
     fields: [
-      ...(org_id ? [] : [/** @type {const} */ ({ name: "email", label: "Customer's e-mail address", type: "email", hint: "Of a registered account. The licence is mailed there." })]),
+      ...(org_id ? [] : [/** @type {const} */ ({ name: "email", label: "Customer's e-mail address", type: "email", hint: "Of an account. The licence is mailed there." })]),
       { name: "plan_id", label: "Plan", type: "select", options: [...plans.map((plan) => /** @type {[string, string]} */ ([plan.plan_id, plan.plan_name])), ["", "No plan"]] },
       { name: "max_concurrent_seats", label: "Seats at once", type: "number", min: 1, max: 1_000_000 },
       { name: "max_activations", label: "Machines", type: "number", min: 1, optional: true, hint: "Empty: no limit." },
@@ -135,7 +135,7 @@ export async function issue({ org_id, email } = {}) {
         });
       } catch (error) {
         if (org_id || !(error instanceof Problem) || error.status !== 404) throw error;
-        throw invalid("email", "Nobody with this address has an account. Customers register first.");
+        throw invalid("email", "Nobody with this address has an account. Make one under Users, or let the customer register.");
       }
     },
   });

@@ -85,7 +85,7 @@ function Seats({ license, poll }) {
     ${problem && html`<div class="inset"><${Trouble} problem=${problem} /></div>`}
     ${data && (data.items.length
       ? html`<div class="tall"><${Table} path="license-seats" columns=${columns} rows=${data.items} id=${(/** @type {any} */ seat) => seat.session_id} poll=${poll}
-          rowActions=${(/** @type {any} */ seat) => html`<button onClick=${() => takeBack({ ...seat, license_id: license.license_id }, poll)}>Take back</button>`} /></div>`
+          rowActions=${(/** @type {any} */ seat) => html`<button onClick=${() => takeBack({ ...seat, license_id: license.license_id }, poll)}>Take back…</button>`} /></div>`
       : html`<p class="empty soft">Nobody holds a seat just now.</p>`)}<//>`;
 }
 

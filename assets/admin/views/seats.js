@@ -1,10 +1,11 @@
 // Who holds which seat, newest first, as it changes.
 
 import { call } from "../api.js";
+import { ask } from "../dialog.js";
 import { List } from "../list.js";
 import { html } from "../lib.js";
 import { to } from "../route.js";
-import { attempt } from "../toast.js";
+import { toast } from "../toast.js";
 import { Ago, customerName } from "../ui.js";
 
 /**
@@ -37,18 +38,25 @@ function short(key) {
 
 export default function Seats() {
   return html`<${List} title="Live seats" path="/admin/sessions" columns=${COLUMNS} id=${(/** @type {Seat} */ seat) => seat.session_id}
-    everyMs=${2000} rowActions=${(/** @type {Seat} */ seat, /** @type {any} */ poll) => html`<button onClick=${() => takeBack(seat, poll)}>Take back</button>`}
+    everyMs=${2000} rowActions=${(/** @type {Seat} */ seat, /** @type {any} */ poll) => html`<button onClick=${() => takeBack(seat, poll)}>Take back…</button>`}
     empty=${html`<p>No seat is held just now. A licensed application takes one with <code>POST /api/v1/licenses/acquire</code>: try it on
       the <a href="/docs#acquire">API page</a> with a licence key, or see <a href="/handbook/seats">Seats</a>.</p>`} />`;
 }
 
 /**
- * Ends a session; the row goes at once and comes back if the server refuses.
+ * Ends a session.
  * @param {Seat} seat @param {import("../poll.js").Poll<{ items: Seat[] }>} poll
  */
-export async function takeBack(seat, poll) {
-  poll.change((data) => ({ ...data, items: data.items.filter((each) => each.session_id !== seat.session_id) }));
-  const done = await attempt(() => call("DELETE", `/licenses/${seat.license_id}/sessions/${seat.session_id}`).then(() => true),
-    { done: html`The seat of <span class="mono">${seat.hardware_id}</span> is free again.` });
-  if (!done) poll.again();
+export function takeBack(seat, poll) {
+  return ask({
+    title: "Take back this seat",
+    text: html`<p><span class="mono">${seat.hardware_id}</span> is told at its next heartbeat, within minutes. Until somebody else takes the
+      seat, that machine can take it again.</p>`,
+    action: "Take back", danger: true,
+    async submit() {
+      await call("DELETE", `/licenses/${seat.license_id}/sessions/${seat.session_id}`);
+      poll.change((data) => ({ ...data, items: data.items.filter((each) => each.session_id !== seat.session_id) }));
+      toast(html`The seat of <span class="mono">${seat.hardware_id}</span> is free again.`);
+    },
+  });
 }

@@ -1,8 +1,11 @@
 // People with an account: the list, and behind `#/users/ID` one of them.
 
+import { call } from "../api.js";
+import { ask } from "../dialog.js";
 import { html } from "../lib.js";
 import { List } from "../list.js";
-import { to } from "../route.js";
+import { go, to } from "../route.js";
+import { toast } from "../toast.js";
 import { Ago, Day, Tag } from "../ui.js";
 import { User } from "./user.js";
 
@@ -44,6 +47,27 @@ export default function Users({ id }) {
   if (id) return html`<${User} id=${id} />`;
   return html`<${List} title="Users" path="/admin/users" columns=${COLUMNS} id=${(/** @type {UserRow} */ user) => user.user_id}
     href=${(/** @type {UserRow} */ user) => to("users", user.user_id)} search="E-mail, name, company" everyMs=${10_000}
-    empty=${html`<p>Nobody has registered yet. Customers register with <code>POST /api/v1/auth/register</code>; see
-      <a href="/handbook/getting-started">Getting started</a>.</p>`} />`;
+    actions=${html`<button class="main" onClick=${create}>New user</button>`}
+    empty=${html`<p>Nobody has an account yet. Customers register with <code>POST /api/v1/auth/register</code> (see
+      <a href="/handbook/getting-started">Getting started</a>), or you make an account for them.</p>`} />`;
+}
+
+/** An account for somebody who has not registered. */
+function create() {
+  return ask({
+    title: "New user",
+    text: html`<p class="soft">A link to choose a password with is mailed to the address. Licences can be issued at once.</p>`,
+    fields: [
+      { name: "email", label: "E-mail", type: "email" },
+      { name: "full_name", label: "Name" },
+      { name: "company_name", label: "Company", optional: true },
+    ],
+    action: "Make the account",
+    async submit(values) {
+      const company_name = values.company_name || undefined;
+      const made = await call("POST", "/admin/users", { email: values.email, full_name: values.full_name, company_name });
+      toast(`${made.email} has an account.`);
+      go(to("users", made.user_id));
+    },
+  });
 }

@@ -1,6 +1,6 @@
 //! `coditect license ...`
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -29,7 +29,7 @@ const SHOW: [Column; 14] = [
     made("Customer", customer),
     text("Organisation", "customer.org_name"),
     text("Features", "features"),
-    text("Activations", "max_activations"),
+    made("Activations", activations),
     time("Issued", "issued_at"),
     time("Until", "expiry_date"),
     time("Grace until", "grace_period_ends_at"),
@@ -60,6 +60,14 @@ fn seats(license: &Value) -> String {
     format!("{}/{}", shown(&license["seats_used"]), shown(&license["max_concurrent_seats"]))
 }
 
+/// How many machines may be activated.
+fn activations(license: &Value) -> String {
+    match &license["max_activations"] {
+        Value::Null => "no limit".to_owned(),
+        most => shown(most),
+    }
+}
+
 /// Whom a record belongs to: the address that mail goes to.
 pub fn customer(record: &Value) -> String {
     match word(record, "customer.email") {
@@ -87,7 +95,12 @@ pub async fn run(context: &Context, command: LicenseCommand) -> Result<()> {
         LicenseCommand::Issue(wanted) => issue(context, wanted).await,
         LicenseCommand::Suspend { license, reason } => {
             let body = reason.map_or(json!({}), |reason| json!({"reason": reason}));
-            act(context, &license, "suspend", Some(body), "is suspended").await
+            let found = context.license(&license).await?;
+            let now = match found["seats_used"].as_u64().unwrap_or_default() {
+                0 => "is suspended; nobody holds a seat".to_owned(),
+                n => format!("is suspended; {}", told(n)),
+            };
+            act(context, word(&found, "license_id"), "suspend", Some(body), &now).await
         }
         LicenseCommand::Reinstate { license } => {
             act(context, &license, "reinstate", None, "works again").await
@@ -135,6 +148,12 @@ pub async fn run(context: &Context, command: LicenseCommand) -> Result<()> {
             context.list(&["admin", "audit"], &subject, &paging, &HISTORY, none).await
         }
     }
+}
+
+fn told(holders: u64) -> String {
+    let (who, hears) = if holders == 1 { ("one holds", "is") } else { ("hold", "are") };
+    let n = if holders == 1 { String::new() } else { format!("{holders} ") };
+    format!("{n}{who} a seat and {hears} told at the next heartbeat, within minutes")
 }
 
 async fn act(
@@ -185,7 +204,13 @@ async fn file(context: &Context, license: &str, out: Option<&Path>) -> Result<()
         file.write_all(signed.as_bytes())?;
         file.sync_all()
     };
-    write().map_err(|error| Failure::failed(format!("{}: {error}", out.display())))?;
+    write().map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::AlreadyExists => "is there already, and nothing is replaced".to_owned(),
+            _ => format!("cannot be written: {error}"),
+        };
+        Failure::failed(format!("{} {why}", out.display()))
+    })?;
     eprintln!("Written to {}.", out.display());
     Ok(())
 }

@@ -62,6 +62,15 @@ pub async fn run(context: &Context, command: UserCommand) -> Result<()> {
             context.list(&["admin", "users"], &filters, &paging, &LIST, none).await
         }
         UserCommand::Show { user } => context.show(&context.user(&user).await?, &SHOW),
+        UserCommand::Create { email, name, company } => {
+            let mut body = json!({"email": email, "full_name": name});
+            if let Some(company) = company {
+                body["company_name"] = json!(company);
+            }
+            let answer = context.http.post(&["admin", "users"], Some(body)).await?;
+            let text = "has an account; a link to choose a password with is on its way.";
+            context.did(&answer, &format!("{} {text}", shown(&answer["email"])))
+        }
         UserCommand::Deactivate { user, consent } => {
             let found = context.user(&user).await?;
             confirm(consent.yes, &format!("Close the account of {}?", shown(&found["email"])))?;

@@ -72,7 +72,8 @@ const OVERVIEW: [Column; 12] = [
 fn actor(entry: &Value) -> String {
     match word(entry, "actor_email") {
         "" => shown(&entry["actor"]),
-        email => plain(email),
+        email if entry["api_key_id"].is_null() => plain(email),
+        email => format!("{}, API key", plain(email)),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::check::Check;
 use super::computer::size;
+use crate::config::DataDir;
 use crate::domain::error::Result;
 use crate::domain::page::PageRequest;
 use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::seats;
+use crate::services::backups;
 use crate::signing::{KeyRecord, MasterKey, Purpose};
-use crate::store::{CheckReport, ReadTx, Schema, counts, jobs, logs};
+use crate::store::{CheckReport, ReadTx, Schema, counts, jobs, licenses, logs};
 
 /// Records of the seat log read at once.
 const LOG_PAGE: usize = 8;
@@ -154,6 +156,20 @@ pub fn work(tx: &ReadTx, now: Timestamp, server_runs: bool) -> Result<Check> {
         return Ok(Check::warning("jobs", found, "The log says what keeps the server from it"));
     }
     Ok(Check::ok("jobs", format!("{waiting} wait for their time, none is parked")))
+}
+
+/// Whether there is a backup, and how old the newest one in the data folder is.
+pub fn backup(tx: &ReadTx, data: &DataDir, now: Timestamp) -> Result<Check> {
+    let licensed = !licenses::list(tx, &PageRequest { limit: 1, after: None })?.items.is_empty();
+    let newest = backups::newest(data);
+    if let Some(found) = backups::stale(newest.as_ref(), licensed, now) {
+        let advice = "`coditect backup` makes one, also while the server runs. Ignore this if they are kept elsewhere";
+        return Ok(Check::warning("backup", found, advice));
+    }
+    Ok(match newest {
+        Some(backup) => Check::ok("backup", format!("the newest is of {}", backup.created_at)),
+        None => Check::ok("backup", "none yet, and no licence either"),
+    })
 }
 
 /// When the newest record was made: the audit log has an entry for every change that matters.

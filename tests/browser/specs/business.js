@@ -158,7 +158,8 @@ describe("seats", () => {
     await page.reload();
     await row(page, "The old press").waitFor();
     await watched.look("license");
-    await row(page, "press-9").getByRole("button", { name: "Take back" }).click();
+    await row(page, "press-9").getByRole("button", { name: "Take back…" }).click();
+    await answer(page, "Take back");
     await toast(page, "is free again");
     await page.getByText("Nobody holds a seat just now").waitFor();
     assert.equal((await api.get(`/licenses/${license.license_id}/sessions`)).items.length, 0);
@@ -258,6 +259,20 @@ describe("subscriptions and payments", () => {
 });
 
 describe("users", () => {
+  signedIn("one who has not registered gets an account, and a licence", "#/users", async (page, api, watched) => {
+    await button(page, "New user").click();
+    await page.getByLabel("E-mail").fill("nora@new.example");
+    await page.getByLabel("Name", { exact: true }).fill("Nora New");
+    await watched.look("user-form");
+    await answer(page, "Make the account");
+    await page.getByRole("heading", { level: 1, name: "Nora New" }).waitFor();
+    assert.match(await house.server.mail("nora@new.example", "reset-password?token="), /has made an account/);
+    await button(page, "New user").waitFor({ state: "detached" });
+    await api.post("/admin/licenses", { email: "nora@new.example", max_concurrent_seats: 2 });
+    await page.reload();
+    await page.getByRole("link", { name: /CODITECT-/ }).waitFor();
+  });
+
   signedIn("one is closed, opened again, and made an operator after the address was typed", "#/users", async (page, api, watched) => {
     const { customers } = await records();
     const person = customers[6];
