@@ -10,6 +10,7 @@ use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener, UnixAcceptor,
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::billing::Stripe;
 use crate::clock::Clock;
 use crate::config::{Config, DataDir, Loaded};
 use crate::domain::error::{Error, Result};
@@ -42,6 +43,10 @@ const LOCAL_TIME: Duration = Duration::from_hours(1);
 const LOCAL_DRAIN: Duration = Duration::from_secs(5);
 /// Pages that look on at once.
 const ONLOOKERS_MAX: usize = 100;
+/// How often the payment provider is asked for what did not arrive.
+const RECONCILE_EVERY: Duration = Duration::from_hours(1);
+/// How soon it is asked again when it could not be reached.
+const RECONCILE_AGAIN: Duration = Duration::from_mins(1);
 /// How often lapsed seats are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often the seat log is looked at for cleaning.
@@ -103,7 +108,8 @@ impl App {
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(jobs::run(Arc::clone(&self.services), stopped.clone()));
-        tasks.spawn(tend_seats(Arc::clone(&self.services), stopped));
+        tasks.spawn(tend_seats(Arc::clone(&self.services), stopped.clone()));
+        tasks.spawn(tend_billing(Arc::clone(&self.services), stopped));
         let endpoint =
             Arc::new(api::server(&self.services, web::routes(&Config::reference_markdown())));
         if let Some(acceptor) = self.local {
@@ -184,6 +190,27 @@ where
     let _ = std::fs::remove_file(&socket);
 }
 
+/// Looks for what the payment provider told and did not arrive: at the start, and every hour.
+async fn tend_billing(services: Arc<Services>, mut stop: watch::Receiver<bool>) {
+    while services.stripe.is_some() && !*stop.borrow() {
+        let pause = match services.reconcile_billing().await {
+            Ok(()) => RECONCILE_EVERY,
+            Err(error) => {
+                tracing::warn!(
+                    error = error.cause(),
+                    "Stripe was not asked for what is new; trying again"
+                );
+                RECONCILE_AGAIN
+            }
+        };
+        let next = services.clock.now().wall + pause.as_millis() as i64;
+        tokio::select! {
+            () = services.clock.sleep_until(next, pause) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
 /// Frees what lapses and keeps the seat log short.
 async fn tend_seats(services: Arc<Services>, mut stop: watch::Receiver<bool>) {
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
@@ -256,6 +283,7 @@ fn build(
     Ok(Services {
         throttles: Throttles::new(&config),
         hasher: HashPool::start(HashPoolConfig::default(), &entropy)?,
+        stripe: stripe(&config)?,
         transport: Arc::new(Transport::from_config(&config, data.mail())),
         templates: Arc::new(templates),
         signed: Cache::new(10_000),
@@ -283,6 +311,19 @@ fn build(
         public_url,
         issuer,
     })
+}
+
+/// The way to Stripe, when its key is set.
+fn stripe(config: &Config) -> Result<Option<Arc<Stripe>>> {
+    let Some(key) = &config.stripe.secret_key else { return Ok(None) };
+    if config.stripe.webhook_secret.is_none() {
+        tracing::warn!(
+            "no stripe.webhook_secret (STRIPE_WEBHOOK_SECRET) is set: payments are noticed within the hour, not at once"
+        );
+    }
+    let stripe = Stripe::new(config.stripe.api_base.as_str(), key.clone())
+        .map_err(|why| Error::internal(format!("Stripe cannot be reached: {why}")))?;
+    Ok(Some(Arc::new(stripe)))
 }
 
 /// Finds a template that cannot be used at the start, and not at the first licence.

@@ -6,7 +6,7 @@
 //! - [`seats`]: who holds which seat, pure; [`signing`]: keys and licence documents.
 //! - [`clock`], [`entropy`], [`config`]: the only sources of time, randomness and settings.
 //! - [`store`]: everything durable, one redb file and its write-ahead log behind one writer.
-//! - [`mail`], [`identity`]: messages, passwords and tokens.
+//! - [`billing`]: the payment provider; [`mail`], [`identity`]: messages, passwords and tokens.
 //! - [`services`]: one file per noun; each operation authorises, opens the transaction, decides.
 //! - [`jobs`]: what must happen later, durable.
 //! - [`api`], [`web`]: HTTP, thin. [`telemetry`]: logs and metrics.
@@ -17,7 +17,7 @@
 //!
 //! A room uses only rooms to its right:
 //!
-//! `commands -> app -> api, jobs, web, listen -> services -> store, mail, identity, signing, seats -> domain`
+//! `commands -> app -> api, jobs, web, listen -> services -> store, billing, mail, identity, signing, seats -> domain`
 //!
 //! - `domain` and `seats` know no tokio, redb, poem, serde formats or wall clock. Time is a parameter.
 //! - `api` never sees `store`. Wire types live in `api`, encodings in `store`, rules in
@@ -44,6 +44,7 @@ pub mod entropy;
 
 pub mod store;
 
+pub mod billing;
 pub mod identity;
 pub mod mail;
 

@@ -9,7 +9,7 @@ use poem::{IntoResponse, Request, RequestBody, Response};
 use poem_openapi::error::ContentTypeError;
 use poem_openapi::payload::{ParsePayload, Payload};
 use poem_openapi::registry::{
-    MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry,
+    MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
 use poem_openapi::types::Type;
 use poem_openapi::{
@@ -67,6 +67,31 @@ impl<T: Type + DeserializeOwned> ParsePayload for Json<T> {
 }
 
 impl_apirequest_for_payload!(Json<T>, T: Type + DeserializeOwned);
+
+/// A JSON body byte for byte as it came: what is signed must not be written anew before it is verified.
+pub struct Raw(pub Vec<u8>);
+
+impl Payload for Raw {
+    const CONTENT_TYPE: &'static str = "application/json";
+
+    fn check_content_type(content_type: &str) -> bool {
+        Json::<serde_json::Value>::check_content_type(content_type)
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema::ANY))
+    }
+}
+
+impl ParsePayload for Raw {
+    const IS_REQUIRED: bool = true;
+
+    async fn from_request(_: &Request, body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(body.take()?.into_bytes().await?.into()))
+    }
+}
+
+impl_apirequest_for_payload!(Raw);
 
 /// A JSON body that may be left out, with its media type; then every field has its default.
 pub struct OptionalJson<T>(pub T);

@@ -9,6 +9,7 @@ mod accounts;
 mod api_keys;
 mod auth;
 mod backups;
+mod billing;
 mod diagnostics;
 mod document;
 mod emails;
@@ -69,6 +70,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
         accounts::Accounts { services: services() },
         plans::Plans { services: services() },
         subscriptions::Subscriptions { services: services() },
+        billing::Billing { services: services() },
         seats::SeatCalls { services: services() },
         licenses::Licenses { services: services() },
         operator::Operator { services: services() },
@@ -87,6 +89,7 @@ type AllOperations = (
     accounts::Accounts,
     plans::Plans,
     subscriptions::Subscriptions,
+    billing::Billing,
     seats::SeatCalls,
     licenses::Licenses,
     operator::Operator,

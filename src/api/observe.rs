@@ -20,6 +20,9 @@ use crate::services::Services;
 const PATH_LOGGED_MAX: usize = 80;
 /// The header that carries a request's id back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What providers tell is longer than what people send.
+const WEBHOOKS: &str = "/api/v1/webhooks/";
+const WEBHOOK_BYTES_MAX: usize = 1 << 20;
 /// How long a client may take to send what comes before a body.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take to send a body.
@@ -67,13 +70,22 @@ impl<E> Observe<E> {
         }
     }
 
+    /// The longest body that is read.
+    fn body_limit(&self, path: &str) -> usize {
+        if path.starts_with(WEBHOOKS) {
+            self.body_limit.max(WEBHOOK_BYTES_MAX)
+        } else {
+            self.body_limit
+        }
+    }
+
     /// Reads the body within its bounds of size and time, so that nothing after this waits for the client.
     async fn bounded(&self, request: &mut Request) -> Result<(), Problem> {
         if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             return Ok(());
         }
+        let limit = self.body_limit(request.uri().path());
         let too_large = || {
-            let limit = self.body_limit;
             Problem(error::Error::new(
                 Code::PayloadTooLarge,
                 format!("A body may have at most {limit} bytes."),
@@ -81,7 +93,7 @@ impl<E> Observe<E> {
         };
         let declared =
             request.header(header::CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
-        if declared.is_some_and(|length| length > self.body_limit) {
+        if declared.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
         let body = request.take_body();
@@ -90,7 +102,7 @@ impl<E> Observe<E> {
                 // The length that was declared bounds it already.
                 Some(_) => body.into_bytes().await,
                 // In a box, because it holds a buffer that every request would carry otherwise.
-                None => Box::pin(body.into_bytes_limit(self.body_limit)).await,
+                None => Box::pin(body.into_bytes_limit(limit)).await,
             }
         };
         match tokio::time::timeout(BODY_TIME, read).await {

@@ -95,6 +95,12 @@ pub struct Plan {
     monthly_price_cents: i64,
     /// Minor units of `currency`, per year.
     yearly_price_cents: Option<i64>,
+    /// Where it stands among the others; lower numbers come first.
+    position: u32,
+    /// Stripe's price of a month.
+    stripe_monthly_price_id: Option<String>,
+    /// Stripe's price of a year.
+    stripe_yearly_price_id: Option<String>,
     /// ISO 4217.
     currency: String,
     /// Days of trial; 0: none.
@@ -119,6 +125,9 @@ impl From<plan::Plan> for Plan {
             max_activations: plan.max_activations,
             monthly_price_cents: plan.monthly_price_cents,
             yearly_price_cents: plan.yearly_price_cents,
+            position: plan.position,
+            stripe_monthly_price_id: plan.stripe_monthly_price_id,
+            stripe_yearly_price_id: plan.stripe_yearly_price_id,
             currency: plan.currency,
             trial_duration_days: plan.trial_duration_days,
             features: features(plan.features),
@@ -162,6 +171,14 @@ pub struct NewPlan {
     /// Minor units, not negative.
     #[oai(validator(minimum(value = "0"), maximum(value = "100000000000")))]
     yearly_price_cents: Option<i64>,
+    /// Stripe's price of a month, `price_...`; left out: made at the first payment page.
+    #[oai(validator(min_length = 1, max_length = 255))]
+    stripe_monthly_price_id: Option<String>,
+    /// Stripe's price of a year.
+    #[oai(validator(min_length = 1, max_length = 255))]
+    stripe_yearly_price_id: Option<String>,
+    /// Where it stands among the others, lower numbers first; left out: 0.
+    position: Option<u32>,
     /// ISO 4217, such as EUR.
     #[oai(validator(pattern = "^[A-Z]{3}$"))]
     currency: String,
@@ -188,6 +205,9 @@ impl From<NewPlan> for PlanInput {
             max_activations: body.max_activations,
             monthly_price_cents: body.monthly_price_cents,
             yearly_price_cents: body.yearly_price_cents,
+            stripe_monthly_price_id: body.stripe_monthly_price_id,
+            stripe_yearly_price_id: body.stripe_yearly_price_id,
+            position: body.position.unwrap_or_default(),
             currency: body.currency,
             trial_duration_days: body.trial_duration_days.unwrap_or(TRIAL_DAYS),
             features: body.features.map(features_in).unwrap_or_default(),
@@ -222,6 +242,17 @@ pub struct ChangePlan {
     #[oai(validator(minimum(value = "0"), maximum(value = "100000000000")))]
     #[serde(default, deserialize_with = "given")]
     yearly_price_cents: Option<Option<i64>>,
+    /// Stripe's price of a month; null: made at the next payment page. Another amount without another
+    /// price takes it away.
+    #[oai(validator(min_length = 1, max_length = 255))]
+    #[serde(default, deserialize_with = "given")]
+    stripe_monthly_price_id: Option<Option<String>>,
+    /// Stripe's price of a year.
+    #[oai(validator(min_length = 1, max_length = 255))]
+    #[serde(default, deserialize_with = "given")]
+    stripe_yearly_price_id: Option<Option<String>>,
+    /// Where it stands among the others, lower numbers first.
+    position: Option<u32>,
     /// ISO 4217, such as EUR.
     #[oai(validator(pattern = "^[A-Z]{3}$"))]
     currency: Option<String>,
@@ -245,6 +276,9 @@ impl From<ChangePlan> for PlanChange {
             max_activations: body.max_activations,
             monthly_price_cents: body.monthly_price_cents,
             yearly_price_cents: body.yearly_price_cents,
+            stripe_monthly_price_id: body.stripe_monthly_price_id,
+            stripe_yearly_price_id: body.stripe_yearly_price_id,
+            position: body.position,
             currency: body.currency,
             trial_duration_days: body.trial_duration_days,
             features: body.features.map(features_in),

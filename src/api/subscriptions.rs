@@ -128,6 +128,10 @@ pub struct Subscription {
     cancel_at_period_end: bool,
     /// When it ended.
     canceled_at: Option<Time>,
+    /// How many times the plan's seats.
+    quantity: u32,
+    /// The id under which Stripe bills it; null: operators record its payments.
+    stripe_subscription_id: Option<String>,
     /// When it was made.
     created_at: Time,
     /// Whose it is, in the lists of operators alone.
@@ -158,6 +162,8 @@ impl From<subscription::Subscription> for Subscription {
             grace_period_ends_at: subscription.grace_ends_at.map(Time),
             cancel_at_period_end: subscription.cancel_at_period_end,
             canceled_at: subscription.canceled_at.map(Time),
+            quantity: subscription.quantity,
+            stripe_subscription_id: subscription.stripe_subscription_id,
             created_at: subscription.created_at.into(),
             customer: None,
         }

@@ -129,10 +129,8 @@ impl Config {
         flags: Flags,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Loaded, ConfigError> {
-        let env: BTreeMap<String, String> = env
-            .into_iter()
-            .filter(|(name, value)| name.starts_with("CODITECT_") && !value.is_empty())
-            .collect();
+        let env: BTreeMap<String, String> =
+            env.into_iter().filter(|(name, value)| is_meant(name) && !value.is_empty()).collect();
         let mut layers = Layers::of_defaults();
         if let Some(path) = flags.config.or_else(|| env.get(CONFIG_ENV).map(PathBuf::from)) {
             layers.add_file(&path);
@@ -458,6 +456,13 @@ fn unknown_key(key: &str, path: &Path) -> String {
 }
 
 /// Every variable that means something.
+/// Whether a variable may be a setting: one of ours, or one that is called as its provider calls it.
+fn is_meant(name: &str) -> bool {
+    let plain = name.strip_suffix("_FILE").unwrap_or(name);
+    name.starts_with("CODITECT_")
+        || Config::SETTINGS.iter().any(|setting| setting.rule.env == Some(plain))
+}
+
 fn environment_names() -> Vec<String> {
     let mut names: Vec<String> =
         [CONFIG_ENV].into_iter().chain(OTHER_ENV).map(str::to_owned).collect();

@@ -28,7 +28,9 @@ pub use reference::SettingInfo;
 pub use secret::Secret;
 pub use settings::{Rule, Setting};
 use settings::{optional, settings, standard};
-pub use values::{HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport, Proxies};
+pub use values::{
+    AfterMoneyBack, HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport, Proxies,
+};
 
 settings! {
     root {
@@ -101,6 +103,23 @@ settings! {
         /// The issuer (`iss`) that signed licences name. Without it: `server.public_url`. Set it
         /// when that address may change, because apps may check it for years.
         issuer: Option<HttpUrl> = optional("https://licensing.example.com");
+    }
+
+    /// Payments by Stripe. Without `secret_key` operators record payments by hand.
+    stripe: Stripe {
+        /// The secret key of the Stripe account, `sk_...`, or a restricted one, `rk_...`, that may write
+        /// customers, products, prices, checkout and portal sessions and subscriptions, and read
+        /// invoices, charges and events.
+        secret_key: Option<Secret> = optional("sk_live_...").env("STRIPE_SECRET_KEY");
+        /// The secrets of the webhook endpoint, `whsec_...`; several, separated by commas, while one takes
+        /// the place of another. The endpoint is `/api/v1/webhooks/stripe` at `server.public_url`.
+        webhook_secret: Option<Secret> = optional("whsec_...").env("STRIPE_WEBHOOK_SECRET");
+        /// Where Stripe answers; another address is for tests.
+        api_base: HttpUrl = standard("https://api.stripe.com");
+        /// What a refund of a whole payment does to its licence: `keep` or `suspend`.
+        on_refund: AfterMoneyBack = standard("keep");
+        /// What a dispute (a chargeback) does to its licence: `keep` or `suspend`.
+        on_dispute: AfterMoneyBack = standard("suspend");
     }
 
     /// Concurrent seats.

@@ -317,8 +317,9 @@ fn the_documented_file_loads_as_it_is_and_with_every_default_switched_on() {
         setting.unwrap_or(line).replace("/run/secrets/", "")
     };
     let switched_on = file.lines().map(switch_on).collect::<Vec<_>>().join("\n");
-    fs::write(folder.path().join("password"), "correct horse battery").unwrap();
-    fs::write(folder.path().join("master"), "k".repeat(44)).unwrap();
+    for setting in Config::SETTINGS.iter().filter(|setting| setting.secret) {
+        fs::write(folder.path().join(setting.name), "k".repeat(44)).unwrap();
+    }
     let loaded = load(with_file(folder.path(), &switched_on), &[]).unwrap();
     let from_file = loaded.provenance.values().filter(|source| **source != Source::Default);
     assert_eq!(from_file.count(), Config::SETTINGS.len());

@@ -203,6 +203,7 @@ from_text! {
     Mailbox: "a mailbox, such as licensing@example.com or Example Licensing <licensing@example.com>", show_mailbox;
     LogFilter: "error, warn, info, debug, trace or off, or such levels by part, as in info,coditect::store=debug", |filter| filter.0.clone();
     LogFormat: "human, json or auto", |format| format.as_str().to_owned();
+    AfterMoneyBack: "keep or suspend", |after| after.as_str().to_owned();
     MailTransport: "folder", |transport| transport.as_str().to_owned();
     KeyTemplate: "capital letters, digits and single dashes, at most 64 characters, with at least eight X and {year} for the year, such as CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX", |template| template.0.clone();
 }
@@ -313,6 +314,16 @@ words! {
         Json = "json",
         /// [`LogFormat::Human`] on a terminal, otherwise [`LogFormat::Json`].
         Auto = "auto",
+    }
+}
+
+words! {
+    /// What a licence is after its money went back.
+    AfterMoneyBack {
+        /// As before.
+        Keep = "keep",
+        /// Suspended, until an operator reinstates it.
+        Suspend = "suspend",
     }
 }
 

@@ -52,6 +52,8 @@ id! {
     ActivationId,
     /// A recorded payment.
     PaymentId,
+    /// An invoice.
+    InvoiceId,
     /// A seat held by one (licence, hardware id). A bearer secret: random.
     SessionId,
     /// One sign-in of a user: a family of refresh tokens.

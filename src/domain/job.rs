@@ -53,6 +53,11 @@ pub enum Work {
         /// Which licence.
         license_id: LicenseId,
     },
+    /// Look at what an event of the payment provider is about.
+    ProviderEvent {
+        /// The provider's id of it.
+        event_id: String,
+    },
     /// Look whether signing keys are due for rotation; repeats.
     RotateKeys,
     /// Remove what has outlived its use: links, sign-ins, sent mails; repeats.
@@ -67,6 +72,7 @@ impl Work {
             Self::MailLink { .. } => "mail_link",
             Self::SubscriptionDue { .. } => "subscription_due",
             Self::LicenseDue { .. } => "license_due",
+            Self::ProviderEvent { .. } => "provider_event",
             Self::RotateKeys => "rotate_keys",
             Self::Housekeeping => "housekeeping",
         }

@@ -196,7 +196,7 @@ impl License {
 
     /// Takes dates from the subscription that pays for it.
     pub fn follow(&mut self, subscription: &Subscription, grace_days: u32) {
-        let end = subscription.current_period_end;
+        let end = subscription.works_until();
         self.expiry_date = Some(end);
         self.inactive = subscription.status == SubscriptionStatus::Incomplete;
         let ends_for_good = subscription.cancel_at_period_end

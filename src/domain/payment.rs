@@ -24,6 +24,9 @@ pub struct Payment {
     pub reference: String,
     /// When it was recorded.
     pub recorded_at: Timestamp,
+    /// The provider's invoice that it paid.
+    #[serde(default)]
+    pub stripe_invoice_id: Option<String>,
     /// The operator who recorded it.
     pub recorded_by: Option<UserId>,
 }

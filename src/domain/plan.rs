@@ -51,6 +51,15 @@ pub struct Plan {
     pub monthly_price_cents: i64,
     /// Minor units of `currency`, per year, where a year can be bought.
     pub yearly_price_cents: Option<i64>,
+    /// The provider's price of a month; made at the first checkout where none is given.
+    #[serde(default)]
+    pub stripe_monthly_price_id: Option<String>,
+    /// The provider's price of a year.
+    #[serde(default)]
+    pub stripe_yearly_price_id: Option<String>,
+    /// Where it stands among the others; lower numbers come first.
+    #[serde(default)]
+    pub position: u32,
     /// ISO 4217.
     pub currency: String,
     /// Days of trial; 0: none.

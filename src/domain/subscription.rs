@@ -72,6 +72,14 @@ pub enum Interval {
 }
 
 impl Interval {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+
     fn months(self) -> u32 {
         match self {
             Self::Month => 1,
@@ -117,6 +125,16 @@ pub struct Subscription {
     /// The provider's customer.
     #[serde(default)]
     pub stripe_customer_id: Option<String>,
+    /// How many times the plan: its seats are multiplied by it.
+    #[serde(default = "one")]
+    pub quantity: u32,
+    /// As of when the provider was seen; what it said before changes nothing.
+    #[serde(default)]
+    pub seen_at: Option<Timestamp>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// A step that time made a subscription take.
@@ -136,6 +154,8 @@ impl Subscription {
     /// When [`Subscription::tick`] next has something to do.
     pub fn next_step_at(&self) -> Option<Timestamp> {
         match self.status {
+            // The provider says whether it goes on.
+            SubscriptionStatus::Trialing | SubscriptionStatus::Active if self.is_billed() => None,
             SubscriptionStatus::Trialing | SubscriptionStatus::Active => {
                 Some(self.current_period_end)
             }
@@ -173,8 +193,14 @@ impl Subscription {
     /// the end of the period that was not paid, and one after suspension starts afresh at `now`.
     ///
     /// # Errors
-    /// `SubscriptionState` when the subscription has ended.
+    /// `SubscriptionState` when the subscription has ended, or a provider bills it.
     pub fn pay(&mut self, now: Timestamp, periods: u32) -> Result<()> {
+        if self.is_billed() {
+            return Err(Error::new(
+                Code::SubscriptionState,
+                "Stripe bills this subscription: mark its invoice as paid there, and it follows.",
+            ));
+        }
         let start = match self.status {
             SubscriptionStatus::Trialing
             | SubscriptionStatus::Active

@@ -93,6 +93,7 @@ async fn perform(services: &Services, job: &Job) -> Result<()> {
         Work::LicenseDue { org_id, license_id } => {
             services.license_due(job, *org_id, *license_id).await
         }
+        Work::ProviderEvent { event_id } => services.provider_event_due(job, event_id).await,
         Work::RotateKeys => services.rotate_keys_due(job).await,
         Work::Housekeeping => services.housekeeping_due(job).await,
     }

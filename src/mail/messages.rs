@@ -143,6 +143,22 @@ messages! {
         signed_license: String,
     }
 
+    /// A subscription that the provider bills has begun.
+    SubscriptionConfirmed = "subscription_confirmed" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// How many times the plan.
+        quantity: u32,
+        /// Whether a year is paid at once.
+        yearly: bool,
+        /// Whether nothing is paid before a trial has ended.
+        trialing: bool,
+        /// When it is paid next.
+        current_period_end: Timestamp,
+    }
+
     /// A trial has begun.
     TrialStarted = "trial_started" {
         /// The reader.

@@ -34,6 +34,7 @@ fn sample(name: &str) -> Message {
 }
 
 /// One of each, with the names of an awkward customer.
+#[allow(clippy::too_many_lines, reason = "there are many messages")]
 fn samples() -> Vec<Message> {
     let full_name = || "Zoë <b>O'Neil</b>".to_owned();
     let plan_name = || "Team & Co".to_owned();
@@ -60,6 +61,15 @@ fn samples() -> Vec<Message> {
             max_concurrent_seats: 25,
             expiry_date: Some(NOON.plus_months(12)),
             signed_license: signed_license(),
+        }
+        .into(),
+        SubscriptionConfirmed {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            quantity: 3,
+            yearly: true,
+            trialing: false,
+            current_period_end: NOON.plus_months(12),
         }
         .into(),
         TrialStarted {

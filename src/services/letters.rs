@@ -2,14 +2,14 @@
 
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::payment::Payment;
-use crate::domain::subscription::{Step, Subscription};
+use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::mail::Message;
 use crate::mail::messages::{
     AccountCreated, GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated,
     LicenseRevoked, LicenseSuspended, PasswordChanged, PasswordReset, PaymentRecorded,
-    SubscriptionEnded, TrialStarted, VerifyEmail, shorten_key,
+    SubscriptionConfirmed, SubscriptionEnded, TrialStarted, VerifyEmail, shorten_key,
 };
 
 pub(super) fn verify_email(link: String, expires_at: Timestamp) -> Message {
@@ -92,6 +92,33 @@ pub(super) fn step_taken(
         Step::GraceEnded => ("subscription.grace_ended", None),
         Step::Canceled => ("subscription.ended", Some(subscription_ended(user, subscription))),
     }
+}
+
+/// A payment that Stripe could not collect.
+pub(super) fn payment_failed(
+    user: &User,
+    subscription: &Subscription,
+    after_trial: bool,
+) -> Message {
+    GraceStarted {
+        full_name: user.full_name.clone(),
+        plan_name: subscription.plan_name.clone(),
+        after_trial,
+        grace_period_ends_at: subscription.grace_ends_at.unwrap_or(subscription.current_period_end),
+    }
+    .into()
+}
+
+pub(super) fn subscription_confirmed(user: &User, subscription: &Subscription) -> Message {
+    SubscriptionConfirmed {
+        full_name: user.full_name.clone(),
+        plan_name: subscription.plan_name.clone(),
+        quantity: subscription.quantity,
+        yearly: subscription.interval == Interval::Year,
+        trialing: subscription.status == SubscriptionStatus::Trialing,
+        current_period_end: subscription.current_period_end,
+    }
+    .into()
 }
 
 pub(super) fn subscription_ended(user: &User, subscription: &Subscription) -> Message {

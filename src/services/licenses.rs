@@ -409,11 +409,29 @@ pub(super) fn follow(
     tx: &mut WriteTx,
     subscription: &Subscription,
 ) -> Result<Option<License>> {
+    adopt(ctx, tx, subscription, None)
+}
+
+/// As [`follow`]; with a plan, the licence becomes one of that plan.
+pub(super) fn adopt(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    subscription: &Subscription,
+    plan: Option<&Plan>,
+) -> Result<Option<License>> {
     let found = store::org(tx, subscription.org_id)
         .license_of_subscription(subscription.subscription_id)?;
     let Some(mut license) = found else {
         return Ok(None);
     };
+    if let Some(plan) = plan {
+        license.plan_id = Some(plan.plan_id);
+        license.plan_name.clone_from(&plan.plan_name);
+        license.features.clone_from(&plan.features);
+        license.max_activations = plan.max_activations;
+        license.max_concurrent_seats =
+            plan.max_concurrent_seats.saturating_mul(subscription.quantity);
+    }
     license.follow(subscription, ctx.config.license.grace_days);
     settle(ctx, tx, &mut license, None)?;
     Ok(Some(license))
@@ -474,7 +492,12 @@ fn plan_next_change(ctx: &Ctx, tx: &mut WriteTx, license: &License) -> Result<()
     }
 }
 
-fn perform(ctx: &Ctx, tx: &mut WriteTx, id: LicenseId, act: &LicenseAct) -> Result<License> {
+pub(super) fn perform(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    id: LicenseId,
+    act: &LicenseAct,
+) -> Result<License> {
     let org_id = licenses::org_of(tx, id)?;
     let mut license = store::org(tx, org_id).license(id)?;
     let (action, detail) = match act {

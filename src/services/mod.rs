@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod api_keys;
 pub mod backups;
+pub mod billing;
 mod ctx;
 pub mod customers;
 pub mod demo;
@@ -40,6 +41,7 @@ pub use self::ctx::Ctx;
 use self::desk::Desk;
 pub use self::throttles::Throttles;
 use self::watch::SeatHistory;
+use crate::billing::Stripe;
 use crate::clock::Clock;
 use crate::config::{Config, DataDir, SettingInfo};
 use crate::domain::audit::By;
@@ -78,6 +80,8 @@ pub struct Services {
     pub(crate) hasher: HashPool,
     pub(crate) tokens: AccessTokens,
     pub(crate) throttles: Throttles,
+    /// The way to the payment provider; none: payments are recorded by hand.
+    pub(crate) stripe: Option<Arc<Stripe>>,
     pub(crate) transport: Arc<Transport>,
     pub(crate) templates: Arc<Renderer>,
     /// The newest log lines.

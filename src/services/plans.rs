@@ -21,6 +21,12 @@ pub struct PlanInput {
     pub monthly_price_cents: i64,
     /// Minor units a year.
     pub yearly_price_cents: Option<i64>,
+    /// Stripe's price of a month; none: made at the first checkout.
+    pub stripe_monthly_price_id: Option<String>,
+    /// Stripe's price of a year.
+    pub stripe_yearly_price_id: Option<String>,
+    /// Where it stands among the others.
+    pub position: u32,
     /// ISO 4217.
     pub currency: String,
     /// Days of trial.
@@ -42,6 +48,9 @@ pub struct PlanChange {
     pub max_activations: Option<Option<u32>>,
     pub monthly_price_cents: Option<i64>,
     pub yearly_price_cents: Option<Option<i64>>,
+    pub stripe_monthly_price_id: Option<Option<String>>,
+    pub stripe_yearly_price_id: Option<Option<String>>,
+    pub position: Option<u32>,
     pub currency: Option<String>,
     pub trial_duration_days: Option<u32>,
     pub features: Option<Features>,
@@ -50,7 +59,18 @@ pub struct PlanChange {
 
 impl PlanChange {
     fn applied_to(self, plan: Plan) -> Plan {
+        let currency = self.currency.as_ref().is_none_or(|it| *it == plan.currency);
+        let month = self.monthly_price_cents.is_none_or(|it| it == plan.monthly_price_cents);
+        let year = self.yearly_price_cents.is_none_or(|it| it == plan.yearly_price_cents);
         Plan {
+            // Another amount is another price of Stripe: one that is not named with it is made anew.
+            stripe_monthly_price_id: self
+                .stripe_monthly_price_id
+                .unwrap_or(plan.stripe_monthly_price_id.filter(|_| month && currency)),
+            stripe_yearly_price_id: self
+                .stripe_yearly_price_id
+                .unwrap_or(plan.stripe_yearly_price_id.filter(|_| year && currency)),
+            position: self.position.unwrap_or(plan.position),
             plan_name: self.plan_name.map_or(plan.plan_name, |name| name.trim().to_owned()),
             description: self.description.unwrap_or(plan.description),
             max_concurrent_seats: self.max_concurrent_seats.unwrap_or(plan.max_concurrent_seats),
@@ -67,10 +87,11 @@ impl PlanChange {
 }
 
 impl Services {
-    /// Plans on sale, for anybody.
+    /// Plans on sale in the order of their position, for anybody.
     pub fn public_plans(&self, request: &PageRequest) -> Result<Page<Plan>> {
         let mut page = self.store.read(|tx| plans::list(tx, request))?;
         page.items.retain(|plan| plan.public && plan.archived_at.is_none());
+        page.items.sort_by_key(|plan| plan.position);
         Ok(page)
     }
 
@@ -92,6 +113,9 @@ impl Services {
             max_activations: input.max_activations,
             monthly_price_cents: input.monthly_price_cents,
             yearly_price_cents: input.yearly_price_cents,
+            stripe_monthly_price_id: input.stripe_monthly_price_id,
+            stripe_yearly_price_id: input.stripe_yearly_price_id,
+            position: input.position,
             currency: input.currency,
             trial_duration_days: input.trial_duration_days,
             features: input.features,

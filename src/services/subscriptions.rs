@@ -1,5 +1,6 @@
 //! Trials, payments, and what time does to a subscription.
 
+use super::billing::End;
 use super::customers::{Owned, with_customers};
 use super::licenses::{self, NewLicense};
 use super::{Actor, Ctx, Services, letters};
@@ -164,6 +165,10 @@ impl Services {
         id: SubscriptionId,
         at_period_end: bool,
     ) -> Result<Subscription> {
+        if let Some(billed) = self.billed(actor, id)? {
+            let end = if at_period_end { End::WithPeriod(true) } else { End::Now };
+            return self.end_billed(&billed, end).await;
+        }
         self.change_subscription(actor, id, "subscription.canceled", move |subscription, now| {
             subscription.cancel(now, at_period_end)
         })
@@ -176,10 +181,25 @@ impl Services {
         actor: &Actor,
         id: SubscriptionId,
     ) -> Result<Subscription> {
+        if let Some(billed) = self.billed(actor, id)? {
+            let mut asked = billed.clone();
+            asked.resume()?;
+            return self.end_billed(&billed, End::WithPeriod(false)).await;
+        }
         self.change_subscription(actor, id, "subscription.resumed", |subscription, _| {
             subscription.resume()
         })
         .await
+    }
+
+    /// The subscription, where Stripe bills it and it has not ended.
+    fn billed(&self, actor: &Actor, id: SubscriptionId) -> Result<Option<Subscription>> {
+        let found = self.store.read(|tx| {
+            let org_id = if actor.operator { subscriptions::org_of(tx, id)? } else { actor.org_id };
+            store::org(tx, org_id).subscription(id)
+        })?;
+        let lives = found.status != SubscriptionStatus::Canceled;
+        Ok(Some(found).filter(|found| found.is_billed() && lives))
     }
 
     async fn change_subscription(
@@ -276,7 +296,7 @@ pub(super) fn plan_on_sale(tx: &impl Read, plan_id: PlanId) -> Result<Plan> {
     Ok(plan)
 }
 
-fn new_subscription(
+pub(super) fn new_subscription(
     ctx: &Ctx,
     org_id: OrgId,
     user_id: UserId,
@@ -300,6 +320,8 @@ fn new_subscription(
         created_at: ctx.now,
         stripe_subscription_id: None,
         stripe_customer_id: None,
+        quantity: 1,
+        seen_at: None,
     }
 }
 
@@ -318,7 +340,11 @@ fn begin(
     Ok((subscription, license))
 }
 
-fn plan_next_step(ctx: &Ctx, tx: &mut WriteTx, subscription: &Subscription) -> Result<()> {
+pub(super) fn plan_next_step(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    subscription: &Subscription,
+) -> Result<()> {
     let Some(due) = subscription.next_step_at() else {
         return Ok(());
     };
@@ -360,6 +386,7 @@ fn book(
         currency: input.currency.unwrap_or_else(|| plan.currency.clone()),
         periods: input.periods,
         reference: input.reference,
+        stripe_invoice_id: None,
         recorded_at: ctx.now,
         recorded_by,
     };
@@ -396,7 +423,7 @@ fn book(
     Ok(PaymentOutcome { payment, subscription, license })
 }
 
-fn price(plan: &Plan, interval: Interval, periods: u32) -> i64 {
+pub(super) fn price(plan: &Plan, interval: Interval, periods: u32) -> i64 {
     let one = match interval {
         Interval::Month => plan.monthly_price_cents,
         Interval::Year => {

@@ -14,6 +14,7 @@
 
 pub mod api_keys;
 pub mod backup;
+pub mod billing;
 pub mod counts;
 pub mod disk;
 mod engine;

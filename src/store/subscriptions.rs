@@ -9,6 +9,7 @@ use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
 use crate::domain::subscription::{Subscription, SubscriptionStatus};
+use crate::domain::time::Timestamp;
 
 impl<T: Read> Org<'_, T> {
     /// A subscription that must exist.
@@ -109,6 +110,17 @@ pub(super) fn count_revenue(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
     let currency = &payment.currency;
     super::counts::add(tx, &format!("revenue.{month}.{currency}"), payment.amount_cents)?;
     super::counts::add(tx, &format!("payments.{month}.{currency}"), 1)
+}
+
+/// Takes what was given back out of the sums of the month in which it came.
+pub fn count_refund(
+    tx: &mut WriteTx,
+    paid_at: Timestamp,
+    currency: &str,
+    amount_cents: i64,
+) -> Result<()> {
+    let month = &paid_at.to_string()[..7];
+    super::counts::add(tx, &format!("revenue.{month}.{currency}"), -amount_cents)
 }
 
 /// What came in within a month, in one currency.

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{
-    ActivationId, ApiKeyId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId,
-    SessionId, SubscriptionId, UserId,
+    ActivationId, ApiKeyId, AuditId, InvoiceId, JobId, LicenseId, LoginId, MailId, OrgId,
+    PaymentId, PlanId, SessionId, SubscriptionId, UserId,
 };
 use crate::domain::time::Timestamp;
 
@@ -152,6 +152,7 @@ id_key!(
     LicenseId,
     ActivationId,
     PaymentId,
+    InvoiceId,
     SessionId,
     LoginId,
     ApiKeyId,

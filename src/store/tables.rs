@@ -7,9 +7,10 @@
 use super::table::Table;
 use crate::domain::api_key::ApiKey;
 use crate::domain::audit::AuditEntry;
+use crate::domain::billing::{Checkout, Invoice, ProviderEvent};
 use crate::domain::ids::{
-    ActivationId, ApiKeyId, AuditId, JobId, LicenseId, LoginId, MailId, OrgId, PaymentId, PlanId,
-    SubscriptionId, UserId,
+    ActivationId, ApiKeyId, AuditId, InvoiceId, JobId, LicenseId, LoginId, MailId, OrgId,
+    PaymentId, PlanId, SubscriptionId, UserId,
 };
 use crate::domain::job::Job;
 use crate::domain::license::{Activation, License};
@@ -17,7 +18,7 @@ use crate::domain::mail::MailRecord;
 use crate::domain::organisation::{Membership, Organisation};
 use crate::domain::payment::Payment;
 use crate::domain::plan::Plan;
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{Interval, Subscription};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Link, Login, User};
 
@@ -85,6 +86,28 @@ tables! {
     PAYMENTS = "payments": (OrgId, PaymentId) => Payment;
     /// Whose payment it is.
     PAYMENT_ORGS = "payment_orgs": PaymentId => OrgId;
+    /// The provider's customer that stands for a tenant.
+    BILLING_CUSTOMERS = "billing_customers": OrgId => String;
+    /// The tenant of a provider's customer.
+    BILLING_CUSTOMER_ORGS = "billing_customer_orgs": String => OrgId;
+    /// Our subscription under the provider's id.
+    BILLED_SUBSCRIPTIONS = "billed_subscriptions": String => (OrgId, SubscriptionId);
+    /// What is subscribed to under the provider's id of its price.
+    PLANS_BY_PRICE = "plans_by_price": String => (PlanId, Interval);
+    /// The payment page that a tenant was sent to.
+    CHECKOUTS = "checkouts": OrgId => Checkout;
+    /// Invoices of a tenant.
+    INVOICES = "invoices": (OrgId, InvoiceId) => Invoice;
+    /// Whose invoice it is.
+    INVOICE_ORGS = "invoice_orgs": InvoiceId => OrgId;
+    /// The invoice of a provider's id.
+    INVOICES_BY_STRIPE = "invoices_by_stripe": String => (OrgId, InvoiceId);
+    /// The invoice that a provider's payment paid.
+    INVOICES_BY_INTENT = "invoices_by_intent": String => (OrgId, InvoiceId);
+    /// What the provider told, under the id of the event.
+    PROVIDER_EVENTS = "provider_events": String => ProviderEvent;
+    /// That, in the order in which it came.
+    PROVIDER_EVENTS_BY_TIME = "provider_events_by_time": (Timestamp, String) => bool;
     /// Work to do, in order of its time.
     JOBS = "jobs": (Timestamp, JobId) => Job;
     /// Work that failed too often.

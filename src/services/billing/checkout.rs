@@ -1,0 +1,405 @@
+//! What customers do about a subscription that Stripe bills.
+
+use crate::billing::objects::Subscription as Told;
+use crate::billing::{Form, NewCheckout, Stripe};
+use crate::domain::billing::Checkout;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
+use crate::domain::page::PageRequest;
+use crate::domain::plan::{Plan, SEATS_MAX};
+use crate::domain::subscription::{Interval, Subscription, SubscriptionStatus};
+use crate::domain::time::{HOUR_MS, Timestamp};
+use crate::services::subscriptions::{plan_on_sale, price};
+use crate::services::{Actor, Services};
+use crate::store::{self, Read, billing, plans, subscriptions, users};
+
+/// Stripe keeps its pages, and our idempotency keys, for 24 hours.
+const PAGE_LIFE_MS: i64 = 23 * HOUR_MS;
+/// A trial that ends sooner cannot be taken over (`subscription_data.trial_end`).
+const TRIAL_LEAST_MS: i64 = 48 * HOUR_MS;
+/// Subscriptions of an organisation that are looked through for one that lives.
+const LOOKED_AT: usize = 200;
+
+/// What a customer wants to subscribe to.
+pub struct CheckoutInput {
+    /// The plan.
+    pub plan_id: PlanId,
+    /// How often it is paid.
+    pub interval: Interval,
+    /// How many times the plan, 1 or more.
+    pub quantity: u32,
+    /// Where the customer goes after paying; none: this appliance.
+    pub success_url: Option<String>,
+    /// Where the customer goes who does not pay.
+    pub cancel_url: Option<String>,
+}
+
+/// A page where the customer pays.
+pub struct CheckoutLink {
+    /// Stripe's id of it.
+    pub session_id: String,
+    /// Where it is.
+    pub url: String,
+}
+
+/// What is to be another about a subscription; none: it stays.
+#[derive(Clone, Copy)]
+pub struct ChangeInput {
+    /// To which plan.
+    pub plan_id: Option<PlanId>,
+    /// How often it is paid.
+    pub interval: Option<Interval>,
+    /// How many times the plan.
+    pub quantity: Option<u32>,
+}
+
+impl Services {
+    /// A page where the actor's organisation pays for a new subscription, or goes on with its trial.
+    ///
+    /// # Errors
+    /// `SubscriptionExists` when Stripe bills one already: change that.
+    pub async fn create_checkout(
+        &self,
+        actor: &Actor,
+        input: CheckoutInput,
+    ) -> Result<CheckoutLink> {
+        let stripe = self.stripe()?;
+        let success = self.page("success_url", input.success_url.as_deref(), "paid")?;
+        let cancel = self.page("cancel_url", input.cancel_url.as_deref(), "not-paid")?;
+        let org_id = actor.org_id;
+        let (plan, live, last) = self.store.read(|tx| {
+            let plan = plan_on_sale(tx, input.plan_id)?;
+            check_quantity(&plan, input.quantity)?;
+            if input.interval == Interval::Year && plan.yearly_price_cents.is_none() {
+                return Err(Error::invalid("interval", "this plan is not sold by the year"));
+            }
+            Ok((plan, live(tx, org_id)?, store::org(tx, org_id).checkout()?))
+        })?;
+        if live.as_ref().is_some_and(Subscription::is_billed) {
+            return Err(exists());
+        }
+        let now = self.clock.now().wall;
+        let last = last.filter(|last| now - last.created_at < PAGE_LIFE_MS);
+        if let Some(link) = self.same_page(stripe, &input, last.as_ref()).await? {
+            return Ok(link);
+        }
+        let customer = self.customer(stripe, org_id).await?;
+        let price_id = self.price_id(stripe, plan, input.interval).await?;
+        let ctx = self.ctx_of(actor);
+        let checkout = Checkout {
+            subscription_id: live
+                .as_ref()
+                .map_or_else(|| SubscriptionId(ctx.record_id()), |live| live.subscription_id),
+            plan_id: input.plan_id,
+            interval: input.interval,
+            quantity: input.quantity,
+            attempt: ctx.record_id().to_string(),
+            stripe_session_id: None,
+            url: None,
+            created_at: ctx.now,
+            user_id: actor.user_id,
+        };
+        let noted = checkout.clone();
+        self.commit(move |tx| billing::put_checkout(tx, org_id, &noted)).await?;
+        let (subscription_id, org) = (checkout.subscription_id.to_string(), org_id.to_string());
+        let new = NewCheckout {
+            customer: &customer,
+            price: &price_id,
+            quantity: input.quantity,
+            subscription_id: &subscription_id,
+            org_id: &org,
+            trial_end: live.as_ref().and_then(|live| paid_until(live, now)),
+            success_url: &success,
+            cancel_url: &cancel,
+        };
+        let session =
+            stripe.create_checkout(&new, &format!("checkout-{}", checkout.attempt)).await?;
+        let url = session.url.ok_or_else(|| Error::internal("Stripe gave no address to pay at"))?;
+        let link = CheckoutLink { session_id: session.id, url };
+        let (id, address) = (link.session_id.clone(), link.url.clone());
+        let plan_id = input.plan_id;
+        let newest = self
+            .commit(move |tx| {
+                let newest = store::org(tx, org_id).checkout()?;
+                if newest.is_none_or(|newest| newest.attempt != checkout.attempt) {
+                    return Ok(false);
+                }
+                let checkout = Checkout {
+                    stripe_session_id: Some(id.clone()),
+                    url: Some(address),
+                    ..checkout
+                };
+                billing::put_checkout(tx, org_id, &checkout)?;
+                let told = [("plan_id", plan_id.to_string())];
+                ctx.audit(tx, Some(org_id), "checkout.started", id, told)?;
+                Ok(true)
+            })
+            .await?;
+        if newest {
+            return Ok(link);
+        }
+        // Somebody else of the organisation asked at the same time: one page is enough.
+        let _ = stripe.expire_checkout(&link.session_id).await;
+        Err(Error::new(Code::SubscriptionExists, "Another payment page was asked for just now."))
+    }
+
+    /// The page that was given before, if it is for the same; one for something else is closed, so
+    /// that nobody pays twice.
+    async fn same_page(
+        &self,
+        stripe: &Stripe,
+        input: &CheckoutInput,
+        last: Option<&Checkout>,
+    ) -> Result<Option<CheckoutLink>> {
+        let Some(last) = last else { return Ok(None) };
+        let (Some(id), Some(url)) = (&last.stripe_session_id, &last.url) else { return Ok(None) };
+        let session = match stripe.checkout(id).await {
+            Err(failure) if failure.is_missing() => return Ok(None),
+            told => told?,
+        };
+        let same = (last.plan_id, last.interval, last.quantity)
+            == (input.plan_id, input.interval, input.quantity);
+        match session.status.as_deref() {
+            Some("complete") => Err(exists()),
+            Some("open") if same => {
+                Ok(Some(CheckoutLink { session_id: id.clone(), url: url.clone() }))
+            }
+            Some("open") => {
+                // Refused when it was paid in this moment.
+                stripe.expire_checkout(id).await.map_err(|_| exists())?;
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Where Stripe's pages lead back to.
+    fn page(&self, field: &str, given: Option<&str>, mark: &str) -> Result<String> {
+        let Some(given) = given else {
+            return Ok(format!("{}/?checkout={mark}", self.public_url()));
+        };
+        let sound = given.len() <= 2_000
+            && (given.starts_with("https://") || given.starts_with("http://"))
+            && !given.contains(|c: char| c.is_control() || c.is_whitespace());
+        if sound {
+            return Ok(given.to_owned());
+        }
+        Err(Error::invalid(
+            field,
+            "must be an address that begins with https://, at most 2000 bytes",
+        ))
+    }
+
+    /// The organisation's customer at Stripe; made with the first payment page.
+    async fn customer(&self, stripe: &Stripe, org_id: OrgId) -> Result<String> {
+        let (known, org, owner) = self.store.read(|tx| {
+            let scope = store::org(tx, org_id);
+            Ok((scope.customer()?, scope.organisation()?, users::get(tx, scope.owner()?)?))
+        })?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let key = format!("customer-{org_id}");
+        let made = stripe
+            .create_customer(owner.email.as_str(), &org.name, &org_id.to_string(), &key)
+            .await?;
+        self.commit(move |tx| {
+            if let Some(known) = store::org(tx, org_id).customer()? {
+                return Ok(known);
+            }
+            billing::put_customer(tx, org_id, &made.id)?;
+            Ok(made.id)
+        })
+        .await
+    }
+
+    /// Stripe's price for a plan; made when none was given for it.
+    async fn price_id(&self, stripe: &Stripe, plan: Plan, interval: Interval) -> Result<String> {
+        let known = match interval {
+            Interval::Month => &plan.stripe_monthly_price_id,
+            Interval::Year => &plan.stripe_yearly_price_id,
+        };
+        if let Some(known) = known {
+            return Ok(known.clone());
+        }
+        let (plan_id, amount) = (plan.plan_id, price(&plan, interval, 1));
+        let product = stripe
+            .create_product(&plan.plan_name, &plan_id.to_string(), &format!("product-{plan_id}"))
+            .await?;
+        let word = interval.as_str();
+        let key = format!("price-{plan_id}-{word}-{amount}-{}", plan.currency);
+        let made = stripe.create_price(&product, &plan.currency, amount, word, &key).await?;
+        self.commit(move |tx| {
+            let mut plan = plans::get(tx, plan_id)?;
+            let place = match interval {
+                Interval::Month => &mut plan.stripe_monthly_price_id,
+                Interval::Year => &mut plan.stripe_yearly_price_id,
+            };
+            let price_id = place.get_or_insert(made.id).clone();
+            plans::put(tx, &plan)?;
+            Ok(price_id)
+        })
+        .await
+    }
+
+    /// A page of Stripe where the organisation sees its invoices and changes what it pays with.
+    pub async fn create_portal(&self, actor: &Actor, return_url: Option<&str>) -> Result<String> {
+        let stripe = self.stripe()?;
+        let return_url = self.page("return_url", return_url, "back")?;
+        let known = self.store.read(|tx| store::org(tx, actor.org_id).customer())?;
+        let customer = known.ok_or_else(|| {
+            Error::new(
+                Code::SubscriptionState,
+                "There is nothing to look after yet: subscribe first.",
+            )
+        })?;
+        // A page more does no harm; the request itself is the key.
+        let key = format!("portal-{}", self.ctx_of(actor).record_id());
+        Ok(stripe.create_portal(&customer, &return_url, &key).await?.url)
+    }
+
+    /// Has Stripe end a subscription at once, or with its period; or go on after all.
+    pub(in crate::services) async fn end_billed(
+        &self,
+        subscription: &Subscription,
+        end: End,
+    ) -> Result<Subscription> {
+        let (stripe, id) = (self.stripe()?, stripe_id(subscription)?);
+        let told = match end {
+            End::Now => stripe.cancel_subscription(id).await?,
+            End::WithPeriod(yes) => {
+                let form: Form = vec![("cancel_at_period_end".to_owned(), yes.to_string())];
+                stripe.update_subscription(id, &form, &change_key(subscription, &form)).await?
+            }
+        };
+        self.follow_told(&told, self.clock.now().wall).await?;
+        self.known(subscription)
+    }
+
+    /// Has Stripe bill another plan, interval or number; the difference is on the next invoice. Without
+    /// Stripe the operator changes it, and the next payment is another.
+    pub async fn change_plan(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+        change: ChangeInput,
+    ) -> Result<Subscription> {
+        let (subscription, plan, interval, quantity) = self.store.read(|tx| {
+            let org_id = if actor.operator { subscriptions::org_of(tx, id)? } else { actor.org_id };
+            let subscription = store::org(tx, org_id).subscription(id)?;
+            if subscription.status == SubscriptionStatus::Canceled {
+                let text = "This subscription has ended; start a new one.";
+                return Err(Error::new(Code::SubscriptionState, text));
+            }
+            let plan_id = change.plan_id.unwrap_or(subscription.plan_id);
+            let plan = if plan_id == subscription.plan_id {
+                plans::get(tx, plan_id)?
+            } else {
+                plan_on_sale(tx, plan_id)?
+            };
+            let interval = change.interval.unwrap_or(subscription.interval);
+            let quantity = change.quantity.unwrap_or(subscription.quantity);
+            check_quantity(&plan, quantity)?;
+            if interval == Interval::Year && plan.yearly_price_cents.is_none() {
+                return Err(Error::invalid("interval", "this plan is not sold by the year"));
+            }
+            Ok((subscription, plan, interval, quantity))
+        })?;
+        if !subscription.is_billed() {
+            actor.require_operator()?;
+            return self.change_unbilled(actor, id, plan.plan_id, interval, quantity).await;
+        }
+        let (stripe, stripe_id) = (self.stripe()?, stripe_id(&subscription)?);
+        let price_id = self.price_id(stripe, plan, interval).await?;
+        let told = stripe.subscription(stripe_id).await?;
+        let item = told
+            .items
+            .data
+            .first()
+            .ok_or_else(|| Error::internal("Stripe's subscription has no item to change"))?;
+        let form: Form = [
+            ("items[0][id]", item.id.as_str()),
+            ("items[0][price]", &price_id),
+            ("items[0][quantity]", &quantity.to_string()),
+            ("proration_behavior", "create_prorations"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+        let key = change_key(&subscription, &form);
+        let told = stripe.update_subscription(stripe_id, &form, &key).await?;
+        self.follow_told(&told, self.clock.now().wall).await?;
+        self.known(&subscription)
+    }
+
+    /// As it is now.
+    fn known(&self, subscription: &Subscription) -> Result<Subscription> {
+        let id = subscription.subscription_id;
+        self.store.read(|tx| store::org(tx, subscription.org_id).subscription(id))
+    }
+
+    /// Follows what Stripe has just answered.
+    async fn follow_told(&self, told: &Told, as_of: Timestamp) -> Result<()> {
+        let unpaid_since = self.unpaid_since(told).await?;
+        self.follow_subscription(told, unpaid_since, as_of).await.map(drop)
+    }
+}
+
+/// When a subscription is to end.
+#[derive(Clone, Copy)]
+pub(in crate::services) enum End {
+    /// At once.
+    Now,
+    /// With its period, or not after all.
+    WithPeriod(bool),
+}
+
+fn stripe_id(subscription: &Subscription) -> Result<&str> {
+    subscription
+        .stripe_subscription_id
+        .as_deref()
+        .ok_or_else(|| Error::internal("the subscription is not billed by Stripe"))
+}
+
+/// The same while nothing has changed since, so that a second try is the same change; another one
+/// afterwards.
+fn change_key(subscription: &Subscription, form: &Form) -> String {
+    let mut hash = <sha2::Sha256 as sha2::Digest>::new();
+    for (name, value) in form {
+        sha2::Digest::update(&mut hash, format!("{name}={value}&"));
+    }
+    let digest = sha2::Digest::finalize(hash);
+    let short = u64::from_be_bytes(digest[..8].try_into().unwrap_or_default());
+    let seen = subscription.seen_at.unwrap_or(subscription.created_at);
+    format!("change-{}-{}-{short:016x}", subscription.subscription_id, seen.0)
+}
+
+fn exists() -> Error {
+    Error::new(
+        Code::SubscriptionExists,
+        "Your organisation has a subscription already: change its plan instead of buying another.",
+    )
+}
+
+fn check_quantity(plan: &Plan, quantity: u32) -> Result<()> {
+    let seats = u64::from(plan.max_concurrent_seats) * u64::from(quantity);
+    if quantity >= 1 && seats <= u64::from(SEATS_MAX) {
+        return Ok(());
+    }
+    Err(Error::invalid("quantity", "must be at least 1, and a licence has at most 1000000 seats"))
+}
+
+/// The organisation's subscription that has not ended; one that Stripe bills before others.
+fn live(tx: &impl Read, org_id: OrgId) -> Result<Option<Subscription>> {
+    let request = PageRequest { limit: LOOKED_AT, after: None };
+    let mut all = store::org(tx, org_id).subscriptions(&request)?.items;
+    all.retain(|it| it.status != SubscriptionStatus::Canceled);
+    all.sort_by_key(|it| !it.is_billed());
+    Ok(all.into_iter().next())
+}
+
+/// What was given or paid already is not to be paid again.
+fn paid_until(live: &Subscription, now: Timestamp) -> Option<i64> {
+    let runs = matches!(live.status, SubscriptionStatus::Trialing | SubscriptionStatus::Active);
+    (runs && live.current_period_end - now > TRIAL_LEAST_MS)
+        .then(|| live.current_period_end.unix_seconds())
+}

@@ -1,0 +1,72 @@
+//! Subscriptions that Stripe bills: payment pages, changes, and what its events lead to.
+//!
+//! `checkout` sends customers there, `events` takes what it tells, `follow` makes subscription,
+//! licence, invoices and mail follow what it says.
+
+mod checkout;
+mod events;
+mod follow;
+
+pub(super) use checkout::End;
+pub use checkout::{ChangeInput, CheckoutInput, CheckoutLink};
+pub use events::Received;
+
+use super::{Actor, Services};
+use crate::billing::{Failure, Stripe};
+use crate::domain::billing::Invoice;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::OrgId;
+use crate::domain::page::{Page, PageRequest};
+use crate::store::{self, billing};
+
+impl Services {
+    /// The way to Stripe.
+    ///
+    /// # Errors
+    /// `BillingNotConfigured` when operators record payments by hand.
+    pub(super) fn stripe(&self) -> Result<&Stripe> {
+        self.stripe.as_deref().ok_or_else(|| {
+            Error::new(
+                Code::BillingNotConfigured,
+                "This appliance takes no payments itself; ask the vendor for an invoice.",
+            )
+        })
+    }
+
+    /// The organisation's invoices, newest first.
+    pub fn invoices(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Invoice>> {
+        self.store.read(|tx| store::org(tx, actor.org_id).invoices(request))
+    }
+
+    /// All invoices, or an organisation's, newest first, for operators.
+    pub fn all_invoices(
+        &self,
+        actor: &Actor,
+        org_id: Option<OrgId>,
+        request: &PageRequest,
+    ) -> Result<Page<Invoice>> {
+        actor.require_operator()?;
+        self.store.read(|tx| match org_id {
+            Some(org_id) => store::org(tx, org_id).invoices(request),
+            None => billing::list_invoices(tx, request),
+        })
+    }
+}
+
+/// What somebody who asked for it is told.
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let cause = failure.to_string();
+        let mut error = match failure {
+            Failure::Refused { message, .. } => {
+                Self::new(Code::ProviderRefused, format!("Stripe refuses it: {message}"))
+            }
+            Failure::Away(_) => {
+                let text = "Stripe cannot be reached just now; nothing has changed. Try again in a moment.";
+                Self::new(Code::ProviderUnavailable, text).retry_after(30)
+            }
+        };
+        error.internal = Some(cause);
+        error
+    }
+}
