@@ -15,7 +15,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use self::customers::{
-    LicenseCommand, OrgCommand, PaymentCommand, PlanCommand, SubscriptionCommand, UserCommand,
+    InvoiceCommand, LicenseCommand, OrgCommand, PaymentCommand, PlanCommand, SubscriptionCommand,
+    UserCommand,
 };
 use self::operator::{Noun, Via};
 use self::server::{
@@ -130,8 +131,10 @@ pub enum Command {
     Org(Noun<OrgCommand>),
     /// Manage what can be bought
     Plan(Noun<PlanCommand>),
-    /// List, cancel and resume subscriptions
+    /// List, change, cancel and resume subscriptions
     Subscription(Noun<SubscriptionCommand>),
+    /// List invoices of the payment provider
+    Invoice(Noun<InvoiceCommand>),
     /// List and record payments
     Payment(Noun<PaymentCommand>),
     /// Hold a seat on this machine; see who holds seats, and take one back

@@ -20,6 +20,7 @@ export const SCREENS = [
   { name: "orgs", title: "Organisations", group: "Customers", load: () => import("./views/orgs.js") },
   { name: "plans", title: "Plans", group: "Money", load: () => import("./views/plans.js") },
   { name: "subscriptions", title: "Subscriptions", group: "Money", load: () => import("./views/subscriptions.js") },
+  { name: "invoices", title: "Invoices", group: "Money", load: () => import("./views/invoices.js") },
   { name: "payments", title: "Payments", group: "Money", load: () => import("./views/payments.js") },
   { name: "emails", title: "E-mails", group: "Operations", load: () => import("./views/emails.js"), badge: (glance) => glance.mails?.parked ?? 0 },
   { name: "jobs", title: "Jobs", group: "Operations", load: () => import("./views/jobs.js"), badge: (glance) => glance.jobs?.parked ?? 0 },

@@ -5,6 +5,7 @@
 //! often it is sent, Stripe does it once (<https://docs.stripe.com/api/idempotent_requests>).
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode, redirect};
@@ -180,7 +181,10 @@ impl Stripe {
         if let Some(end) = new.trial_end {
             form.push(("subscription_data[trial_end]".to_owned(), end.to_string()));
         }
-        self.post("/checkout/sessions", &form, key).await
+        // Other parameters under the same key are refused; they make another page.
+        let mut hash = DefaultHasher::new();
+        form.hash(&mut hash);
+        self.post("/checkout/sessions", &form, &format!("{key}-{:016x}", hash.finish())).await
     }
 
     /// A payment page.
@@ -308,7 +312,13 @@ impl Stripe {
         form: &[(String, String)],
         key: &str,
     ) -> Result<T, Failure> {
-        self.call(Method::POST, path, &[], Some(form), Some(key)).await
+        match self.call(Method::POST, path, &[], Some(form), Some(key)).await {
+            // The answer may have been lost on its way: the key makes it the same request.
+            Err(Failure::Away(_)) => {
+                self.call(Method::POST, path, &[], Some(form), Some(key)).await
+            }
+            answer => answer,
+        }
     }
 
     async fn call<T: DeserializeOwned>(

@@ -359,6 +359,15 @@ pub struct PlanTerms {
     /// Whether the public list shows it [default for a new plan: true]
     #[arg(long, value_name = "true|false", hide_possible_values = true)]
     pub public: Option<bool>,
+    /// Stripe's price of a month, price_..., or none [default: made at the first payment page]
+    #[arg(long, value_name = "PRICE")]
+    pub stripe_monthly_price: Option<String>,
+    /// Stripe's price of a year, price_..., or none
+    #[arg(long, value_name = "PRICE")]
+    pub stripe_yearly_price: Option<String>,
+    /// Where it stands on the pricing page, lower numbers first
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub position: Option<u32>,
     /// What it grants besides seats, as export=true, projects=20 or tier=gold; repeat it for more
     #[arg(long = "feature", value_name = "NAME=VALUE")]
     pub features: Vec<FeatureFlag>,
@@ -394,11 +403,45 @@ pub enum SubscriptionCommand {
         #[command(flatten)]
         consent: Consent,
     },
+    /// Change plan, interval or number of a subscription
+    ///
+    /// The licence follows at once. Where Stripe bills it, the difference is on the next invoice.
+    #[command(after_help = "Examples:
+  coditect subscription change ada@example.com --plan Studio
+  coditect subscription change ada@example.com --quantity 3 --interval year")]
+    Change {
+        /// Its id, the e-mail address of whom it belongs to, or the key of its licence
+        subscription: String,
+        /// Another plan: its name or id
+        #[arg(long)]
+        plan: Option<String>,
+        /// Paid by the month or by the year
+        #[arg(long, value_parser = ["month", "year"])]
+        interval: Option<String>,
+        /// How many times the plan's seats
+        #[arg(long, value_name = "N", value_parser = number)]
+        quantity: Option<u32>,
+    },
     /// Take a cancellation back
     #[command(after_help = "Example:\n  coditect subscription resume ada@example.com")]
     Resume {
         /// Its id, the e-mail address of whom it belongs to, or the key of its licence
         subscription: String,
+    },
+}
+
+/// Invoices of the payment provider.
+#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
+pub enum InvoiceCommand {
+    /// List invoices, newest first
+    #[command(after_help = "Example:\n  coditect invoice list --org ada@example.com")]
+    List {
+        /// Only those of this organisation: its id, its name, or the e-mail address of its owner
+        #[arg(long)]
+        org: Option<String>,
+        /// How many.
+        #[command(flatten)]
+        paging: Paging,
     },
 }
 

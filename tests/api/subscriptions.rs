@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{DAY, OPERATOR, START, TestApp, items, later, members, text, without};
 
-const SUBSCRIPTION: [&str; 14] = [
+const SUBSCRIPTION: [&str; 16] = [
     "cancel_at_period_end",
     "canceled_at",
     "created_at",
@@ -15,7 +15,9 @@ const SUBSCRIPTION: [&str; 14] = [
     "org_id",
     "plan_id",
     "plan_name",
+    "quantity",
     "status",
+    "stripe_subscription_id",
     "subscription_id",
     "trial_end",
     "user_id",

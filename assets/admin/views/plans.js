@@ -18,6 +18,9 @@ import { invalid } from "./refuse.js";
  * @property {number | null} max_activations
  * @property {number} monthly_price_cents
  * @property {number | null} yearly_price_cents
+ * @property {number} position
+ * @property {string | null} stripe_monthly_price_id
+ * @property {string | null} stripe_yearly_price_id
  * @property {string} currency
  * @property {number} trial_duration_days
  * @property {Record<string, boolean | number | string>} features
@@ -61,6 +64,9 @@ function edit(plan) {
       { name: "yearly_price_cents", label: "Price a year", type: "money", optional: true },
       { name: "currency", label: "Currency", half: true, hint: "Three letters, such as EUR." },
       { name: "trial_duration_days", label: "Days of trial", type: "number", min: 0, max: 365, hint: "0: none." },
+      { name: "position", label: "Place on the pricing page", type: "number", min: 0, optional: true, hint: "Lower numbers first." },
+      { name: "stripe_monthly_price_id", label: "Stripe price, a month", optional: true, hint: "price_…; empty: made at the first payment page." },
+      { name: "stripe_yearly_price_id", label: "Stripe price, a year", optional: true },
       { name: "features", label: "Features", type: "area", optional: true, hint: html`One a line: <code>name = value</code>. A flag, a whole number or a text.` },
       { name: "public", label: "Shown in the public list of plans", type: "check" },
     ],
@@ -69,26 +75,32 @@ function edit(plan) {
       max_activations: plan.max_activations == null ? "" : String(plan.max_activations),
       monthly_price_cents: amount(plan.monthly_price_cents, currency),
       yearly_price_cents: plan.yearly_price_cents == null ? "" : amount(plan.yearly_price_cents, currency),
+      position: String(plan.position), stripe_monthly_price_id: plan.stripe_monthly_price_id ?? "", stripe_yearly_price_id: plan.stripe_yearly_price_id ?? "",
       currency, trial_duration_days: String(plan.trial_duration_days), features: written(plan.features), public: plan.public,
     } : { currency, trial_duration_days: "14", max_concurrent_seats: "5", public: true },
     action: plan ? "Save" : "Make the plan",
     async submit(values) {
-      const body = read(values, Boolean(plan));
+      const body = read(values, plan);
       await (plan ? call("PATCH", `/admin/plans/${plan.plan_id}`, body) : call("POST", "/admin/plans", body));
       toast(plan ? "The plan is saved." : `The plan ${values.plan_name} is on sale.`);
     },
   });
 }
 
-/** What the form holds, as the API takes it. @param {Record<string, any>} values @param {boolean} whole what is empty is said to be none, rather than left out */
-function read(values, whole) {
+/** What the form holds, as the API takes it. @param {Record<string, any>} values @param {Plan} [before] what is empty is said to be none, rather than left out */
+function read(values, before) {
   const currency = values.currency.trim().toUpperCase();
   const price = (/** @type {string} */ name) => {
     const n = cents(values[name], currency);
     if (Number.isNaN(n)) throw invalid(name, "Write an amount such as 49 or 49.00.");
     return n;
   };
-  const none = whole ? null : undefined;
+  const none = before ? null : undefined;
+  // Another amount takes away its price of Stripe, unless another one is named with it.
+  const price_id = (/** @type {"stripe_monthly_price_id" | "stripe_yearly_price_id"} */ name) => {
+    const given = (values[name] ?? "").trim();
+    return given === (before?.[name] ?? "") ? {} : { [name]: given || none };
+  };
   return {
     plan_name: values.plan_name.trim(),
     description: values.description ?? "",
@@ -96,6 +108,9 @@ function read(values, whole) {
     max_activations: values.max_activations ? Number(values.max_activations) : none,
     monthly_price_cents: price("monthly_price_cents"),
     yearly_price_cents: values.yearly_price_cents ? price("yearly_price_cents") : none,
+    position: Number(values.position || 0),
+    ...price_id("stripe_monthly_price_id"),
+    ...price_id("stripe_yearly_price_id"),
     currency,
     trial_duration_days: Number(values.trial_duration_days),
     features: parsed(values.features ?? ""),

@@ -1,6 +1,6 @@
 // Subscriptions: what customers pay for, where each stands, and what an operator does about it.
 
-import { call } from "../api.js";
+import { call, list } from "../api.js";
 import { ask } from "../dialog.js";
 import { html } from "../lib.js";
 import { List } from "../list.js";
@@ -23,6 +23,8 @@ import { recordPayment } from "./record-payment.js";
  * @property {string | null} grace_period_ends_at
  * @property {boolean} cancel_at_period_end
  * @property {string | null} canceled_at
+ * @property {number} quantity
+ * @property {string | null} stripe_subscription_id
  * @property {string} created_at
  * @property {any} [customer]
  */
@@ -42,9 +44,11 @@ function next(each) {
 /** @type {import("../list.js").Column[]} */
 const COLUMNS = [
   { title: "Customer", class: "cut", cell: (/** @type {Subscription} */ each) => html`<a href=${to("users", each.customer?.user_id ?? each.user_id)}>${customerName(each)}</a>`, csv: customerName },
-  { title: "Plan", cell: (each) => each.plan_name },
+  { title: "Plan", cell: (each) => (each.quantity > 1 ? `${each.quantity} × ${each.plan_name}` : each.plan_name), csv: (each) => each.plan_name },
+  { title: "Quantity", csv: (each) => each.quantity },
   { title: "Status", cell: (each) => html`<${Status} of=${each.status} />`, csv: (each) => each.status },
-  { title: "Paid", cell: (each) => (each.interval === "year" ? "by the year" : "by the month"), csv: (each) => each.interval },
+  { title: "Paid", cell: (each) => `${each.interval === "year" ? "by the year" : "by the month"}${each.stripe_subscription_id ? ", Stripe" : ""}`, csv: (each) => each.interval },
+  { title: "Stripe id", csv: (each) => each.stripe_subscription_id },
   { title: "Next", cell: next, csv: null },
   { title: "Since", cell: (each) => html`<${Day} at=${each.created_at} />`, csv: (each) => each.created_at },
   { title: "E-mail", csv: (each) => each.customer?.email },
@@ -64,12 +68,35 @@ export default function Subscriptions() {
 /** @param {{ subscription: Subscription }} props */
 function Acts({ subscription }) {
   const { status, cancel_at_period_end } = subscription;
-  return html`<span class="buttons"><button onClick=${() => recordPayment({ subscription })}>Payment…</button>
+  const lives = status !== "canceled";
+  return html`<span class="buttons">${!subscription.stripe_subscription_id && html`<button onClick=${() => recordPayment({ subscription })}>Payment…</button>`}
+    ${lives && html`<button onClick=${() => change(subscription)}>Change…</button>`}
     ${status !== "canceled" && (cancel_at_period_end ? html`<button onClick=${() => resume(subscription)}>Resume</button>` : html`<button onClick=${() => cancel(subscription)}>Cancel…</button>`)}</span>`;
 }
 
 /** @param {Subscription} subscription */
 const path = (subscription) => `/subscriptions/${subscription.subscription_id}`;
+
+/** @param {Subscription} subscription */
+async function change(subscription) {
+  const plans = (await list("/admin/plans", { limit: 200 })).items.filter((/** @type {any} */ plan) => !plan.archived_at || plan.plan_id === subscription.plan_id);
+  return ask({
+    title: `Change ${subscription.plan_name}`,
+    text: html`<p>For <strong>${customerName(subscription)}</strong>. The licence follows at once.
+      ${subscription.stripe_subscription_id ? "The difference is on the next invoice of Stripe." : "What was paid stays paid; the next payment is another."}</p>`,
+    fields: [
+      { name: "plan_id", label: "Plan", type: "select", options: plans.map((/** @type {any} */ plan) => [plan.plan_id, plan.plan_name]) },
+      { name: "interval", label: "Paid", type: "select", options: [["month", "By the month"], ["year", "By the year"]] },
+      { name: "quantity", label: "How many times the plan", type: "number", min: 1, hint: "Its seats are multiplied by it." },
+    ],
+    values: { plan_id: subscription.plan_id, interval: subscription.interval, quantity: String(subscription.quantity) },
+    action: "Change",
+    async submit({ plan_id, interval, quantity }) {
+      await call("POST", `${path(subscription)}/change-plan`, { plan_id, interval, quantity: Number(quantity) });
+      toast("The subscription is changed.");
+    },
+  });
+}
 
 /** @param {Subscription} subscription */
 function resume(subscription) {

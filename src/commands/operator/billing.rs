@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, confirm};
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::license::{customer, filters};
 use super::output::{Column, made, plain, shown, text, time, whole, word};
 use super::plan::minor;
-use crate::cli::customers::{PaymentCommand, RecordPayment, SubscriptionCommand};
+use crate::cli::customers::{InvoiceCommand, PaymentCommand, RecordPayment, SubscriptionCommand};
 use crate::domain::money;
 
 const SUBSCRIPTIONS: [Column; 6] = [
@@ -36,6 +36,18 @@ const RECORDED: [Column; 7] = [
     time("Paid until", "subscription.current_period_end"),
     whole("Licence key", "license.license_key"),
     whole("Licence", "license.status"),
+];
+
+const INVOICES: [Column; 6] = [
+    time("MADE", "created_at"),
+    text("NUMBER", "number"),
+    made("DUE", |invoice| {
+        let due = invoice["amount_due_cents"].as_i64().unwrap_or_default();
+        money::written(due, &plain(word(invoice, "currency")))
+    }),
+    whole("STATUS", "status"),
+    time("PAID", "paid_at"),
+    whole("INVOICE", "invoice_id"),
 ];
 
 fn status(subscription: &Value) -> String {
@@ -71,6 +83,24 @@ pub async fn subscriptions(context: &Context, command: SubscriptionCommand) -> R
             let end = if now { "ended".to_owned() } else { ends(&answer) };
             context.did(&answer, &format!("The subscription {end}."))
         }
+        SubscriptionCommand::Change { subscription, plan, interval, quantity } => {
+            let id = context.subscription_id(&subscription).await?;
+            let mut body = Map::new();
+            if let Some(plan) = &plan {
+                body.insert("plan_id".to_owned(), context.plan(plan).await?["plan_id"].take());
+            }
+            body.extend(interval.map(|interval| ("interval".to_owned(), interval.into())));
+            body.extend(quantity.map(|quantity| ("quantity".to_owned(), quantity.into())));
+            if body.is_empty() {
+                return Err(Failure::usage(
+                    "say what is to change: --plan, --interval or --quantity",
+                ));
+            }
+            let path = ["subscriptions", &id, "change-plan"];
+            let answer = context.http.post(&path, Some(body.into())).await?;
+            let plan = shown(&answer["plan_name"]);
+            context.did(&answer, &format!("The subscription is to {plan} now."))
+        }
         SubscriptionCommand::Resume { subscription } => {
             let id = context.subscription_id(&subscription).await?;
             let answer = context.http.post(&["subscriptions", &id, "resume"], None).await?;
@@ -81,6 +111,15 @@ pub async fn subscriptions(context: &Context, command: SubscriptionCommand) -> R
 
 fn ends(subscription: &Value) -> String {
     format!("ends on {}", shown(&subscription["current_period_end"]))
+}
+
+pub async fn invoices(context: &Context, command: InvoiceCommand) -> Result<()> {
+    let InvoiceCommand::List { org, paging } = command;
+    let org = org_id(context, org).await?;
+    let none = "No invoices. They are made by the payment provider.";
+    context
+        .list(&["admin", "invoices"], &filters(&[("org_id", &org)]), &paging, &INVOICES, none)
+        .await
 }
 
 pub async fn payments(context: &Context, command: PaymentCommand) -> Result<()> {

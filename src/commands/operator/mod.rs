@@ -46,6 +46,9 @@ pub fn run(command: Command, settings: &Settings) -> Result<()> {
         Command::Subscription(noun) => {
             ask(&noun.via, settings, async |c| billing::subscriptions(c, noun.command).await)
         }
+        Command::Invoice(noun) => {
+            ask(&noun.via, settings, async |c| billing::invoices(c, noun.command).await)
+        }
         Command::Payment(noun) => {
             ask(&noun.via, settings, async |c| billing::payments(c, noun.command).await)
         }

@@ -18,7 +18,7 @@ const LIST: [Column; 6] = [
     made("STATE", state),
 ];
 
-const SHOW: [Column; 11] = [
+const SHOW: [Column; 14] = [
     text("Name", "plan_name"),
     text("Description", "description"),
     made("State", state),
@@ -28,6 +28,9 @@ const SHOW: [Column; 11] = [
     made("A year", |plan| price(plan, "yearly_price_cents")),
     whole("Trial days", "trial_duration_days"),
     text("Features", "features"),
+    whole("Stripe, a month", "stripe_monthly_price_id"),
+    whole("Stripe, a year", "stripe_yearly_price_id"),
+    whole("Position", "position"),
     time("Since", "created_at"),
     whole("Plan id", "plan_id"),
 ];
@@ -111,6 +114,10 @@ fn put_terms(body: &mut Map<String, Value>, terms: &PlanTerms, currency: &str) -
         Some("none") => Some(Value::Null),
         Some(amount) => Some(minor(amount, currency)?.into()),
     };
+    let or_none = |text: &String| match text.as_str() {
+        "none" => Value::Null,
+        id => id.into(),
+    };
     let features = (!terms.features.is_empty()).then(|| features(&terms.features));
     let terms = [
         ("yearly_price_cents", yearly),
@@ -118,6 +125,9 @@ fn put_terms(body: &mut Map<String, Value>, terms: &PlanTerms, currency: &str) -
         ("max_activations", terms.activations.map(|most| most.0.into())),
         ("description", terms.description.as_deref().map(Value::from)),
         ("public", terms.public.map(Value::from)),
+        ("stripe_monthly_price_id", terms.stripe_monthly_price.as_ref().map(or_none)),
+        ("stripe_yearly_price_id", terms.stripe_yearly_price.as_ref().map(or_none)),
+        ("position", terms.position.map(Value::from)),
         ("features", features),
     ];
     body.extend(terms.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));

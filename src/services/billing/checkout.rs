@@ -1,6 +1,5 @@
 //! What customers do about a subscription that Stripe bills.
 
-use crate::billing::objects::Subscription as Told;
 use crate::billing::{Form, NewCheckout, Stripe};
 use crate::domain::billing::Checkout;
 use crate::domain::error::{Code, Error, Result};
@@ -86,14 +85,18 @@ impl Services {
         let customer = self.customer(stripe, org_id).await?;
         let price_id = self.price_id(stripe, plan, input.interval).await?;
         let ctx = self.ctx_of(actor);
+        // An answer that was lost: the same page again, if everything else is the same.
+        let again = last.filter(|last| last.stripe_session_id.is_none() && is_same(last, &input));
         let checkout = Checkout {
             subscription_id: live
                 .as_ref()
-                .map_or_else(|| SubscriptionId(ctx.record_id()), |live| live.subscription_id),
+                .map(|live| live.subscription_id)
+                .or(again.as_ref().map(|again| again.subscription_id))
+                .unwrap_or_else(|| SubscriptionId(ctx.record_id())),
             plan_id: input.plan_id,
             interval: input.interval,
             quantity: input.quantity,
-            attempt: ctx.record_id().to_string(),
+            attempt: again.map_or_else(|| ctx.record_id().to_string(), |again| again.attempt),
             stripe_session_id: None,
             url: None,
             created_at: ctx.now,
@@ -157,11 +160,9 @@ impl Services {
             Err(failure) if failure.is_missing() => return Ok(None),
             told => told?,
         };
-        let same = (last.plan_id, last.interval, last.quantity)
-            == (input.plan_id, input.interval, input.quantity);
         match session.status.as_deref() {
             Some("complete") => Err(exists()),
-            Some("open") if same => {
+            Some("open") if is_same(last, input) => {
                 Ok(Some(CheckoutLink { session_id: id.clone(), url: url.clone() }))
             }
             Some("open") => {
@@ -265,15 +266,14 @@ impl Services {
         end: End,
     ) -> Result<Subscription> {
         let (stripe, id) = (self.stripe()?, stripe_id(subscription)?);
-        let told = match end {
+        match end {
             End::Now => stripe.cancel_subscription(id).await?,
             End::WithPeriod(yes) => {
                 let form: Form = vec![("cancel_at_period_end".to_owned(), yes.to_string())];
-                stripe.update_subscription(id, &form, &change_key(subscription, &form)).await?
+                stripe.update_subscription(id, &form, &self.change_key()).await?
             }
         };
-        self.follow_told(&told, self.clock.now().wall).await?;
-        self.known(subscription)
+        self.look_again(stripe, subscription).await
     }
 
     /// Has Stripe bill another plan, interval or number; the difference is on the next invoice. Without
@@ -325,22 +325,24 @@ impl Services {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
-        let key = change_key(&subscription, &form);
-        let told = stripe.update_subscription(stripe_id, &form, &key).await?;
-        self.follow_told(&told, self.clock.now().wall).await?;
-        self.known(&subscription)
+        stripe.update_subscription(stripe_id, &form, &self.change_key()).await?;
+        self.look_again(stripe, &subscription).await
     }
 
-    /// As it is now.
-    fn known(&self, subscription: &Subscription) -> Result<Subscription> {
+    /// Follows what has just been changed; as it is now.
+    async fn look_again(
+        &self,
+        stripe: &Stripe,
+        subscription: &Subscription,
+    ) -> Result<Subscription> {
+        self.look_at_subscription(stripe, stripe_id(subscription)?, None).await?;
         let id = subscription.subscription_id;
         self.store.read(|tx| store::org(tx, subscription.org_id).subscription(id))
     }
 
-    /// Follows what Stripe has just answered.
-    async fn follow_told(&self, told: &Told, as_of: Timestamp) -> Result<()> {
-        let unpaid_since = self.unpaid_since(told).await?;
-        self.follow_subscription(told, unpaid_since, as_of).await.map(drop)
+    /// Says what is to be, not what is to be done: asked again, by whomever, it is the same.
+    fn change_key(&self) -> String {
+        format!("change-{}", self.entropy.record_id(self.clock.now().wall))
     }
 }
 
@@ -360,17 +362,8 @@ fn stripe_id(subscription: &Subscription) -> Result<&str> {
         .ok_or_else(|| Error::internal("the subscription is not billed by Stripe"))
 }
 
-/// The same while nothing has changed since, so that a second try is the same change; another one
-/// afterwards.
-fn change_key(subscription: &Subscription, form: &Form) -> String {
-    let mut hash = <sha2::Sha256 as sha2::Digest>::new();
-    for (name, value) in form {
-        sha2::Digest::update(&mut hash, format!("{name}={value}&"));
-    }
-    let digest = sha2::Digest::finalize(hash);
-    let short = u64::from_be_bytes(digest[..8].try_into().unwrap_or_default());
-    let seen = subscription.seen_at.unwrap_or(subscription.created_at);
-    format!("change-{}-{}-{short:016x}", subscription.subscription_id, seen.0)
+fn is_same(last: &Checkout, input: &CheckoutInput) -> bool {
+    (last.plan_id, last.interval, last.quantity) == (input.plan_id, input.interval, input.quantity)
 }
 
 fn exists() -> Error {

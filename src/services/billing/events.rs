@@ -76,10 +76,8 @@ impl Services {
             tracing::warn!(
                 "a webhook of Stripe came and cannot be verified: set STRIPE_WEBHOOK_SECRET (stripe.webhook_secret) to the signing secret of the endpoint"
             );
-            return Err(Error::new(
-                Code::WebhookNotConfigured,
-                "No secret is set to verify this webhook with.",
-            ));
+            let text = "No secret is set to verify this webhook with.";
+            return Err(Error::new(Code::WebhookNotConfigured, text).retry_after(600));
         };
         let now = self.clock.now().wall;
         let secrets: Vec<Secret> =
@@ -213,6 +211,12 @@ impl Services {
         };
         let unpaid_since = self.unpaid_since(&found).await?;
         let outcome = self.follow_subscription(&found, unpaid_since, as_of).await?;
+        if outcome == Outcome::Begun {
+            // What was told of its invoices before may have been about nobody.
+            for invoice in stripe.invoices_of(id).await? {
+                self.follow_invoice(&invoice).await?;
+            }
+        }
         if outcome == Outcome::Second {
             // Both pages of an organisation were paid: it has one subscription, and is not billed twice.
             tracing::warn!(

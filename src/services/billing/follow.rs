@@ -25,6 +25,8 @@ use crate::store::{self, Read, WriteTx, billing, plans, subscriptions, users};
 pub(super) enum Outcome {
     /// It is followed, whether or not anything changed.
     Followed,
+    /// It is followed from now on.
+    Begun,
     /// It is none of ours.
     Foreign,
     /// The organisation has another one.
@@ -227,7 +229,7 @@ fn follow(
     plan_next_step(ctx, tx, &subscription)?;
     tell(ctx, tx, before.as_ref(), stood.as_ref(), &subscription)?;
     let license = keep_license(ctx, tx, stood.as_ref(), &subscription, &plan)?;
-    Ok((Outcome::Followed, license))
+    Ok((if is_new { Outcome::Begun } else { Outcome::Followed }, license))
 }
 
 enum Ours {

@@ -77,7 +77,12 @@ impl Setup {
     }
 
     /// A setting by the end of its environment name.
-    pub fn set(mut self, name: &str, value: &str) -> Self {
+    pub fn set(self, name: &str, value: &str) -> Self {
+        self.env(&format!("CODITECT_{name}"), value)
+    }
+
+    /// A setting by its environment name.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
         self
@@ -129,11 +134,7 @@ impl Setup {
     }
 
     fn load(&self, data: &TempDir) -> Loaded {
-        let mut env: Vec<_> = self
-            .env
-            .iter()
-            .map(|(name, value)| (format!("CODITECT_{name}"), value.clone()))
-            .collect();
+        let mut env = self.env.clone();
         if self.with_operator {
             env.push(("CODITECT_ADMIN_EMAIL".to_owned(), OPERATOR.to_owned()));
             env.push(("CODITECT_ADMIN_PASSWORD".to_owned(), PASSWORD.to_owned()));
