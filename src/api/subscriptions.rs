@@ -275,7 +275,8 @@ pub struct NewPayment {
     /// Billing periods it pays for, 1 to 36; left out: 1.
     #[oai(validator(minimum(value = "1"), maximum(value = "36")))]
     periods: Option<u32>,
-    /// A purchase order, a bank reference; at most 200 characters.
+    /// A purchase order, a bank reference; at most 200 characters. An organisation's payments have
+    /// different ones, so that none is recorded twice.
     #[oai(validator(max_length = 200))]
     reference: Option<String>,
 }

@@ -102,6 +102,9 @@ impl Subscription {
                 self.current_period_start = billed.period_start.min(self.current_period_end);
             }
         }
+        if self.status != before.status {
+            self.reminded = false;
+        }
         *self != before
     }
 
@@ -281,6 +284,7 @@ mod tests {
             stripe_customer_id: None,
             quantity: 1,
             seen_at: None,
+            reminded: false,
         }
     }
 

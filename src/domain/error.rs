@@ -38,6 +38,7 @@ pub enum Code {
     PlanUnavailable,
     PriceTaken,
     SubscriptionExists,
+    PaymentExists,
     TrialUsed,
     TrialUnavailable,
     SetupDone,

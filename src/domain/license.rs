@@ -199,8 +199,12 @@ impl License {
         let end = subscription.works_until();
         self.expiry_date = Some(end);
         self.inactive = subscription.status == SubscriptionStatus::Incomplete;
-        let ends_for_good = subscription.cancel_at_period_end
-            || subscription.status == SubscriptionStatus::Canceled;
+        let ends_for_good = match subscription.status {
+            SubscriptionStatus::Canceled => true,
+            // What is owed can still be paid.
+            SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid => false,
+            _ => subscription.cancel_at_period_end,
+        };
         if ends_for_good {
             self.grace_ends_at = None;
             self.afterwards = Afterwards::Expired;

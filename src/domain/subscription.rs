@@ -9,6 +9,8 @@
 //! | trialing, active | over, and cancellation was asked for | canceled |
 //! | any live one | canceled at once | canceled |
 //!
+//! The end of a trial and of grace is announced some days before.
+//!
 //! Time only ever moves it through [`Subscription::tick`], which names each step
 //! it took, so that a server that slept through several ends in the same state and
 //! sends the same messages as one that was awake.
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Code, Error, Result};
 use super::ids::{OrgId, PlanId, SubscriptionId, UserId};
-use super::time::Timestamp;
+use super::time::{DAY_MS, Timestamp};
 
 /// The words of Stripe's API for the state of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -131,7 +133,15 @@ pub struct Subscription {
     /// As of when the provider was seen; what it said before changes nothing.
     #[serde(default)]
     pub seen_at: Option<Timestamp>,
+    /// Whether the end of the trial, or of grace, was announced.
+    #[serde(default)]
+    pub reminded: bool,
 }
+
+/// The end of a trial is announced so many days before, as Stripe announces it.
+const TRIAL_REMINDER_MS: i64 = 3 * DAY_MS;
+/// The end of grace is announced so many days before.
+const GRACE_REMINDER_MS: i64 = 2 * DAY_MS;
 
 fn one() -> u32 {
     1
@@ -140,6 +150,10 @@ fn one() -> u32 {
 /// A step that time made a subscription take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// The trial will end soon.
+    TrialEnding,
+    /// Grace will end soon.
+    GraceEnding,
     /// The trial ended unpaid and grace began.
     TrialEnded,
     /// The paid period ended unpaid and grace began.
@@ -153,6 +167,25 @@ pub enum Step {
 impl Subscription {
     /// When [`Subscription::tick`] next has something to do.
     pub fn next_step_at(&self) -> Option<Timestamp> {
+        self.reminder_at().or_else(|| self.next_end_at())
+    }
+
+    /// When an end is to be announced; none for a trial or a grace so short that its beginning
+    /// announces it.
+    fn reminder_at(&self) -> Option<Timestamp> {
+        let (begin, at) = match self.status {
+            SubscriptionStatus::Trialing if !self.cancel_at_period_end => {
+                (self.current_period_start, self.current_period_end + -TRIAL_REMINDER_MS)
+            }
+            SubscriptionStatus::PastDue => {
+                (self.current_period_end, self.grace_ends_at? + -GRACE_REMINDER_MS)
+            }
+            _ => return None,
+        };
+        (!self.reminded && at > begin).then_some(at)
+    }
+
+    fn next_end_at(&self) -> Option<Timestamp> {
         match self.status {
             // The provider says whether it goes on.
             SubscriptionStatus::Trialing | SubscriptionStatus::Active if self.is_billed() => None,
@@ -168,7 +201,13 @@ impl Subscription {
 
     /// Takes the one step that is due at `now`, if any. Call until it answers `None`.
     pub fn tick(&mut self, now: Timestamp, grace_days: u32) -> Option<Step> {
-        let due = self.next_step_at().filter(|due| *due <= now)?;
+        if self.reminder_at().is_some_and(|at| at <= now) {
+            self.reminded = true;
+            let trial = self.status == SubscriptionStatus::Trialing;
+            return Some(if trial { Step::TrialEnding } else { Step::GraceEnding });
+        }
+        let due = self.next_end_at().filter(|due| *due <= now)?;
+        self.reminded = false;
         let step = match self.status {
             SubscriptionStatus::PastDue => {
                 self.status = SubscriptionStatus::Unpaid;
@@ -226,6 +265,7 @@ impl Subscription {
         }
         self.current_period_end = end;
         self.status = SubscriptionStatus::Active;
+        self.reminded = false;
         self.grace_ends_at = None;
         self.cancel_at_period_end = false;
         Ok(())

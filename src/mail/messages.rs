@@ -177,6 +177,19 @@ messages! {
         plan_name: String,
         /// When it ends.
         trial_end: Timestamp,
+        /// Whether the first payment is then charged by itself.
+        #[serde(default)]
+        charged: bool,
+    }
+
+    /// Grace will end, and the licence with it.
+    GraceEnding = "grace_ending" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// When the licence is suspended.
+        grace_period_ends_at: Timestamp,
     }
 
     /// A trial or a paid period ended unpaid; everything works until the grace period ends.

@@ -82,6 +82,13 @@ fn samples() -> Vec<Message> {
             full_name: full_name(),
             plan_name: plan_name(),
             trial_end: NOON.plus_days(3),
+            charged: false,
+        }
+        .into(),
+        GraceEnding {
+            full_name: full_name(),
+            plan_name: plan_name(),
+            grace_period_ends_at: NOON.plus_days(2),
         }
         .into(),
         GraceStarted {

@@ -7,9 +7,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::mail::Message;
 use crate::mail::messages::{
-    AccountCreated, GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated,
+    AccountCreated, GraceEnding, GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated,
     LicenseRevoked, LicenseSuspended, PasswordChanged, PasswordReset, PaymentRecorded,
-    SubscriptionConfirmed, SubscriptionEnded, TrialStarted, VerifyEmail, shorten_key,
+    SubscriptionConfirmed, SubscriptionEnded, TrialEnding, TrialStarted, VerifyEmail, shorten_key,
 };
 
 pub(super) fn verify_email(link: String, expires_at: Timestamp) -> Message {
@@ -73,6 +73,7 @@ pub(super) fn step_taken(
     step: Step,
     user: &User,
     subscription: &Subscription,
+    now: Timestamp,
 ) -> (&'static str, Option<Message>) {
     let (full_name, plan_name) = (user.full_name.clone(), subscription.plan_name.clone());
     let grace = |after_trial| {
@@ -87,6 +88,20 @@ pub(super) fn step_taken(
         Some(message.into())
     };
     match step {
+        Step::TrialEnding => {
+            let trial_end = subscription.current_period_end;
+            let charged = subscription.is_billed();
+            let message = TrialEnding { full_name, plan_name, trial_end, charged };
+            // Whoever slept over it has the end to tell.
+            ("subscription.trial_ending", (now < trial_end).then(|| message.into()))
+        }
+        Step::GraceEnding => {
+            let grace_period_ends_at =
+                subscription.grace_ends_at.unwrap_or(subscription.current_period_end);
+            let message = GraceEnding { full_name, plan_name, grace_period_ends_at };
+            let soon = now < grace_period_ends_at;
+            ("subscription.grace_ending", soon.then(|| message.into()))
+        }
         Step::TrialEnded => ("subscription.trial_ended", grace(true)),
         Step::PeriodEnded => ("subscription.period_ended", grace(false)),
         Step::GraceEnded => ("subscription.grace_ended", None),

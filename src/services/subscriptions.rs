@@ -322,6 +322,7 @@ pub(super) fn new_subscription(
         stripe_customer_id: None,
         quantity: 1,
         seen_at: None,
+        reminded: false,
     }
 }
 
@@ -445,7 +446,7 @@ fn advance(
     let mut moved = false;
     while let Some(step) = subscription.tick(ctx.now, ctx.config.license.grace_days) {
         moved = true;
-        let (action, message) = letters::step_taken(step, &user, &subscription);
+        let (action, message) = letters::step_taken(step, &user, &subscription, ctx.now);
         ctx.audit(
             tx,
             Some(org_id),

@@ -1,10 +1,11 @@
 //! Subscriptions, trials and payments.
 
 use super::tables::{
-    PAYMENT_ORGS, PAYMENTS, SUBSCRIPTION_ORGS, SUBSCRIPTIONS, SUBSCRIPTIONS_BY_STATUS, TRIALS,
+    PAYMENT_ORGS, PAYMENTS, PAYMENTS_BY_REFERENCE, SUBSCRIPTION_ORGS, SUBSCRIPTIONS,
+    SUBSCRIPTIONS_BY_STATUS, TRIALS,
 };
 use super::{Org, Read, Scan, WriteTx, page};
-use crate::domain::error::{Error, Result};
+use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
@@ -92,8 +93,19 @@ pub fn put_trial(tx: &mut WriteTx, subscription: &Subscription) -> Result<()> {
     tx.put(&TRIALS, &(subscription.org_id, subscription.plan_id), &subscription.subscription_id)
 }
 
-/// Adds a payment.
+/// Adds a payment; `PaymentExists` when the tenant has one of the same reference.
 pub fn insert_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
+    if !payment.reference.is_empty() {
+        let named = (payment.org_id, payment.reference.clone());
+        if tx.get(&PAYMENTS_BY_REFERENCE, &named)?.is_some() {
+            let text = format!(
+                "A payment of {:?} is recorded for this organisation already. If this is another one, give it another reference.",
+                payment.reference
+            );
+            return Err(Error::new(Code::PaymentExists, text));
+        }
+        tx.put(&PAYMENTS_BY_REFERENCE, &named, &payment.payment_id)?;
+    }
     count_revenue(tx, payment)?;
     tx.put(&PAYMENT_ORGS, &payment.payment_id, &payment.org_id)?;
     tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), payment)

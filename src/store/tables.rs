@@ -84,6 +84,8 @@ tables! {
     ACTIVATIONS_BY_ID = "activations_by_id": (OrgId, ActivationId) => (LicenseId, String);
     /// Payments of a tenant.
     PAYMENTS = "payments": (OrgId, PaymentId) => Payment;
+    /// A tenant's payment of a reference.
+    PAYMENTS_BY_REFERENCE = "payments_by_reference": (OrgId, String) => PaymentId;
     /// Whose payment it is.
     PAYMENT_ORGS = "payment_orgs": PaymentId => OrgId;
     /// The provider's customer that stands for a tenant.

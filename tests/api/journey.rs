@@ -27,8 +27,13 @@ async fn stands(app: &TestApp) -> (String, String) {
 }
 
 async fn pay(app: &TestApp, subscription_id: &Value) -> Value {
-    let body = json!({"subscription_id": subscription_id, "reference": "bank 12/7"});
-    app.operator().await.post("/api/v1/admin/payments", body).await.ok(201)
+    let reference = format!("bank statement of {}", app.clock.now().wall);
+    let body = json!({"subscription_id": subscription_id, "reference": reference});
+    let operator = app.operator().await;
+    let recorded = operator.post("/api/v1/admin/payments", body.clone()).await.ok(201);
+    // Whoever clicks twice pays once.
+    operator.post("/api/v1/admin/payments", body).await.refused(409, "payment_exists");
+    recorded
 }
 
 async fn validated(app: &TestApp, license: &Value) -> Value {

@@ -155,6 +155,11 @@ async fn record(context: &Context, payment: RecordPayment) -> Result<()> {
     }
     put("currency", payment.currency.into());
     put("periods", payment.periods.into());
+    if payment.reference.is_none() {
+        eprintln!(
+            "coditect: without --reference nobody can tell this payment from the same one recorded again"
+        );
+    }
     put("reference", payment.reference.into());
     let recorded = context.http.post(&["admin", "payments"], Some(body.into())).await?;
     context.show(&recorded, &RECORDED)

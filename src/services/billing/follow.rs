@@ -434,7 +434,8 @@ fn book(ctx: &Ctx, tx: &mut WriteTx, invoice: &Invoice, id: SubscriptionId) -> R
         amount_cents: invoice.amount_paid_cents,
         currency: invoice.currency.clone(),
         periods: 1,
-        reference: invoice.number.clone().unwrap_or_else(|| invoice.stripe_invoice_id.clone()),
+        // Stripe's own id is nobody else's; a number may have been typed for another payment.
+        reference: invoice.stripe_invoice_id.clone(),
         stripe_invoice_id: Some(invoice.stripe_invoice_id.clone()),
         recorded_at: invoice.paid_at.unwrap_or(ctx.now),
         recorded_by: None,
@@ -443,7 +444,7 @@ fn book(ctx: &Ctx, tx: &mut WriteTx, invoice: &Invoice, id: SubscriptionId) -> R
     let told = [
         ("amount", format!("{} {}", payment.amount_cents, payment.currency)),
         ("subscription", id.to_string()),
-        ("invoice", payment.reference.clone()),
+        ("invoice", invoice.number.clone().unwrap_or_default()),
     ];
     ctx.audit(tx, Some(invoice.org_id), "payment.received", payment.payment_id, told)?;
     let user = users::get(tx, subscription.user_id)?;
