@@ -73,6 +73,26 @@ impl From<LicenseStatus> for license::LicenseStatus {
     }
 }
 
+/// What suspends a licence.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum SuspendedBy {
+    /// An operator, who may reinstate it.
+    Operator,
+    /// Want of a payment, which recording one lifts.
+    Payment,
+}
+
+impl From<license::SuspendedBy> for SuspendedBy {
+    fn from(by: license::SuspendedBy) -> Self {
+        match by {
+            license::SuspendedBy::Operator => Self::Operator,
+            license::SuspendedBy::Payment => Self::Payment,
+        }
+    }
+}
+
 /// A licence.
 #[derive(Object, Serialize)]
 pub struct License {
@@ -92,6 +112,10 @@ pub struct License {
     pub plan_name: String,
     /// Where it stands.
     pub status: LicenseStatus,
+    /// While it is suspended: by what.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended_by: Option<SuspendedBy>,
     /// What it grants besides seats.
     pub features: Features,
     /// Seats that may be held at once.
@@ -138,6 +162,7 @@ impl License {
             status: license.status_at(now.wall).into(),
             seats_used: services.seats_used(license.license_id),
             grace_period_ends_at: license.grace_period_ends_at(now.wall).map(Time),
+            suspended_by: license.suspended_by(now.wall).map(Into::into),
             license_key: license.license_key,
             plan_name: license.plan_name,
             features: features(license.features),

@@ -99,15 +99,16 @@ async fn suspending_and_reinstating_are_mailed_with_the_reason_and_audited() {
         .post(&path(&license, "suspend"), json!({"reason": "chargeback – größer"}))
         .await
         .ok(200);
-    assert_eq!(suspended["status"], "suspended");
+    assert_eq!(
+        (&suspended["status"], &suspended["suspended_by"]),
+        (&json!("suspended"), &json!("operator"))
+    );
     operator.post_nothing(&path(&license, "suspend")).await.refused(409, "license_state");
     let mail = app.mail_to(ANN, "is suspended").await;
     assert!(mail.text.contains("chargeback – größer"), "{}", mail.text);
     assert!(!mail.text.contains(&text(&license["license_key"])), "the whole key is mailed once");
-    assert_eq!(
-        operator.post_nothing(&path(&license, "reinstate")).await.ok(200)["status"],
-        "active"
-    );
+    let active = operator.post_nothing(&path(&license, "reinstate")).await.ok(200);
+    assert_eq!((&active["status"], active.get("suspended_by")), (&json!("active"), None));
     app.mail_to(ANN, "works again").await;
     let audited = app.audited().await;
     for action in ["license.suspended", "license.reinstated"] {
