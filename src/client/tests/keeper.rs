@@ -181,6 +181,27 @@ async fn a_seat_that_the_server_no_longer_knows_is_taken_anew_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_seat_that_the_server_no_longer_knows_is_not_believed_in_until_there_is_another() {
+    let script = Script::new([gone(), away(None), granted("b")]);
+    let (mut keeper, reader) = keeper(&script, false);
+    let looks = async {
+        while script.asked().len() < 2 {
+            tokio::time::sleep(secs(1) / 20).await;
+        }
+        let Known::Offline { until } = &*reader.state.borrow() else { panic!("it is held") };
+        assert!(until.left().is_zero());
+        while script.asked().len() < 3 {
+            tokio::time::sleep(secs(1) / 20).await;
+        }
+        assert!(matches!(&*reader.state.borrow(), Known::Held { .. }));
+    };
+    tokio::select! {
+        () = keeper.keep() => panic!("it has ten seconds to get it again"),
+        () = looks => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_that_fails_it_is_lost() {
     let script = Script::new([gone(), full()]);
     let seats = SeatCount { max: 1, used: 1 };
