@@ -61,7 +61,7 @@ function edit(plan) {
       { name: "yearly_price_cents", label: "Price a year", type: "money", optional: true },
       { name: "currency", label: "Currency", half: true, hint: "Three letters, such as EUR." },
       { name: "trial_duration_days", label: "Days of trial", type: "number", min: 0, max: 365, hint: "0: none." },
-      { name: "features", label: "Features", type: "area", optional: true, hint: html`One a line: <code>name = value</code>. A flag, a whole number or a text.` },
+      { name: "features", label: "Features", type: "area", optional: true, hint: html`One a line: <code>name = value</code>. A flag, a whole number or a text; <code>"7"</code> in quotes is a text.` },
       { name: "public", label: "Shown in the public list of plans", type: "check" },
     ],
     values: plan ? {
@@ -73,22 +73,25 @@ function edit(plan) {
     } : { currency, trial_duration_days: "14", max_concurrent_seats: "5", public: true },
     action: plan ? "Save" : "Make the plan",
     async submit(values) {
-      const body = read(values, Boolean(plan));
+      const body = read(values, plan);
       await (plan ? call("PATCH", `/admin/plans/${plan.plan_id}`, body) : call("POST", "/admin/plans", body));
       toast(plan ? "The plan is saved." : `The plan ${values.plan_name} is on sale.`);
     },
   });
 }
 
-/** What the form holds, as the API takes it. @param {Record<string, any>} values @param {boolean} whole what is empty is said to be none, rather than left out */
-function read(values, whole) {
+/**
+ * What the form holds, as the API takes it. @param {Record<string, any>} values
+ * @param {Plan} [plan] that is changed: what is empty is said to be none, rather than left out
+ */
+function read(values, plan) {
   const currency = values.currency.trim().toUpperCase();
   const price = (/** @type {string} */ name) => {
     const n = cents(values[name], currency);
     if (Number.isNaN(n)) throw invalid(name, "Write an amount such as 49 or 49.00.");
     return n;
   };
-  const none = whole ? null : undefined;
+  const none = plan ? null : undefined;
   return {
     plan_name: values.plan_name.trim(),
     description: values.description ?? "",
@@ -98,14 +101,28 @@ function read(values, whole) {
     yearly_price_cents: values.yearly_price_cents ? price("yearly_price_cents") : none,
     currency,
     trial_duration_days: Number(values.trial_duration_days),
-    features: parsed(values.features ?? ""),
+    // Those that nobody touched stay what they are.
+    features: plan && values.features === written(plan.features) ? undefined : parsed(values.features ?? ""),
     public: Boolean(values.public),
   };
 }
 
 /** @param {Plan["features"]} features */
 function written(features) {
-  return Object.entries(features ?? {}).map(([name, value]) => `${name} = ${value}`).join("\n");
+  const text = (/** @type {boolean | number | string} */ value) =>
+    (typeof value === "string" && (value !== value.trim() || /[\n\r]/.test(value) || valueOf(value) !== value) ? JSON.stringify(value) : String(value));
+  return Object.entries(features ?? {}).map(([name, value]) => `${name} = ${text(value)}`).join("\n");
+}
+
+/** What is written after the `=`: a text in quotes is one whatever it looks like. @param {string} text */
+function valueOf(text) {
+  if (text === "true" || text === "false") return text === "true";
+  if (/^-?\d{1,15}$/.test(text)) return Number(text);
+  try {
+    return /^".*"$/.test(text) ? String(JSON.parse(text)) : text;
+  } catch {
+    return text;
+  }
 }
 
 /** @param {string} text */
@@ -116,7 +133,7 @@ function parsed(text) {
     const at = row.indexOf("=");
     const name = (at < 0 ? row : row.slice(0, at)).trim(), value = at < 0 ? "true" : row.slice(at + 1).trim();
     if (!name) throw invalid("features", `This line has no name: ${row}`);
-    features[name] = value === "true" || value === "false" ? value === "true" : /^-?\d{1,15}$/.test(value) ? Number(value) : value;
+    features[name] = valueOf(value);
   }
   return features;
 }
