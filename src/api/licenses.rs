@@ -14,6 +14,7 @@ use super::plans::{Features, features, features_in};
 use super::seats::{SessionList, session_cursor};
 use super::wire::{Customer, Done, Time, list, page_request, unique_names};
 use super::{Answer, Tag};
+use crate::domain::error::Result;
 use crate::domain::ids::{LicenseId, OrgId, PlanId};
 use crate::domain::license;
 use crate::domain::page::PageRequest;
@@ -145,9 +146,9 @@ impl License {
     }
 
     /// A licence as this person sees it.
-    pub fn seen_by(services: &Services, actor: &Actor, license: license::License) -> Self {
-        let customer = services.customer_of(actor, &license);
-        Self::owned(services, (license, customer))
+    pub fn seen_by(services: &Services, actor: &Actor, license: license::License) -> Result<Self> {
+        let customer = services.customer_of(actor, &license)?;
+        Ok(Self::owned(services, (license, customer)))
     }
 
     /// A licence with its status and seats of now.
@@ -304,7 +305,7 @@ impl Licenses {
     async fn get_license(&self, person: Person, license_id: Path<String>) -> Answer<Json<License>> {
         let id = path_id(&license_id.0, "license")?;
         let license = self.services.license(&person.0, id)?;
-        Ok(Json(License::seen_by(&self.services, &person.0, license)))
+        Ok(Json(License::seen_by(&self.services, &person.0, license)?))
     }
 
     /// The signed licence file
@@ -476,7 +477,7 @@ impl Licenses {
             features: body.features.map(features_in),
         };
         let license = self.services.issue_license(&person.0, input).await?;
-        Ok(Created(License::seen_by(&self.services, &person.0, license)))
+        Ok(Created(License::seen_by(&self.services, &person.0, license)?))
     }
 
     /// Suspend a licence
@@ -573,6 +574,6 @@ impl Licenses {
     ) -> Answer<Json<License>> {
         let id: LicenseId = path_id(license_id, "license")?;
         let license = self.services.act_on_license(&person.0, id, act).await?;
-        Ok(Json(License::seen_by(&self.services, &person.0, license)))
+        Ok(Json(License::seen_by(&self.services, &person.0, license)?))
     }
 }
