@@ -1,6 +1,7 @@
 //! `/admin/users`: what operators do to accounts.
 
 use coditect::domain::ids::UserId;
+use coditect::domain::page::PageRequest;
 use coditect::services::Actor;
 use coditect::services::people::UserAct;
 use serde_json::json;
@@ -141,6 +142,9 @@ async fn before_there_is_an_operator_customers_accounts_can_be_closed_and_opened
     for act in [UserAct::Deactivate, UserAct::Reactivate] {
         app.services.act_on_user(&computer, id, act).await.unwrap();
     }
+    let request = PageRequest::new(None, None).unwrap();
+    let told = app.services.audit(&computer, Some(&id.to_string()), &request).unwrap().items;
+    assert_eq!((&*told[0].0.action, &told[0].0.request_id), ("user.reactivated", &None));
 }
 
 #[tokio::test]
