@@ -1,5 +1,7 @@
 //! What an operator sees at a glance, and the logs.
 
+use std::cmp::Reverse;
+
 use super::backups::BackupFile;
 use super::doctor::check::State;
 use super::doctor::{computer, records};
@@ -61,8 +63,8 @@ pub struct Outlook {
 /// Something that an operator should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attention {
-    /// Whether something does not work already.
-    pub problem: bool,
+    /// How bad it is.
+    pub state: State,
     /// For programs.
     pub code: &'static str,
     /// For people.
@@ -74,8 +76,7 @@ pub struct Attention {
 impl Attention {
     /// What is not as it should be.
     fn of(state: State, code: &'static str, text: String, screen: &'static str) -> Option<Self> {
-        let problem = state == State::Problem;
-        (state != State::Ok).then_some(Self { problem, code, text, screen })
+        (state != State::Ok).then_some(Self { state, code, text, screen })
     }
 }
 
@@ -116,7 +117,7 @@ impl Services {
             let state = records::rotation(since, now, rotation_days);
             attention.extend(Attention::of(state, "key_rotation", text, "keys"));
         }
-        attention.sort_by_key(|item| !item.problem);
+        attention.sort_by_key(|item| Reverse(item.state));
         Ok(Outlook { attention, revenue, last_backup, disk, rotation_due_at })
     }
 
