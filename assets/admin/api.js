@@ -218,10 +218,18 @@ async function tradeToken() {
     leave("");
     return false;
   }
+  // Whoever signed out meanwhile is not signed in again, nor told that the session has ended.
+  const inVain = () => sessionStorage.getItem(STORED) !== refresh_token;
   try {
-    enter(await open("POST", "/auth/refresh", { refresh_token }));
+    const answer = await open("POST", "/auth/refresh", { refresh_token });
+    if (inVain()) {
+      await endSignIn(answer.access_token);
+      return false;
+    }
+    enter(answer);
     return true;
   } catch (problem) {
+    if (inVain()) return false;
     if (!(problem instanceof Problem) || problem.status === 0 || problem.status >= 429) throw problem;
     leave(problem.code === "token_reused"
       ? "The session was ended because its token was used twice, as a duplicated tab does. Sign in again."
@@ -252,11 +260,14 @@ export async function signOut() {
   let token = access && access.until > Date.now() ? access.token : "";
   const refresh_token = sessionStorage.getItem(STORED);
   leave("");
-  try {
-    // Only an access token that is still good can end the sign-in on the server.
-    if (!token && refresh_token) token = (await open("POST", "/auth/refresh", { refresh_token })).access_token;
-    if (token) await exchange("POST", "/api/v1/auth/logout", undefined, token);
-  } catch {
-    // The tokens are forgotten here; the server's side ends by itself when it is not used.
-  }
+  // The trade that is under way ends the sign-in: its token works once.
+  if (refreshing) return;
+  // Only an access token that is still good can end the sign-in on the server.
+  if (!token && refresh_token) token = (await open("POST", "/auth/refresh", { refresh_token }).catch(() => null))?.access_token;
+  if (token) await endSignIn(token);
+}
+
+/** The tokens are forgotten here; where this fails, the server's side ends by itself. @param {string} token of access, still good */
+async function endSignIn(token) {
+  await exchange("POST", "/api/v1/auth/logout", undefined, token).catch(() => null);
 }

@@ -52,10 +52,15 @@ export function money(cents, currency) {
   return `${currency} ${text}`;
 }
 
-/** What was typed, `1250.00`, in minor units; NaN when it is no amount. @param {string} text @param {string} currency */
+/**
+ * What was typed, `1250.00` or `1,250.00`, in minor units; NaN when it is no amount that the currency has. Nothing is
+ * rounded or guessed: a payment cannot be taken back. @param {string} text @param {string} currency
+ */
 export function cents(text, currency) {
-  const plain = text.trim().replace(/[\s']/g, "").replace(/,(\d{1,3})$/, (whole, tail) => (tail.length === 3 ? tail : `.${tail}`)).replace(/,/g, "");
-  return /^\d+(\.\d+)?$/.test(plain) ? Math.round(Number(plain) * 10 ** digits(currency)) : NaN;
+  const places = digits(currency);
+  const [, whole = "", fraction = ""] = /^(\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d*))?$/.exec(text.trim()) ?? [];
+  const minor = Number(whole.replaceAll(",", "") + fraction.padEnd(places, "0"));
+  return whole && fraction.length <= places && Number.isSafeInteger(minor) ? minor : NaN;
 }
 
 /** Minor units as a field takes them: `1250.00`. @param {number} n @param {string} currency */

@@ -444,7 +444,8 @@ impl Accounts {
 
     /// Close the account
     ///
-    /// No sign-in works any more. Licences live on with their organisation.
+    /// No sign-in works any more. Licences live on with their organisation. 409 `last_operator` when nobody
+    /// could run this appliance afterwards.
     #[oai(
         path = "/users/me/deactivate",
         method = "post",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{Enum, Object, OpenApi};
 use serde::Serialize;
 
 use super::auth::Person;
@@ -17,13 +17,36 @@ pub struct Diagnostics {
     pub services: Arc<Services>,
 }
 
+/// How bad it is.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// It works, and should be looked after.
+    Warning,
+    /// It does not work, or will not for long.
+    Problem,
+}
+
+impl From<check::State> for State {
+    fn from(state: check::State) -> Self {
+        match state {
+            check::State::Ok => Self::Ok,
+            check::State::Warning => Self::Warning,
+            check::State::Problem => Self::Problem,
+        }
+    }
+}
+
 /// One thing that was looked at.
 #[derive(Object, Serialize)]
 pub struct Check {
     /// What it is called.
     name: String,
-    /// `ok`, `warning` or `problem`.
-    state: String,
+    /// How it is.
+    state: State,
     /// What was found.
     found: String,
     /// What to do; only when it is not as it should be.
@@ -33,8 +56,8 @@ pub struct Check {
 /// All that was looked at.
 #[derive(Object, Serialize)]
 pub struct Report {
-    /// The worst of the checks: `ok`, `warning` or `problem`.
-    state: String,
+    /// The worst of the checks.
+    state: State,
     /// The program's version.
     version: String,
     /// The data directory.
@@ -52,12 +75,12 @@ impl From<check::Report> for Report {
         let text = report.to_string();
         let checks = report.checks.into_iter().map(|check| Check {
             name: check.name,
-            state: check.state.to_string(),
+            state: check.state.into(),
             found: check.found,
             advice: check.advice,
         });
         Self {
-            state: report.state.to_string(),
+            state: report.state.into(),
             version: report.version,
             data: report.data,
             server_running: report.server_running,

@@ -43,6 +43,16 @@ impl From<EmailStatus> for mail::MailStatus {
     }
 }
 
+impl From<mail::MailStatus> for EmailStatus {
+    fn from(status: mail::MailStatus) -> Self {
+        match status {
+            mail::MailStatus::Waiting => Self::Waiting,
+            mail::MailStatus::Sent => Self::Sent,
+            mail::MailStatus::Parked => Self::Parked,
+        }
+    }
+}
+
 /// A message of the e-mail log.
 #[derive(Object, Serialize)]
 pub struct Email {
@@ -52,8 +62,8 @@ pub struct Email {
     to: String,
     /// Which message.
     message: String,
-    /// `waiting`, `sent` or `parked`.
-    status: String,
+    /// Where it is on its way.
+    status: EmailStatus,
     /// What caused it.
     cause: String,
     /// Attempts made.
@@ -72,7 +82,7 @@ impl From<mail::MailRecord> for Email {
             mail_id: mail.mail_id.0,
             to: mail.to,
             message: mail.message,
-            status: mail.status.as_str().to_owned(),
+            status: mail.status.into(),
             cause: mail.cause,
             attempts: mail.attempts,
             last_error: mail.last_error,
@@ -85,24 +95,10 @@ impl From<mail::MailRecord> for Email {
 /// A message as its recipient reads it.
 #[derive(Object, Serialize)]
 pub struct EmailPreview {
-    /// Identifies the message.
-    mail_id: Uuid,
-    /// The recipient.
-    to: String,
-    /// Which message.
-    message: String,
-    /// `waiting`, `sent` or `parked`.
-    status: String,
-    /// What caused it.
-    cause: String,
-    /// Attempts made.
-    attempts: u32,
-    /// What the last attempt met.
-    last_error: Option<String>,
-    /// When it was queued.
-    created_at: Time,
-    /// When a transport took it.
-    sent_at: Option<Time>,
+    /// As in the log.
+    #[oai(flatten)]
+    #[serde(flatten)]
+    email: Email,
     /// Its subject.
     subject: String,
     /// Its plain text. Links that open something are left out, and a licence key is shortened.
@@ -143,15 +139,7 @@ impl Emails {
         let id = path_id(&mail_id.0, "message")?;
         let (record, rendered) = self.services.preview_mail(&person.0, id)?;
         Ok(Json(EmailPreview {
-            mail_id: record.mail_id.0,
-            to: record.to,
-            message: record.message,
-            status: record.status.as_str().to_owned(),
-            cause: record.cause,
-            attempts: record.attempts,
-            last_error: record.last_error,
-            created_at: record.created_at.into(),
-            sent_at: record.sent_at.map(Time),
+            email: record.into(),
             subject: rendered.subject,
             text: rendered.text,
             html: rendered.html,

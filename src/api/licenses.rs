@@ -14,6 +14,7 @@ use super::plans::{Features, features, features_in};
 use super::seats::{SessionList, session_cursor};
 use super::wire::{Customer, Done, Time, list, page_request, unique_names};
 use super::{Answer, Tag};
+use crate::domain::error::Result;
 use crate::domain::ids::{LicenseId, OrgId, PlanId};
 use crate::domain::license;
 use crate::domain::page::PageRequest;
@@ -73,6 +74,26 @@ impl From<LicenseStatus> for license::LicenseStatus {
     }
 }
 
+/// What suspends a licence.
+#[derive(Clone, Copy, Enum, Serialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum SuspendedBy {
+    /// An operator, who may reinstate it.
+    Operator,
+    /// Want of a payment, which recording one lifts.
+    Payment,
+}
+
+impl From<license::SuspendedBy> for SuspendedBy {
+    fn from(by: license::SuspendedBy) -> Self {
+        match by {
+            license::SuspendedBy::Operator => Self::Operator,
+            license::SuspendedBy::Payment => Self::Payment,
+        }
+    }
+}
+
 /// A licence.
 #[derive(Object, Serialize)]
 pub struct License {
@@ -92,6 +113,10 @@ pub struct License {
     pub plan_name: String,
     /// Where it stands.
     pub status: LicenseStatus,
+    /// While it is suspended: by what.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended_by: Option<SuspendedBy>,
     /// What it grants besides seats.
     pub features: Features,
     /// Seats that may be held at once.
@@ -121,9 +146,9 @@ impl License {
     }
 
     /// A licence as this person sees it.
-    pub fn seen_by(services: &Services, actor: &Actor, license: license::License) -> Self {
-        let customer = services.customer_of(actor, &license);
-        Self::owned(services, (license, customer))
+    pub fn seen_by(services: &Services, actor: &Actor, license: license::License) -> Result<Self> {
+        let customer = services.customer_of(actor, &license)?;
+        Ok(Self::owned(services, (license, customer)))
     }
 
     /// A licence with its status and seats of now.
@@ -138,6 +163,7 @@ impl License {
             status: license.status_at(now.wall).into(),
             seats_used: services.seats_used(license.license_id),
             grace_period_ends_at: license.grace_period_ends_at(now.wall).map(Time),
+            suspended_by: license.suspended_by(now.wall).map(Into::into),
             license_key: license.license_key,
             plan_name: license.plan_name,
             features: features(license.features),
@@ -279,7 +305,7 @@ impl Licenses {
     async fn get_license(&self, person: Person, license_id: Path<String>) -> Answer<Json<License>> {
         let id = path_id(&license_id.0, "license")?;
         let license = self.services.license(&person.0, id)?;
-        Ok(Json(License::seen_by(&self.services, &person.0, license)))
+        Ok(Json(License::seen_by(&self.services, &person.0, license)?))
     }
 
     /// The signed licence file
@@ -451,7 +477,7 @@ impl Licenses {
             features: body.features.map(features_in),
         };
         let license = self.services.issue_license(&person.0, input).await?;
-        Ok(Created(License::seen_by(&self.services, &person.0, license)))
+        Ok(Created(License::seen_by(&self.services, &person.0, license)?))
     }
 
     /// Suspend a licence
@@ -548,6 +574,6 @@ impl Licenses {
     ) -> Answer<Json<License>> {
         let id: LicenseId = path_id(license_id, "license")?;
         let license = self.services.act_on_license(&person.0, id, act).await?;
-        Ok(Json(License::seen_by(&self.services, &person.0, license)))
+        Ok(Json(License::seen_by(&self.services, &person.0, license)?))
     }
 }

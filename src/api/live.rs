@@ -8,7 +8,7 @@ use futures_util::stream::{self, Stream};
 use poem::web::sse::Event;
 use poem_openapi::param::Query;
 use poem_openapi::payload::EventStream;
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{Enum, Object, OpenApi, Union};
 use serde::Serialize;
 use tracing::Level;
 use uuid::Uuid;
@@ -37,15 +37,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Proxies end what is silent for longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// An event of the stream: what changed, as it is now.
-#[derive(Object, Serialize)]
-pub struct Change {
-    /// `overview` or `license`.
-    event: String,
-    /// The counts of the overview.
-    overview: Option<Overview>,
-    /// The licence that was asked about.
-    license: Option<LicenseChange>,
+/// What changed, as it is now: the data of an event whose name says which it is.
+#[derive(Union)]
+pub enum Change {
+    /// `overview`: its counts.
+    Overview(Box<Overview>),
+    /// `license`: the one that was asked about.
+    License(LicenseChange),
 }
 
 /// A licence that has changed, or whose seats have.
@@ -127,6 +125,18 @@ impl From<LogLevel> for Level {
     }
 }
 
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::ERROR => Self::Error,
+            Level::WARN => Self::Warn,
+            Level::INFO => Self::Info,
+            Level::DEBUG => Self::Debug,
+            Level::TRACE => Self::Trace,
+        }
+    }
+}
+
 /// A log line.
 #[derive(Object, Serialize)]
 pub struct LogEntry {
@@ -134,8 +144,8 @@ pub struct LogEntry {
     seq: u64,
     /// When.
     at: Time,
-    /// `error`, `warn`, `info`, `debug` or `trace`.
-    level: String,
+    /// How grave.
+    level: LogLevel,
     /// Which part of the program.
     target: String,
     /// What happened.
@@ -149,7 +159,7 @@ impl From<LogLine> for LogEntry {
         Self {
             seq: line.seq,
             at: line.at.into(),
-            level: line.level.as_str().to_lowercase(),
+            level: line.level.into(),
             target: line.target,
             message: line.message,
             fields: line.fields,
@@ -298,8 +308,7 @@ impl Looking {
             && self.glimpse != Some(glimpse)
         {
             self.glimpse = Some(glimpse);
-            let license = Some(glimpse.into());
-            changes.push(Change { event: "license".to_owned(), overview: None, license });
+            changes.push(Change::License(glimpse.into()));
         }
         let mut overview = Overview::from(look.overview);
         let uptime = overview.without_uptime();
@@ -307,17 +316,16 @@ impl Looking {
         if told != self.overview {
             self.overview = told;
             overview.uptime_s = uptime;
-            let overview = Some(overview);
-            changes.push(Change { event: "overview".to_owned(), overview, license: None });
+            changes.push(Change::Overview(Box::new(overview)));
         }
         changes
     }
 }
 
 fn to_event(change: Change) -> Event {
-    let data = match (&change.overview, &change.license) {
-        (Some(overview), _) => serde_json::to_string(overview),
-        (None, license) => serde_json::to_string(license),
+    let (name, data) = match change {
+        Change::Overview(overview) => ("overview", serde_json::to_string(&overview)),
+        Change::License(license) => ("license", serde_json::to_string(&license)),
     };
-    Event::message(data.unwrap_or_default()).event_type(change.event)
+    Event::message(data.unwrap_or_default()).event_type(name)
 }

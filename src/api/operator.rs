@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::auth::{Person, path_id};
 use super::backups::Backup;
+use super::diagnostics::State;
 use super::json::{Created, Json};
 use super::wire::{Time, list, page_request};
 use super::{Answer, Tag};
@@ -64,8 +65,8 @@ pub struct Overview {
 pub struct Attention {
     /// What it is, for programs.
     code: String,
-    /// `problem`: something does not work. `warning`: it will not for long.
-    severity: String,
+    /// How bad it is; never `ok`.
+    severity: State,
     /// What it is, for people.
     text: String,
     /// The screen of the admin page that shows it.
@@ -96,7 +97,7 @@ pub struct DiskSpace {
 
 impl From<seen::Attention> for Attention {
     fn from(item: seen::Attention) -> Self {
-        let severity = if item.problem { "problem" } else { "warning" }.to_owned();
+        let severity = item.state.into();
         let (code, screen) = (item.code.to_owned(), item.screen.to_owned());
         Self { code, severity, text: item.text, screen }
     }

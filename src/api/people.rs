@@ -177,7 +177,8 @@ impl People {
 
     /// Close an account
     ///
-    /// No sign-in works any more. Licences live on with their organisation.
+    /// No sign-in works any more, and whoever was an operator is none any more. Licences live on with
+    /// their organisation. 409 `last_operator` when nobody could run this appliance afterwards.
     #[oai(
         path = "/users/:user_id/deactivate",
         method = "post",
@@ -192,6 +193,8 @@ impl People {
     }
 
     /// Open a closed account again
+    ///
+    /// As an ordinary account: an operator's rights end when it is closed.
     #[oai(
         path = "/users/:user_id/reactivate",
         method = "post",
@@ -207,7 +210,7 @@ impl People {
 
     /// Let a person run this appliance, or no longer
     ///
-    /// 409 `last_operator` when nobody could run it afterwards.
+    /// An API key makes no operators. 409 `last_operator` when nobody could run it afterwards.
     #[oai(path = "/users/:user_id/operator", method = "put", operation_id = "operator_rights")]
     async fn operator_rights(
         &self,

@@ -214,7 +214,7 @@ pub enum UserCommand {
     },
     /// Close an account: its owner is signed out and cannot sign in
     ///
-    /// Licences go on working. `user reactivate` opens the account again.
+    /// Licences go on working. `user reactivate` opens the account again; an operator's rights have ended.
     #[command(after_help = "Example:\n  coditect user deactivate ada@example.com --yes")]
     Deactivate {
         /// E-mail address or id

@@ -213,7 +213,7 @@ pub enum BackupCommand {
         after_help = "Example:\n  coditect backup restore coditect-2026-11-22T03-15-00Z-0a927cb9.backup"
     )]
     Restore {
-        /// Its name as `backup list` tells it
+        /// Its name as `backup list` tells it; the newest has to be named too
         name: String,
         /// Consent.
         #[command(flatten)]
@@ -224,7 +224,7 @@ pub enum BackupCommand {
         after_help = "Example:\n  coditect backup remove coditect-2026-11-22T03-15-00Z-0a927cb9.backup --yes"
     )]
     Remove {
-        /// Its name as `backup list` tells it
+        /// Its name as `backup list` tells it; the newest has to be named too
         name: String,
         /// Consent.
         #[command(flatten)]

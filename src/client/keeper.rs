@@ -152,7 +152,8 @@ impl<'a, S: Server> Keeper<'a, S> {
 
     /// Takes a seat in place of one that the server no longer knows.
     async fn renew(&mut self) -> Result<(), Loss> {
-        self.board.tell(Known::Held { until: self.lease.deadline }, Event::Renewing);
+        // The server has let it lapse, whatever time it would have had left.
+        self.board.tell(Known::Offline { until: Moment::now() }, Event::Renewing);
         let last = Moment::now().plus(RENEW);
         let mut backoff = Backoff::new(&self.entropy, FIRST_PAUSE, LONGEST_PAUSE);
         loop {

@@ -115,7 +115,12 @@ async fn live(
     let lease = match granted {
         Ok((sent, granted)) => Lease::new(sent, granted, &entropy),
         Err(fault) => {
+            // Without an answer the server may have granted it all the same.
+            let unanswered = matches!(fault, Fault::Away { .. });
             let _ = tell.send(Err(http.error(fault)));
+            if unanswered && neighbours.none_left() {
+                forget(&http, &entropy).await;
+            }
             return Ok(());
         }
     };

@@ -198,3 +198,24 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// None where there is no such record; what could not be read stays an error.
+pub fn found<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Err(error) if error.code == Code::NotFound => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_there_is_nothing() {
+        assert_eq!(found(Ok(1)), Ok(Some(1)));
+        assert_eq!(found::<u8>(Err(Error::not_found("user"))), Ok(None));
+        let unread = Error::internal("a bad page");
+        assert_eq!(found::<u8>(Err(unread.clone())), Err(unread));
+    }
+}

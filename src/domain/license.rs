@@ -147,6 +147,15 @@ pub struct Suspension {
     pub reason: String,
 }
 
+/// What suspends a licence, and so what lifts the suspension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuspendedBy {
+    /// An operator, who may reinstate it.
+    Operator,
+    /// Want of a payment, which recording one lifts.
+    Payment,
+}
+
 impl License {
     /// Where the licence stands at `now`.
     pub fn status_at(&self, now: Timestamp) -> LicenseStatus {
@@ -187,6 +196,13 @@ impl License {
     /// The next instant at which the status changes by itself.
     pub fn next_change_after(&self, now: Timestamp) -> Option<Timestamp> {
         self.standings().into_iter().map(|(from, _)| from).find(|from| *from > now)
+    }
+
+    /// What suspends it at `now`.
+    pub fn suspended_by(&self, now: Timestamp) -> Option<SuspendedBy> {
+        let by =
+            if self.suspended.is_some() { SuspendedBy::Operator } else { SuspendedBy::Payment };
+        (self.status_at(now) == LicenseStatus::Suspended).then_some(by)
     }
 
     /// The end of grace, told while it runs.

@@ -47,6 +47,14 @@ impl Timestamp {
         later.map_or(Self::NEVER, |zoned| Self(zoned.timestamp().as_millisecond()))
     }
 
+    /// The calendar month in UTC that is `months` before this instant's, as `2026-11`.
+    pub fn month_before(self, months: u32) -> String {
+        let day = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        let day = day.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let earlier = day.saturating_sub(jiff::Span::new().months(i64::from(months)));
+        format!("{:04}-{:02}", earlier.year(), earlier.month())
+    }
+
     /// The calendar year in UTC.
     pub fn year(self) -> i16 {
         jiff::Timestamp::from_millisecond(self.0)
@@ -122,4 +130,23 @@ pub struct Now {
     pub wall: Timestamp,
     /// Monotonic time, for everything that lapses.
     pub mono: Mono,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_is_counted_back_from_whatever_day() {
+        for (day, month) in [
+            ("2027-03-01", "2026-04"),
+            ("2027-03-31", "2026-04"),
+            ("2027-12-31", "2027-01"),
+            ("2028-01-30", "2027-02"),
+        ] {
+            let at: Timestamp = format!("{day}T12:00:00Z").parse().unwrap();
+            assert_eq!(at.month_before(11), month, "{day}");
+        }
+        assert_eq!(Timestamp(0).month_before(0), "1970-01");
+    }
 }

@@ -1,5 +1,6 @@
 //! Accounts: registration, links, profile, deactivation, and the first operator.
 
+use super::people::{self, UserAct};
 use super::sign_in::{Grant, SignedIn};
 use super::{Actor, Caller, Ctx, Services, letters};
 use crate::domain::audit::By;
@@ -239,25 +240,15 @@ impl Services {
     }
 
     /// Closes the actor's own account: no sign-in works any more. Licences live on with their organisation.
+    ///
+    /// # Errors
+    /// `LastOperator` when nobody could run this appliance afterwards.
     pub async fn deactivate_account(&self, actor: &Actor) -> Result<()> {
         actor.require_sign_in()?;
         let ctx = self.ctx_of(actor);
         let user_id = actor.user_id;
-        self.commit(move |tx| {
-            let mut user = users::get(tx, user_id)?;
-            user.deactivated_at = Some(ctx.now);
-            users::update(tx, &user)?;
-            if user.operator && !users::any_operator(tx)? {
-                return Err(Error::new(
-                    Code::Forbidden,
-                    "You are the only operator of this appliance; make another before you leave.",
-                ));
-            }
-            users::end_logins(tx, user_id, None)?;
-            api_keys::remove_all(tx, user_id)?;
-            ctx.audit(tx, Some(user.personal_org), "user.deactivated", user_id, [])
-        })
-        .await
+        self.commit(move |tx| people::perform(&ctx, tx, user_id, UserAct::Deactivate).map(drop))
+            .await
     }
 
     /// Whether this appliance has no operator yet.

@@ -42,7 +42,7 @@ impl Ctx {
     #[must_use]
     pub fn of(mut self, by: By, caller: &Caller) -> Self {
         self.by = by;
-        self.request_id = Some(caller.request_id.clone());
+        self.request_id = Some(caller.request_id.clone()).filter(|id| !id.is_empty());
         self
     }
 

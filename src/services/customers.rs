@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::domain::error::Result;
+use crate::domain::error::{Result, found};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::page::Page;
 use crate::store::{self, Read, users};
@@ -33,14 +33,12 @@ pub(super) fn customer(
     user_id: Option<UserId>,
 ) -> Result<Option<Customer>> {
     let org = store::org(tx, org_id);
-    let Ok(organisation) = org.organisation() else { return Ok(None) };
+    let Some(organisation) = found(org.organisation())? else { return Ok(None) };
     let user_id = match user_id {
-        Some(user_id) => user_id,
-        None => match org.owner() {
-            Ok(user_id) => user_id,
-            Err(_) => return Ok(None),
-        },
+        Some(user_id) => Some(user_id),
+        None => found(org.owner())?,
     };
+    let Some(user_id) = user_id else { return Ok(None) };
     let user = users::find(tx, user_id)?;
     Ok(user.map(|user| Customer {
         org_id,

@@ -160,11 +160,11 @@ impl Services {
     }
 
     /// Whose a licence is, for an operator; nothing for others, who know.
-    pub fn customer_of(&self, actor: &Actor, license: &License) -> Option<Customer> {
+    pub fn customer_of(&self, actor: &Actor, license: &License) -> Result<Option<Customer>> {
         if !actor.operator {
-            return None;
+            return Ok(None);
         }
-        self.store.read(|tx| customer(tx, license.org_id, Some(license.user_id))).ok().flatten()
+        self.store.read(|tx| customer(tx, license.org_id, Some(license.user_id)))
     }
 
     /// Mails a licence's key and file to its owner once more, for operators.

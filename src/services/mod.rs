@@ -133,7 +133,7 @@ pub struct Caller {
     pub address: IpAddr,
     /// What the client calls itself, cut to a bound.
     pub user_agent: String,
-    /// Leads from an answer to the log.
+    /// Leads from an answer to the log; empty where nothing was asked over HTTP.
     pub request_id: String,
 }
 

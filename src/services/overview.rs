@@ -1,6 +1,10 @@
 //! What an operator sees at a glance, and the logs.
 
+use std::cmp::Reverse;
+
 use super::backups::BackupFile;
+use super::doctor::check::State;
+use super::doctor::{computer, records};
 use super::{Actor, Services};
 use crate::domain::audit::{AuditEntry, By};
 use crate::domain::error::Result;
@@ -10,7 +14,7 @@ use crate::domain::license::LicenseStatus;
 use crate::domain::mail::MailStatus;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::subscription::SubscriptionStatus;
-use crate::domain::time::{DAY_MS, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::seats::Totals;
 use crate::signing::Purpose;
 use crate::store::subscriptions::Revenue;
@@ -59,8 +63,8 @@ pub struct Outlook {
 /// Something that an operator should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attention {
-    /// Whether something does not work already.
-    pub problem: bool,
+    /// How bad it is.
+    pub state: State,
     /// For programs.
     pub code: &'static str,
     /// For people.
@@ -69,10 +73,15 @@ pub struct Attention {
     pub screen: &'static str,
 }
 
-/// Back into the month eleven before this one.
-const REVENUE_MS: i64 = 335 * DAY_MS;
-/// A key is replaced within the hour; a day leaves room for restarts.
-const ROTATION_SLACK_MS: i64 = DAY_MS;
+impl Attention {
+    /// What is not as it should be.
+    fn of(state: State, code: &'static str, text: String, screen: &'static str) -> Option<Self> {
+        (state != State::Ok).then_some(Self { state, code, text, screen })
+    }
+}
+
+/// Months of revenue before this one, which with it are a year.
+const REVENUE_MONTHS: u32 = 11;
 
 impl Services {
     /// Everything at a glance, for operators.
@@ -86,29 +95,29 @@ impl Services {
         actor.require_operator()?;
         let now = self.clock.now().wall;
         let last_backup = self.newest_backup();
-        let disk = super::doctor::computer::room(&self.data);
-        let rotation_ms = i64::from(self.config.keys.rotation_days) * DAY_MS;
-        let rotation_due_at = seen.signing_key.as_ref().map(|(_, since)| *since + rotation_ms);
-        let first_month = (now + -REVENUE_MS).to_string()[..7].to_owned();
+        let disk = computer::room(&self.data);
+        let rotation_days = self.config.keys.rotation_days;
+        let rotation_due_at =
+            seen.signing_key.as_ref().map(|(_, since)| since.plus_days(rotation_days));
+        let first_month = now.month_before(REVENUE_MONTHS);
         let revenue = self.store.read(|tx| subscriptions::revenue(tx, &first_month))?;
         let mut attention = attention(seen);
         attention.extend(backup_age(seen, last_backup.as_ref(), now));
-        if let Some((free, _)) = disk
-            && free < super::doctor::computer::FREE_BYTES_LOW
-        {
-            let text = format!("The disk has {} left.", super::doctor::computer::size(free));
-            attention.push(Attention { problem: false, code: "disk", text, screen: "diagnostics" });
-        }
-        if rotation_due_at.is_some_and(|due| due + ROTATION_SLACK_MS < now) {
-            let text = "The signing key is due for rotation, and was not replaced.".to_owned();
-            attention.push(Attention {
-                problem: false,
-                code: "key_rotation",
+        if let Some((free, _)) = disk {
+            let text = format!("The disk has {} left.", computer::size(free));
+            attention.extend(Attention::of(
+                computer::free_space(free),
+                "disk",
                 text,
-                screen: "keys",
-            });
+                "diagnostics",
+            ));
         }
-        attention.sort_by_key(|item| !item.problem);
+        if let Some((_, since)) = seen.signing_key {
+            let text = "The signing key is due for rotation, and was not replaced.".to_owned();
+            let state = records::rotation(since, now, rotation_days);
+            attention.extend(Attention::of(state, "key_rotation", text, "keys"));
+        }
+        attention.sort_by_key(|item| Reverse(item.state));
         Ok(Outlook { attention, revenue, last_backup, disk, rotation_due_at })
     }
 
@@ -203,26 +212,19 @@ impl Services {
 /// What the counts tell.
 fn attention(seen: &Overview) -> Vec<Attention> {
     let mut found = Vec::new();
-    let mut tell = |problem, code, text, screen| {
-        found.push(Attention { problem, code, text, screen });
-    };
+    let mut tell =
+        |state, code, text, screen| found.extend(Attention::of(state, code, text, screen));
     if let Some(why) = &seen.storage_trouble {
-        tell(true, "storage", format!("Storage refuses writes: {why}."), "diagnostics");
+        tell(State::Problem, "storage", format!("Storage refuses writes: {why}."), "diagnostics");
     }
-    if seen.jobs_parked > 0 {
-        let n = seen.jobs_parked;
-        tell(
-            true,
-            "jobs_parked",
-            format!("{} failed too often and {} parked.", many(n, "job"), is(n)),
-            "jobs?parked=true",
-        );
-    }
+    let n = seen.jobs_parked;
+    let text = format!("{} failed too often and {} parked.", many(n, "job"), is(n));
+    tell(records::parked(n), "jobs_parked", text, "jobs?parked=true");
     let mails = |status| seen.mails.iter().find(|(it, _)| *it == status).map_or(0, |(_, n)| *n);
     let parked = mails(MailStatus::Parked);
     if parked > 0 {
         let text = format!("{} could not be sent.", many(parked, "e-mail"));
-        tell(true, "mails_parked", text, "emails?status=parked");
+        tell(State::Problem, "mails_parked", text, "emails?status=parked");
     }
     let licenses =
         |status| seen.licenses.iter().find(|(it, _)| *it == status).map_or(0, |(_, n)| *n);
@@ -233,10 +235,11 @@ fn attention(seen: &Overview) -> Vec<Attention> {
             many(grace, "licence"),
             is(grace)
         );
-        tell(false, "grace", text, "licenses?status=grace");
+        tell(State::Warning, "grace", text, "licenses?status=grace");
     }
     if seen.signing_key.is_none() {
-        tell(false, "signing_key", "The signing key is still being made.".to_owned(), "keys");
+        let text = "The signing key is still being made.".to_owned();
+        tell(State::Warning, "signing_key", text, "keys");
     }
     found
 }
@@ -244,7 +247,7 @@ fn attention(seen: &Overview) -> Vec<Attention> {
 fn backup_age(seen: &Overview, last: Option<&BackupFile>, now: Timestamp) -> Option<Attention> {
     let licensed = seen.licenses.iter().any(|(_, n)| *n > 0);
     let text = super::backups::stale(last, licensed, now)?;
-    Some(Attention { problem: false, code: "backup_age", text, screen: "backups" })
+    Attention::of(State::Warning, "backup_age", text, "backups")
 }
 
 fn many(n: u64, noun: &str) -> String {

@@ -12,9 +12,9 @@ use crate::store::{WriteTx, api_keys, orgs, search, users};
 /// What an operator does to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserAct {
-    /// Close it: no sign-in works any more. Licences live on with their organisation.
+    /// Close it: no sign-in works any more, and it runs nothing. Licences live on with their organisation.
     Deactivate,
-    /// Open it again.
+    /// Open it again, as an ordinary account.
     Reactivate,
     /// Let the person run this appliance, or no longer.
     Operator(bool),
@@ -61,7 +61,8 @@ impl Services {
     /// Does an operator's act on an account.
     ///
     /// # Errors
-    /// `LastOperator` when nobody could run this appliance afterwards.
+    /// `LastOperator` when nobody could run this appliance afterwards; `EmailUnverified` or
+    /// `AccountDeactivated` when the account cannot be an operator's.
     pub async fn act_on_user(&self, actor: &Actor, id: UserId, act: UserAct) -> Result<User> {
         actor.require_operator()?;
         if act == UserAct::Operator(true) && matches!(actor.via, Via::ApiKey(_)) {
@@ -76,12 +77,13 @@ impl Services {
     }
 }
 
-fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User> {
+pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User> {
     let mut user = users::get(tx, id)?;
     let before = user.clone();
     let action = match act {
         UserAct::Deactivate => {
             user.deactivated_at = user.deactivated_at.or(Some(ctx.now));
+            user.operator = false;
             "user.deactivated"
         }
         UserAct::Reactivate => {
@@ -89,6 +91,10 @@ fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User
             "user.reactivated"
         }
         UserAct::Operator(operator) => {
+            if operator && user.deactivated_at.is_some() {
+                let text = "This account is closed: open it again first.";
+                return Err(Error::new(Code::AccountDeactivated, text));
+            }
             if operator && !user.email_verified {
                 let text = "This account's address is not confirmed: nobody knows whose it is.";
                 return Err(Error::new(Code::EmailUnverified, text));
@@ -101,7 +107,7 @@ fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User
         return Ok(user);
     }
     users::update(tx, &user)?;
-    if !users::any_operator(tx)? {
+    if before.operator && before.deactivated_at.is_none() && !users::any_operator(tx)? {
         return Err(Error::new(
             Code::LastOperator,
             "This is the only operator of this appliance; make another one first.",

@@ -13,7 +13,7 @@ use super::customers::{Owned, customer};
 use super::desk::clean_some;
 use super::licenses::{check_hardware_id, check_metadata, visible};
 use super::{Actor, Services};
-use crate::domain::error::{Code, Error, Result, SeatCount};
+use crate::domain::error::{Code, Error, Result, SeatCount, found};
 use crate::domain::ids::{LicenseId, SessionId};
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::time::{Now, Timestamp};
@@ -413,7 +413,7 @@ fn no_session() -> Error {
 
 /// The key of a licence, and whose it is.
 fn key_and_customer(tx: &impl Read, id: LicenseId) -> Result<Option<Owned<String>>> {
-    let Ok(org_id) = licenses::org_of(tx, id) else { return Ok(None) };
+    let Some(org_id) = found(licenses::org_of(tx, id))? else { return Ok(None) };
     let license = store::org(tx, org_id).license(id)?;
     let customer = customer(tx, org_id, Some(license.user_id))?;
     Ok(Some((license.license_key, customer)))

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::overview::Overview;
 use super::{Actor, Services, Via};
-use crate::domain::error::{Code, Error, Result};
+use crate::domain::error::{Code, Error, Result, found};
 use crate::domain::ids::LicenseId;
 use crate::domain::license::LicenseStatus;
 use crate::domain::time::{SECOND_MS, Timestamp};
@@ -113,10 +113,7 @@ impl Services {
     }
 
     fn glimpse(&self, actor: &Actor, id: LicenseId) -> Result<Option<Glimpse>> {
-        let license = match self.license(actor, id) {
-            Err(error) if error.code == Code::NotFound => return Ok(None),
-            found => found?,
-        };
+        let Some(license) = found(self.license(actor, id))? else { return Ok(None) };
         let now = self.clock.now();
         let (seats_used, grants) = self.desk.used_and_granted(now, id);
         let status = license.status_at(now.wall);

@@ -506,6 +506,6 @@ async fn a_closed_account_signs_in_no_more_while_its_licences_live_on() {
 async fn the_only_operator_cannot_leave() {
     let app = TestApp::start().await;
     let operator = app.operator().await;
-    operator.post_nothing("/api/v1/users/me/deactivate").await.refused(403, "forbidden");
+    operator.post_nothing("/api/v1/users/me/deactivate").await.refused(409, "last_operator");
     operator.get("/api/v1/users/me").await.ok(200);
 }

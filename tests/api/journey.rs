@@ -147,6 +147,9 @@ async fn from_registration_to_renewal_with_the_process_stopped_between_any_two_s
     let app = app.restart().await;
     app.heartbeat(&seat).await.refused(403, "license_suspended");
     assert_eq!(stands(&app).await, ("unpaid".to_owned(), "suspended".to_owned()));
+    let suspended = "/api/v1/admin/licenses?status=suspended";
+    let suspended = app.operator().await.get(suspended).await.list();
+    assert_eq!(suspended[0]["suspended_by"], "payment", "no operator can reinstate it");
     let answer = validated(&app, &license).await;
     assert_eq!((&answer["valid"], &answer["code"]), (&json!(false), &json!("license_suspended")));
     assert_eq!(mailed(&app, "is suspended").await, 1);

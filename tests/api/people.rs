@@ -1,8 +1,12 @@
 //! `/admin/users`: what operators do to accounts.
 
+use coditect::domain::ids::UserId;
+use coditect::domain::page::PageRequest;
+use coditect::services::Actor;
+use coditect::services::people::UserAct;
 use serde_json::json;
 
-use crate::support::{HOUR, OPERATOR, PASSWORD, TestApp, text};
+use crate::support::{HOUR, OPERATOR, PASSWORD, Setup, TestApp, text};
 
 #[tokio::test]
 async fn a_closed_account_cannot_sign_in_until_it_is_opened_again() {
@@ -100,6 +104,48 @@ async fn neither_a_program_nor_an_unconfirmed_address_makes_an_operator() {
     answer.refused(403, "forbidden");
     let answer = operator.with_body(put, &path(&unconfirmed), &yes).await;
     answer.refused(403, "email_unverified");
+}
+
+#[tokio::test]
+async fn an_operators_rights_end_with_the_account() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let operator = app.sign_in(OPERATOR).await;
+    let key = operator.post("/api/v1/api-keys", json!({"name": "ops"})).await.ok(201);
+    let program = operator.with_bearer(&text(&key["secret"]));
+    let path = format!("/api/v1/admin/users/{}", text(&ann.user["user_id"]));
+    let make_operator = async || {
+        let put = reqwest::Method::PUT;
+        operator.with_body(put, &format!("{path}/operator"), &json!({"operator": true})).await
+    };
+
+    // Closed by whoever: a program that opens it again makes no operator by that.
+    make_operator().await.ok(200);
+    ann.post_nothing("/api/v1/users/me/deactivate").await.ok(200);
+    make_operator().await.refused(403, "account_deactivated");
+    let open = program.post_nothing(&format!("{path}/reactivate")).await.ok(200);
+    assert_eq!(open["operator"], false);
+    make_operator().await.ok(200);
+    let closed = program.post_nothing(&format!("{path}/deactivate")).await.ok(200);
+    assert_eq!(closed["operator"], false);
+    program.post_nothing(&format!("{path}/reactivate")).await.ok(200);
+    let ann = app.sign_in("ann@example.com").await;
+    ann.get("/api/v1/admin/overview").await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn before_there_is_an_operator_customers_accounts_can_be_closed_and_opened() {
+    let app = Setup::usual().without_operator().start().await;
+    let ann = app.register("ann@example.com").await.ok(201);
+    let id = UserId(text(&ann["user_id"]).parse().unwrap());
+    let computer = Actor::of_the_computer();
+    for act in [UserAct::Deactivate, UserAct::Reactivate] {
+        app.services.act_on_user(&computer, id, act).await.unwrap();
+    }
+    let request = PageRequest::new(None, None).unwrap();
+    let told = app.services.audit(&computer, Some(&id.to_string()), &request).unwrap().items;
+    let reactivated = told.iter().find(|(entry, _)| entry.action == "user.reactivated").unwrap();
+    assert_eq!(reactivated.0.request_id, None, "nobody asked over HTTP");
 }
 
 #[tokio::test]

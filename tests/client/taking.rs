@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use coditect::client::{Builder, Error, Seat};
 
 use crate::holder::{Running, Site, script};
+use crate::proxy::{FAST, Line, Proxy};
 use crate::support::License;
 
 fn builder(site: &Site, license: &License, machine: usize) -> Builder {
@@ -118,6 +119,24 @@ async fn dropping_the_future_gives_back_what_it_may_have_got() {
         let _ = tokio::time::timeout(Duration::from_micros(micros), builder.acquire()).await;
         assert_eq!(site.used(&license).await, 0, "after {micros} microseconds");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seat_that_was_granted_by_an_answer_that_never_came_is_given_back() {
+    let site = Site::new().await;
+    let license = site.operator.issue(1).await;
+    let proxy = Proxy::start(&site.server, FAST).await;
+    proxy.set(Line::Silent);
+    // Longer than a restarting server is waited for: it asks once.
+    let builder = Seat::builder(proxy.url.as_str(), license.key.as_str())
+        .request_timeout(Duration::from_secs(4));
+    let taking = tokio::spawn(async move { builder.acquire().await });
+    site.until_used(&license, 1).await;
+    // The answer is on its way no more.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    proxy.set(Line::Open);
+    assert!(matches!(taking.await.unwrap(), Err(Error::Unreachable { .. })));
+    site.until_used(&license, 0).await;
 }
 
 #[test]

@@ -5,27 +5,12 @@ import { html, useEffect, useState } from "../lib.js";
 import { List } from "../list.js";
 import { filter, to } from "../route.js";
 import { Ago } from "../ui.js";
+import { ACTORS } from "./history.js";
 
-/**
- * @typedef {object} Entry
- * @property {string} audit_id
- * @property {string} at
- * @property {string} actor `user`, `anonymous`, `system` or `local`
- * @property {string | null} user_id
- * @property {string | null} [actor_email]
- * @property {string | null} [api_key_id]
- * @property {string | null} org_id
- * @property {string} action `license.suspended`
- * @property {string} subject the record's id
- * @property {Record<string, string>} details
- * @property {string | null} request_id
- */
-
-/** @type {Record<string, string>} */
-const ACTORS = { anonymous: "somebody not signed in", system: "the server itself", local: "this computer's administrator" };
+/** @typedef {import("./history.js").Entry} Entry */
 
 /** The screens that have a page for each record, by the noun of an action. @type {Record<string, string>} */
-const SCREENS = { license: "licenses", user: "users", account: "users", org: "orgs", organisation: "orgs" };
+const SCREENS = { license: "licenses", user: "users" };
 
 /** @type {import("../list.js").Column[]} */
 const COLUMNS = [

@@ -11,18 +11,21 @@ import { Ago, Loading, Section, Trouble } from "../ui.js";
  * @property {string} audit_id
  * @property {string} at
  * @property {string} actor `user`, `anonymous`, `system` or `local`
- * @property {string} [actor_email]
+ * @property {string | null} user_id
+ * @property {string | null} [actor_email]
  * @property {string | null} [api_key_id]
- * @property {string} action `noun.verb`
- * @property {string} subject
+ * @property {string | null} org_id
+ * @property {string} action `license.suspended`
+ * @property {string} subject the record's id
  * @property {Record<string, string>} details
+ * @property {string | null} request_id
  */
 
-/** @type {Record<string, string>} */
-const ACTORS = { system: "the server itself", local: "this computer's administrator", anonymous: "somebody not signed in" };
+/** Who acted, where it was no person with an account. @type {Record<string, string>} */
+export const ACTORS = { system: "the server itself", local: "this computer's administrator", anonymous: "somebody not signed in" };
 
 /** @param {Entry} entry */
-export function actorName(entry) {
+function actorName(entry) {
   const name = entry.actor_email || ACTORS[entry.actor] || entry.actor;
   return entry.api_key_id ? `${name}, API key` : name;
 }

@@ -57,9 +57,9 @@ const KEY_COLUMNS = [
 function SigningKeys() {
   const { data, problem } = usePoll(askKeys, 30_000);
   const soon = data?.due && Date.parse(data.due) - Date.now() < SOON_MS;
-  return html`<${Section} title="Signing keys" actions=${html`<button onClick=${rotate}>Rotate now</button>`}>
+  return html`<${Section} title="Signing keys" actions=${html`<button onClick=${rotate}>Rotate the licence key</button>`}>
     <p class="text">Licences are signed with the newest licence key. A retired key signs nothing more and stays published, so that what it
-      signed can be checked for ever. ${data?.due && html`The next rotation is due <${Tag} tone=${soon ? "warn" : ""}><${Ago} at=${data.due} /><//>, and the server does it by itself.`}</p>
+      signed can be checked for ever. ${data?.due && html`The next one is due <${Tag} tone=${soon ? "warn" : ""}><${Ago} at=${data.due} /><//>, and the server does it by itself.`}</p>
     <${Trouble} problem=${problem} />
     ${!data && !problem && html`<${Loading} />`}
     ${data && html`<${Table} path="keys" columns=${KEY_COLUMNS} rows=${data.items} id=${(/** @type {PublicKey} */ key) => key.kid}
@@ -68,13 +68,13 @@ function SigningKeys() {
 
 async function rotate() {
   await ask({
-    title: "Rotate the signing keys", action: "Rotate", danger: true,
-    text: html`<p>New keys are made, which takes a few seconds, and sign every licence, validation and sign-in from then on. Nothing that was
-      signed before changes: the old keys stay published.</p>
+    title: "Rotate the licence key", action: "Rotate", danger: true,
+    text: html`<p>A new key is made, which takes a few seconds, and signs every licence from then on. Nothing that was signed before changes: the
+      old key stays published. The keys for validations and sign-ins stay as they are until the server replaces them by itself.</p>
       <p>An application that carries the public key inside itself does not know the new one. Ship it first, or let the application read
       ${" "}<code>/.well-known/jwks.json</code>.</p>`,
     submit: () => call("POST", "/admin/keys/rotate"),
-  }).then((done) => { if (done) toast("The keys are being rotated."); });
+  }).then((done) => { if (done) toast("Licences are signed with a new key."); });
 }
 
 /** @type {import("../list.js").Column[]} */

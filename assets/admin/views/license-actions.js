@@ -55,7 +55,6 @@ export function revoke(license) {
 export function extend(license) {
   return ask({
     title: "Move the end of this licence",
-    text: license.subscription_id && html`<p>A subscription pays for this licence and moves its end with each payment.</p>`,
     fields: [{ name: "expiry_date", label: "Works until the end of", type: "date", optional: true, hint: "In UTC. Empty: without end." }],
     values: { expiry_date: day(license.expiry_date) },
     action: "Save",

@@ -29,8 +29,8 @@ export function License({ id }) {
         ${!over && html`<button onClick=${() => saveFile(license)}>Signed file</button>
           <button onClick=${() => resend(license)}>Mail again</button>
           <button onClick=${() => resize(license)}>Seats…</button>
-          <button onClick=${() => extend(license)}>End…</button>
-          ${license.status === "suspended" ? html`<button class="main" onClick=${() => reinstate(license)}>Reinstate</button>` : html`<button onClick=${() => suspend(license)}>Suspend…</button>`}
+          ${!license.subscription_id && html`<button onClick=${() => extend(license)}>End…</button>`}
+          ${license.suspended_by === "operator" ? html`<button class="main" onClick=${() => reinstate(license)}>Reinstate</button>` : html`<button onClick=${() => suspend(license)}>Suspend…</button>`}
           <button class="quiet-danger" onClick=${() => revoke(license)}>Revoke…</button>`}`}>
       <${Status} of=${license.status} /><${Copy} text=${license.license_key} label="Copy key" /><//>
     <${Trouble} problem=${facts.problem} />
@@ -63,12 +63,16 @@ function factsOf(license) {
 
 /** What a status other than active means, in words. @param {{ license: LicenseRow }} props */
 function Standing({ license }) {
+  const subscription = (/** @type {string} */ words) => html`<a href=${to("subscriptions", "", { org_id: license.org_id })}>${words}</a>`;
   if (license.status === "grace") {
     return html`<${Note} kind="warn"><p>In grace: it still works everywhere and says so. It stops <strong><${Ago} at=${license.grace_period_ends_at} /></strong>
-      (<${Day} at=${license.grace_period_ends_at} />) unless it is ${license.subscription_id ? html`<a href=${to("subscriptions", "", { org_id: license.org_id })}>paid</a>` : "extended"}.</p><//>`;
+      (<${Day} at=${license.grace_period_ends_at} />) unless it is ${license.subscription_id ? subscription("paid") : "extended"}.</p><//>`;
   }
-  if (license.status === "suspended") return html`<${Note} kind="bad"><p>Suspended: nobody gets a seat until it is reinstated. The history says why.</p><//>`;
-  if (license.status === "expired") return html`<${Note} kind="bad"><p>Expired: it stopped working. Moving its end brings it back.</p><//>`;
+  if (license.suspended_by === "operator") return html`<${Note} kind="bad"><p>Suspended by an operator: nobody gets a seat until it is reinstated. The history says why.</p><//>`;
+  if (license.suspended_by === "payment") return html`<${Note} kind="bad"><p>Suspended for want of payment: nobody gets a seat until ${subscription("its subscription")} is paid.</p><//>`;
+  if (license.status === "expired") {
+    return html`<${Note} kind="bad"><p>Expired: it stopped working. ${license.subscription_id ? html`${subscription("Its subscription")} has ended.` : "Moving its end brings it back."}</p><//>`;
+  }
   if (license.status === "revoked") return html`<${Note} kind="bad"><p>Revoked for good: the key works nowhere.</p><//>`;
   return null;
 }

@@ -12,6 +12,7 @@ import { License } from "./license.js";
  * @property {string} license_id
  * @property {string} license_key
  * @property {string} status
+ * @property {"operator" | "payment"} [suspended_by] while it is suspended
  * @property {number} max_concurrent_seats
  * @property {number} seats_used
  * @property {number | null} max_activations

@@ -67,7 +67,7 @@ function edit(plan) {
       { name: "position", label: "Place on the pricing page", type: "number", min: 0, optional: true, hint: "Lower numbers first." },
       { name: "stripe_monthly_price_id", label: "Stripe price, a month", optional: true, hint: "price_…; empty: made at the first payment page." },
       { name: "stripe_yearly_price_id", label: "Stripe price, a year", optional: true },
-      { name: "features", label: "Features", type: "area", optional: true, hint: html`One a line: <code>name = value</code>. A flag, a whole number or a text.` },
+      { name: "features", label: "Features", type: "area", optional: true, hint: html`One a line: <code>name = value</code>. A flag, a whole number or a text; <code>"7"</code> in quotes is a text.` },
       { name: "public", label: "Shown in the public list of plans", type: "check" },
     ],
     values: plan ? {
@@ -87,19 +87,22 @@ function edit(plan) {
   });
 }
 
-/** What the form holds, as the API takes it. @param {Record<string, any>} values @param {Plan} [before] what is empty is said to be none, rather than left out */
-function read(values, before) {
+/**
+ * What the form holds, as the API takes it. @param {Record<string, any>} values
+ * @param {Plan} [plan] that is changed: what is empty is said to be none, rather than left out
+ */
+function read(values, plan) {
   const currency = values.currency.trim().toUpperCase();
   const price = (/** @type {string} */ name) => {
     const n = cents(values[name], currency);
     if (Number.isNaN(n)) throw invalid(name, "Write an amount such as 49 or 49.00.");
     return n;
   };
-  const none = before ? null : undefined;
+  const none = plan ? null : undefined;
   // Another amount takes away its price of Stripe, unless another one is named with it.
   const price_id = (/** @type {"stripe_monthly_price_id" | "stripe_yearly_price_id"} */ name) => {
     const given = (values[name] ?? "").trim();
-    return given === (before?.[name] ?? "") ? {} : { [name]: given || none };
+    return given === (plan?.[name] ?? "") ? {} : { [name]: given || none };
   };
   return {
     plan_name: values.plan_name.trim(),
@@ -113,14 +116,28 @@ function read(values, before) {
     ...price_id("stripe_yearly_price_id"),
     currency,
     trial_duration_days: Number(values.trial_duration_days),
-    features: parsed(values.features ?? ""),
+    // Those that nobody touched stay what they are.
+    features: plan && values.features === written(plan.features) ? undefined : parsed(values.features ?? ""),
     public: Boolean(values.public),
   };
 }
 
 /** @param {Plan["features"]} features */
 function written(features) {
-  return Object.entries(features ?? {}).map(([name, value]) => `${name} = ${value}`).join("\n");
+  const text = (/** @type {boolean | number | string} */ value) =>
+    (typeof value === "string" && (value !== value.trim() || /[\n\r]/.test(value) || valueOf(value) !== value) ? JSON.stringify(value) : String(value));
+  return Object.entries(features ?? {}).map(([name, value]) => `${name} = ${text(value)}`).join("\n");
+}
+
+/** What is written after the `=`: a text in quotes is one whatever it looks like. @param {string} text */
+function valueOf(text) {
+  if (text === "true" || text === "false") return text === "true";
+  if (/^-?\d{1,15}$/.test(text)) return Number(text);
+  try {
+    return /^".*"$/.test(text) ? String(JSON.parse(text)) : text;
+  } catch {
+    return text;
+  }
 }
 
 /** @param {string} text */
@@ -131,7 +148,7 @@ function parsed(text) {
     const at = row.indexOf("=");
     const name = (at < 0 ? row : row.slice(0, at)).trim(), value = at < 0 ? "true" : row.slice(at + 1).trim();
     if (!name) throw invalid("features", `This line has no name: ${row}`);
-    features[name] = value === "true" || value === "false" ? value === "true" : /^-?\d{1,15}$/.test(value) ? Number(value) : value;
+    features[name] = valueOf(value);
   }
   return features;
 }

@@ -87,7 +87,7 @@ function deactivate(user) {
   return ask({
     title: "Deactivate this account",
     text: html`<p><strong>${user.email}</strong> is signed out everywhere and cannot sign in. Licences and seats go on as they are.
-      The account can be reactivated.</p>`,
+      The account can be reactivated${user.operator ? ", but is no operator's any more" : ""}.</p>`,
     action: "Deactivate", danger: true,
     async submit() {
       await call("POST", `/admin/users/${user.user_id}/deactivate`);

@@ -181,6 +181,28 @@ async fn a_seat_that_the_server_no_longer_knows_is_taken_anew_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_seat_that_the_server_no_longer_knows_is_not_believed_in_until_there_is_another() {
+    let script = Script::new([gone(), away(None), granted("b")]);
+    let (mut keeper, reader) = keeper(&script, false);
+    let looks = async {
+        while script.asked().len() < 2 {
+            tokio::time::sleep(secs(1) / 20).await;
+        }
+        let known = reader.state.borrow().clone();
+        assert!(matches!(known, Known::Offline { until } if until.left().is_zero()), "{known:?}");
+        while script.asked().len() < 3 {
+            tokio::time::sleep(secs(1) / 20).await;
+        }
+        let known = reader.state.borrow().clone();
+        assert!(matches!(known, Known::Held { .. }), "{known:?}");
+    };
+    tokio::select! {
+        () = keeper.keep() => panic!("it has ten seconds to get it again"),
+        () = looks => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_that_fails_it_is_lost() {
     let script = Script::new([gone(), full()]);
     let seats = SeatCount { max: 1, used: 1 };

@@ -57,7 +57,12 @@ impl Context {
             };
             items.append(&mut found);
             match page["next_cursor"].as_str() {
-                None => return Ok(Listed { items, more: false }),
+                None => {
+                    // Some lists are answered whole, whatever `limit` says.
+                    let more = most.is_some_and(|most| items.len() > most);
+                    items.truncate(most.unwrap_or(usize::MAX));
+                    return Ok(Listed { items, more });
+                }
                 Some(_) if most.is_some_and(|most| items.len() >= most) => {
                     return Ok(Listed { items, more: true });
                 }

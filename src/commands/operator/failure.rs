@@ -98,7 +98,6 @@ impl Failure {
 fn hint(code: &str) -> Option<&'static str> {
     Some(match code {
         "unauthenticated" => "`coditect api-key create` makes a new API key.",
-        "forbidden" => "The person who made the API key has to be an operator.",
         "rate_limited" | "overloaded" | "shutting_down" => "Try again in a moment.",
         _ => return None,
     })

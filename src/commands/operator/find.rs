@@ -7,8 +7,6 @@ use super::context::Context;
 use super::failure::{Failure, Result};
 use super::output::{plain, word};
 
-/// A search looks through so many records at most; the server narrows it down beforehand.
-const SEARCH_MAX: usize = 10_000;
 /// So many candidates are named when a word means several.
 const NAMED_MAX: usize = 5;
 
@@ -52,7 +50,7 @@ impl Context {
     /// A plan by id or name.
     pub async fn plan(&self, given: &str) -> Result<Value> {
         let path = if is_id(given) { "plan_id" } else { "plan_name" };
-        let all = self.pages(&["admin", "plans"], &[], Some(SEARCH_MAX)).await?;
+        let all = self.pages(&["admin", "plans"], &[], None).await?;
         only(matching(all.items, path, given), given, "plan", "id", "plan_id")
     }
 
@@ -87,7 +85,7 @@ impl Context {
         }
         let org_id = self.org_id(given).await?;
         let path = ["admin", "subscriptions"];
-        let all = self.pages(&path, &[("org_id", &org_id)], Some(SEARCH_MAX)).await?;
+        let all = self.pages(&path, &[("org_id", &org_id)], None).await?;
         let mut found = matching(all.items, "org_id", &org_id);
         if found.len() > 1 {
             found.retain(|subscription| word(subscription, "status") != "canceled");
@@ -96,15 +94,16 @@ impl Context {
         Ok(word(&subscription, "subscription_id").to_owned())
     }
 
-    /// A seat that is held, by the session's id or the machine's hardware id.
+    /// A seat that is held, by the session's id or the machine's hardware id. It looks through all of
+    /// them: a part cannot tell that there is no such seat, or no other.
     pub async fn session(&self, given: &str, license: Option<&str>) -> Result<Value> {
         let found = match license {
             Some(license) => {
                 let license = self.license(license).await?;
                 let path = ["licenses", word(&license, "license_id"), "sessions"];
-                self.pages(&path, &[], Some(SEARCH_MAX)).await?
+                self.pages(&path, &[], None).await?
             }
-            None => self.pages(&["admin", "sessions"], &[], Some(SEARCH_MAX)).await?,
+            None => self.pages(&["admin", "sessions"], &[], None).await?,
         };
         let path = if found.items.iter().any(|session| word(session, "session_id") == given) {
             "session_id"
@@ -132,7 +131,7 @@ impl Context {
 
     /// Records whose member is this text, whatever the case; the server narrows the search down.
     async fn named(&self, list: &[&str], given: &str, path: &str) -> Result<Vec<Value>> {
-        let all = self.pages(list, &[("q", given)], Some(SEARCH_MAX)).await?;
+        let all = self.pages(list, &[("q", given)], None).await?;
         Ok(matching(all.items, path, given))
     }
 }

@@ -23,7 +23,7 @@ const LIST: [Column; 6] = [
 
 const SHOW: [Column; 14] = [
     whole("Licence key", "license_key"),
-    whole("Status", "status"),
+    made("Status", status),
     made("Seats in use", seats),
     text("Plan", "plan_name"),
     made("Customer", customer),
@@ -54,6 +54,16 @@ const ACTIVATIONS: [Column; 6] = [
     time("LAST SEEN", "last_seen_at"),
     whole("ACTIVATION", "activation_id"),
 ];
+
+/// Where it stands, and what lifts a suspension.
+fn status(license: &Value) -> String {
+    let lifted = match word(license, "suspended_by") {
+        "operator" => " by an operator, until it is reinstated",
+        "payment" => " for want of payment, until one is recorded",
+        _ => "",
+    };
+    format!("{}{lifted}", shown(&license["status"]))
+}
 
 /// Seats in use, of how many.
 fn seats(license: &Value) -> String {

@@ -13,7 +13,7 @@ use crate::cli::server::{AuditCommand, Log};
 
 /// How often the log is looked at while it is followed.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
-/// The most new lines that are fetched at once while the log is followed.
+/// As many lines are fetched first while the log is followed; more where all of them are new.
 const FOLLOW_MAX: usize = 200;
 
 /// The audit log.
@@ -151,9 +151,18 @@ pub async fn log(context: &Context, log: &Log) -> Result<()> {
     loop {
         // Ctrl+C ends the program here as it does anywhere else.
         tokio::time::sleep(FOLLOW_EVERY).await;
-        let newest = context.pages(&path, &filters, Some(FOLLOW_MAX)).await?;
+        let mut newest = context.pages(&path, &filters, Some(FOLLOW_MAX)).await?;
+        seen = seen.filter(|seen| Some(*seen) <= number(newest.items.first()));
+        if newest.more && number(newest.items.last()) > seen {
+            newest = context.pages(&path, &filters, None).await?;
+        }
         seen = print_after(context, &newest.items, seen)?;
     }
+}
+
+/// A line's number, which counts from the server's start: less than before means that it has started again.
+fn number(line: Option<&Value>) -> Option<u64> {
+    line.and_then(|line| line["seq"].as_u64())
 }
 
 /// Prints the lines that came after `seen`; the number of the last one.
@@ -164,7 +173,7 @@ fn print_after(
 ) -> Result<Option<u64>> {
     let mut last = seen;
     for line in newest_first.iter().rev() {
-        let number = line["seq"].as_u64();
+        let number = number(Some(line));
         if number <= seen && seen.is_some() {
             continue;
         }

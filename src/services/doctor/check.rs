@@ -46,16 +46,25 @@ impl Check {
         Self { name: name.to_owned(), state: State::Ok, found: found.into(), advice: None }
     }
 
+    /// It is so; the advice is for what is not as it should be.
+    pub fn new(
+        name: &str,
+        state: State,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        let advice = (state != State::Ok).then(|| advice.into());
+        Self { name: name.to_owned(), state, found: found.into(), advice }
+    }
+
     /// It works, and should be looked after.
     pub fn warning(name: &str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        let advice = Some(advice.into());
-        Self { name: name.to_owned(), state: State::Warning, found: found.into(), advice }
+        Self::new(name, State::Warning, found, advice)
     }
 
     /// It does not work.
     pub fn problem(name: &str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        let advice = Some(advice.into());
-        Self { name: name.to_owned(), state: State::Problem, found: found.into(), advice }
+        Self::new(name, State::Problem, found, advice)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, StatVfs, access, statvfs};
 
-use super::check::Check;
+use super::check::{Check, State};
 use crate::config::{Config, DataDir, MailTransport};
 use crate::domain::time::{SECOND_MS, Timestamp};
 use crate::store::{Disk, FileDisk};
@@ -14,7 +14,7 @@ use crate::store::{Disk, FileDisk};
 /// Below this, writes will soon be refused.
 const FREE_BYTES_MIN: u64 = 64 << 20;
 /// Below this, it is time to make room.
-pub const FREE_BYTES_LOW: u64 = 1 << 30;
+const FREE_BYTES_LOW: u64 = 1 << 30;
 /// Clocks of one computer are set by so much without harm.
 const CLOCK_SLACK_MS: i64 = 5 * SECOND_MS;
 /// The program was written in this year; a clock that says less has lost its battery.
@@ -81,10 +81,15 @@ fn space(stats: &StatVfs) -> Check {
             advice,
         );
     }
-    match free {
-        0..FREE_BYTES_MIN => Check::problem("disk", found, advice),
-        FREE_BYTES_MIN..FREE_BYTES_LOW => Check::warning("disk", found, advice),
-        _ => Check::ok("disk", found),
+    Check::new("disk", free_space(free), found, advice)
+}
+
+/// Whether so many bytes are enough.
+pub fn free_space(bytes: u64) -> State {
+    match bytes {
+        0..FREE_BYTES_MIN => State::Problem,
+        FREE_BYTES_MIN..FREE_BYTES_LOW => State::Warning,
+        _ => State::Ok,
     }
 }
 
@@ -146,7 +151,6 @@ pub fn mail(config: &Config, data: &DataDir) -> Check {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::check::State;
     use super::*;
 
     fn at(text: &str) -> Timestamp {

@@ -1,6 +1,6 @@
 //! What is stored: the database itself, keys, seats, jobs.
 
-use super::check::Check;
+use super::check::{Check, State};
 use super::computer::size;
 use crate::config::DataDir;
 use crate::domain::error::Result;
@@ -97,13 +97,21 @@ fn license_key(records: &[KeyRecord], now: Timestamp, rotation_days: u32) -> Che
         records.len(),
         current.kid
     );
-    if days > i64::from(rotation_days + ROTATION_SLACK_DAYS) {
-        let advice = format!(
-            "Keys are replaced after {rotation_days} days by a running server: start it, or look at its parked jobs"
-        );
-        return Check::warning("keys", found, advice);
-    }
-    Check::ok("keys", found)
+    let advice = format!(
+        "Keys are replaced after {rotation_days} days by a running server: start it, or look at its parked jobs"
+    );
+    Check::new("keys", rotation(current.created_at, now, rotation_days), found, advice)
+}
+
+/// Whether a key that still signs should have been replaced.
+pub fn rotation(created_at: Timestamp, now: Timestamp, rotation_days: u32) -> State {
+    let overdue = now > created_at.plus_days(rotation_days + ROTATION_SLACK_DAYS);
+    if overdue { State::Warning } else { State::Ok }
+}
+
+/// Whether work was given up: what it was for has not been done.
+pub fn parked(jobs: u64) -> State {
+    if jobs > 0 { State::Problem } else { State::Ok }
 }
 
 /// Seats that were acknowledged and cannot be found any more.
@@ -138,16 +146,18 @@ pub fn seat_log(mut page: impl FnMut(u64, usize) -> Result<Vec<(u64, Vec<u8>)>>)
 
 /// Whether work is put aside, or a running server is late with it.
 pub fn work(tx: &ReadTx, now: Timestamp, server_runs: bool) -> Result<Check> {
-    let parked = counts::get(tx, "jobs.parked")?;
+    let given_up = counts::get(tx, "jobs.parked")?;
     let waiting = counts::get(tx, "jobs.waiting")?;
-    if parked > 0 {
+    let state = parked(given_up);
+    if state != State::Ok {
         let first = jobs::list_parked(tx, &PageRequest { limit: 1, after: None })?.items.pop();
         let kind = first.as_ref().map_or("?", |job| job.work.kind());
         let why =
             first.as_ref().and_then(|job| job.last_error.as_deref()).unwrap_or("no reason noted");
-        let found = format!("{parked} parked after too many failures; the first is {kind}: {why}");
+        let found =
+            format!("{given_up} parked after too many failures; the first is {kind}: {why}");
         let advice = "Put its cause right, then try it again: POST /api/v1/admin/jobs/{id}/retry";
-        return Ok(Check::warning("jobs", found, advice));
+        return Ok(Check::new("jobs", state, found, advice));
     }
     let next = jobs::list_waiting(tx, &PageRequest { limit: 1, after: None })?.items.pop();
     let late = next.map_or(0, |job| now - job.due);
@@ -183,7 +193,6 @@ pub fn newest(tx: &ReadTx) -> Result<Option<Timestamp>> {
 mod tests {
     use uuid::Uuid;
 
-    use super::super::check::State;
     use super::*;
     use crate::domain::ids::JobId;
     use crate::domain::job::{Job, Work};
@@ -227,6 +236,8 @@ mod tests {
                 "{age_days}"
             );
         }
+        let late = license_key(std::slice::from_ref(&record), NOW.plus_days(91) + 1, 90);
+        assert_eq!(late.state, State::Warning, "to the millisecond, as the overview has it");
         assert_eq!(
             license_key(&[record.retired(NOW)], NOW, 90).state,
             State::Warning,
@@ -261,7 +272,7 @@ mod tests {
         );
         store.write_blocking(|tx| jobs::park(tx, &job(2))).unwrap();
         let parked = look(NOW, true);
-        assert_eq!(parked.state, State::Warning);
+        assert_eq!(parked.state, State::Problem);
         assert!(parked.found.contains("the relay is away"), "{}", parked.found);
     }
 }

@@ -223,9 +223,48 @@ describe("plans", () => {
     await toast(page, "on sale again");
     assert.equal((await made()).archived_at, null);
   });
+
+  signedIn("features keep their types whatever they look like", "", async (page, api) => {
+    const features = { code: "007", exact: "true", note: "one\ntwo", quoted: "\"a\" and \"b\"", projects: 20, sso: true, tier: "gold" };
+    const { plan_id } = await api.post("/admin/plans", { plan_name: "Typed", max_concurrent_seats: 1, monthly_price_cents: 100, currency: "EUR", features });
+    const plan = async () => (await api.get("/admin/plans?limit=200")).items.find((/** @type {any} */ each) => each.plan_id === plan_id);
+    await page.goto("/admin#/plans");
+    await row(page, "Typed").getByRole("button", { name: "Typed" }).click();
+    await page.getByLabel("Price a month").fill("2");
+    await answer(page, "Save");
+    await toast(page, "is saved");
+    assert.deepEqual([(await plan()).monthly_price_cents, (await plan()).features], [200, features]);
+    await row(page, "Typed").getByRole("button", { name: "Typed" }).click();
+    const box = page.getByLabel("Features");
+    await box.fill(`${await box.inputValue()}\nnew = "8"`);
+    await answer(page, "Save");
+    await page.waitForFunction(() => !document.querySelector("dialog[open]"));
+    assert.deepEqual((await plan()).features, { ...features, new: "8" });
+  });
 });
 
 describe("subscriptions and payments", () => {
+  signedIn("an amount is what the currency has, to the last digit", "", async (page) => {
+    const amounts = /** @type {[string, string, number][]} */ ([
+      ["99", "EUR", 9900], ["99.5", "EUR", 9950], ["99.50", "EUR", 9950], ["0.05", "USD", 5], ["1200", "JPY", 1200], ["1.234", "KWD", 1234],
+      ["99.", "EUR", 9900], ["1,250.00", "EUR", 125_000], ["1,250", "EUR", 125_000], [" 19.99 ", "EUR", 1999],
+      ["99.505", "EUR", NaN], ["1.250", "EUR", NaN], ["1200.5", "JPY", NaN], ["", "EUR", NaN], [".5", "EUR", NaN], ["-1", "EUR", NaN],
+      ["1,50", "EUR", NaN], ["1,2,3", "EUR", NaN], ["99999999999999999999", "EUR", NaN],
+    ]);
+    const read = await page.evaluate(async ([path, typed]) => {
+      const { cents } = await import(path);
+      return typed.map(([text, currency]) => cents(text, currency));
+    }, /** @type {[string, [string, string, number][]]} */ (["/admin/format.js", amounts]));
+    assert.deepEqual(read, amounts.map(([, , minor]) => minor));
+  });
+
+  signedIn("a licence that a subscription pays for has no end to be moved by hand", "", async (page) => {
+    const license = (await records()).licenses.find((each) => each.subscription_id);
+    await page.goto(`/admin#/licenses/${license.license_id}`);
+    await button(page, "Seats…").waitFor();
+    assert.equal(await button(page, "End…").count(), 0);
+  });
+
   signedIn("a payment is recorded for a customer, and another for the subscription it began", "#/payments", async (page, api, watched) => {
     const { customers } = await records();
     await button(page, "Record a payment").click();

@@ -5,6 +5,7 @@ import { describe } from "node:test";
 
 import { Api } from "../api.js";
 import { OPERATOR, house, operator, signedIn, visit } from "../house.js";
+import { until } from "../server.js";
 
 const CHANGED = "eleven-herons-on-a-roof";
 
@@ -152,6 +153,29 @@ describe("the way in", () => {
     assert.equal(await page.evaluate(() => sessionStorage.getItem("coditect.session")), null);
     await page.reload();
     await page.getByRole("heading", heading("Sign in")).waitFor();
+  });
+
+  signedIn("whoever signs out while the session is renewed stays signed out", "", async (page, api, watched) => {
+    const isEnded = () => api.get("/users/me").then(() => false, (problem) => problem.status === 401);
+    assert.equal(await isEnded(), false);
+    /** @type {(() => void)[]} */
+    const held = [];
+    await page.route("**/api/v1/auth/refresh", async (route) => {
+      await new Promise((resolve) => held.push(() => resolve(undefined)));
+      await route.continue();
+    });
+    // An access token that has ended early is renewed.
+    watched.expect(/^401 GET /);
+    await page.route("**/api/v1/admin/audit**", (route) => route.fulfill({ status: 401, json: { code: "unauthenticated" } }), { times: 1 });
+    await page.goto("/admin#/audit");
+    await until("the session is being renewed", async () => held.length > 0);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", heading("Sign in")).waitFor();
+    for (const go of held) go();
+    await until("the sign-in has ended on the server", isEnded);
+    assert.equal(held.length, 1, "a refresh token works once");
+    await page.getByRole("heading", heading("Sign in")).waitFor();
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("coditect.session")), null);
   });
 
   signedIn("a reload keeps the session", "", async (page) => {

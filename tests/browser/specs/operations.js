@@ -58,7 +58,7 @@ describe("jobs", () => {
 describe("the audit log", () => {
   signedIn("the history of one record", "#/audit", async (page, api, watched) => {
     const { licenses } = await records();
-    await page.locator("tr", { hasText: "licence suspended" }).first().waitFor();
+    await page.locator("tbody tr").first().waitFor();
     await watched.look("audit");
     await page.getByLabel("Id of a record").fill(licenses[3].license_id);
     await page.keyboard.press("Enter");
@@ -94,11 +94,14 @@ describe("keys", () => {
 
   signedIn("rotation makes a new licence key, and the old one stays published", "#/keys", async (page, api) => {
     const before = (await api.get("/keys")).items.length;
-    await button(page, "Rotate now").click();
+    await button(page, "Rotate the licence key").click();
+    const others = async () => (await api.get("/keys")).items.filter((/** @type {any} */ key) => key.purpose !== "license");
+    const kept = await others();
     await page.locator("dialog").getByRole("button", { name: "Rotate" }).click();
-    await toast(page, "being rotated");
+    await toast(page, "signed with a new key");
     await page.locator("tr", { hasText: "retired" }).first().waitFor({ timeout: 30_000 });
     assert.ok((await api.get("/keys")).items.length > before);
+    assert.deepEqual(await others(), kept, "as the page says");
   });
 });
 
