@@ -20,7 +20,7 @@ use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
 use crate::services::keys::master_key;
 use crate::services::watch::SeatHistory;
-use crate::services::{Ending, Services, Throttles};
+use crate::services::{Ending, Services, Throttles, mails};
 use crate::signing::{KeyRecord, KeyRing, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
 use crate::telemetry::{Metrics, RecentLogs};
@@ -256,7 +256,8 @@ fn build(
     Ok(Services {
         throttles: Throttles::new(&config),
         hasher: HashPool::start(HashPoolConfig::default(), &entropy)?,
-        transport: Arc::new(Transport::from_config(&config, data.mail())),
+        transport: Arc::new(Transport::from_config(&config, data.mail()).map_err(Error::internal)?),
+        mail_trouble: mails::TroubleSpot::default(),
         templates: Arc::new(templates),
         signed: Cache::new(10_000),
         licenses_by_key: Cache::new(100_000),

@@ -29,7 +29,11 @@ pub enum EmailStatus {
     Waiting,
     /// Taken by the transport.
     Sent,
-    /// Failed too often.
+    /// Taken by the recipient's server, as the transport reports.
+    Delivered,
+    /// Came back, as the transport reports.
+    Bounced,
+    /// Refused for good, or failed too often.
     Parked,
 }
 
@@ -38,6 +42,8 @@ impl From<EmailStatus> for mail::MailStatus {
         match status {
             EmailStatus::Waiting => Self::Waiting,
             EmailStatus::Sent => Self::Sent,
+            EmailStatus::Delivered => Self::Delivered,
+            EmailStatus::Bounced => Self::Bounced,
             EmailStatus::Parked => Self::Parked,
         }
     }
@@ -52,7 +58,7 @@ pub struct Email {
     to: String,
     /// Which message.
     message: String,
-    /// `waiting`, `sent` or `parked`.
+    /// `waiting`, `sent`, `delivered`, `bounced` or `parked`.
     status: String,
     /// What caused it.
     cause: String,
@@ -82,6 +88,52 @@ impl From<mail::MailRecord> for Email {
     }
 }
 
+/// One attempt to hand a message to a transport.
+#[derive(Object, Serialize)]
+pub struct EmailAttempt {
+    /// When it ended.
+    at: Time,
+    /// `folder`, `smtp` or `sendgrid`.
+    transport: String,
+    /// `taken`, `failed` (another attempt may help) or `refused` (for good).
+    outcome: String,
+    /// What the transport answered, or what was met instead.
+    answer: String,
+}
+
+impl From<mail::Attempt> for EmailAttempt {
+    fn from(attempt: mail::Attempt) -> Self {
+        Self {
+            at: attempt.at.into(),
+            transport: attempt.transport,
+            outcome: attempt.outcome.as_str().to_owned(),
+            answer: attempt.answer,
+        }
+    }
+}
+
+/// What a transport reported of a message that it took.
+#[derive(Object, Serialize)]
+pub struct EmailDelivery {
+    /// When it happened.
+    at: Time,
+    /// `delivered`, `bounced`, `dropped` (the service did not even try) or `spam` (so the recipient
+    /// called it).
+    kind: String,
+    /// Why, in the words of who reports it.
+    detail: String,
+}
+
+impl From<mail::Delivery> for EmailDelivery {
+    fn from(delivery: mail::Delivery) -> Self {
+        Self {
+            at: delivery.at.into(),
+            kind: delivery.kind.as_str().to_owned(),
+            detail: delivery.detail,
+        }
+    }
+}
+
 /// A message as its recipient reads it.
 #[derive(Object, Serialize)]
 pub struct EmailPreview {
@@ -91,7 +143,7 @@ pub struct EmailPreview {
     to: String,
     /// Which message.
     message: String,
-    /// `waiting`, `sent` or `parked`.
+    /// `waiting`, `sent`, `delivered`, `bounced` or `parked`.
     status: String,
     /// What caused it.
     cause: String,
@@ -103,6 +155,12 @@ pub struct EmailPreview {
     created_at: Time,
     /// When a transport took it.
     sent_at: Option<Time>,
+    /// What the transport calls it, where it has a name of its own for it.
+    provider_id: Option<String>,
+    /// The newest attempts, oldest first; at most 20.
+    attempt_log: Vec<EmailAttempt>,
+    /// What the transport reported since, in the order of its reports; at most 20.
+    deliveries: Vec<EmailDelivery>,
     /// Its subject.
     subject: String,
     /// Its plain text. Links that open something are left out, and a licence key is shortened.
@@ -152,6 +210,9 @@ impl Emails {
             last_error: record.last_error,
             created_at: record.created_at.into(),
             sent_at: record.sent_at.map(Time),
+            provider_id: record.provider_id,
+            deliveries: record.deliveries.into_iter().map(Into::into).collect(),
+            attempt_log: record.attempt_log.into_iter().map(Into::into).collect(),
             subject: rendered.subject,
             text: rendered.text,
             html: rendered.html,

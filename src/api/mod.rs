@@ -25,6 +25,7 @@ mod plans;
 pub mod problem;
 mod seats;
 mod subscriptions;
+mod webhooks;
 mod wire;
 
 use std::sync::Arc;
@@ -57,6 +58,8 @@ enum Tag {
     Seats,
     /// What operators of the appliance do.
     Operator,
+    /// What services report, signed.
+    Webhooks,
     /// Public keys for verifying what the appliance signs.
     Keys,
     /// What watches the server.
@@ -78,6 +81,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
         backups::Backups { services: services() },
         diagnostics::Diagnostics { services: services() },
         api_keys::ApiKeys { services: services() },
+        webhooks::Webhooks { services: services() },
         keys::Keys { services: services() },
         health::Watch { services: services() },
     )
@@ -96,6 +100,7 @@ type AllOperations = (
     backups::Backups,
     diagnostics::Diagnostics,
     api_keys::ApiKeys,
+    webhooks::Webhooks,
     keys::Keys,
     health::Watch,
 );

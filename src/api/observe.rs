@@ -28,6 +28,10 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a backup of a large database may take.
 const BACKUP_TIME: Duration = Duration::from_hours(1);
 
+/// What services report comes in lists whose length is theirs to choose.
+const WEBHOOKS: &str = "/api/v1/webhooks/";
+const WEBHOOK_BODY_MAX: usize = 1 << 20;
+
 /// Wraps the routes.
 pub struct Observe<E> {
     inner: Arc<E>,
@@ -67,13 +71,20 @@ impl<E> Observe<E> {
         }
     }
 
+    fn body_limit_of(&self, request: &Request) -> usize {
+        if request.uri().path().starts_with(WEBHOOKS) {
+            return self.body_limit.max(WEBHOOK_BODY_MAX);
+        }
+        self.body_limit
+    }
+
     /// Reads the body within its bounds of size and time, so that nothing after this waits for the client.
     async fn bounded(&self, request: &mut Request) -> Result<(), Problem> {
         if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             return Ok(());
         }
+        let limit = self.body_limit_of(request);
         let too_large = || {
-            let limit = self.body_limit;
             Problem(error::Error::new(
                 Code::PayloadTooLarge,
                 format!("A body may have at most {limit} bytes."),
@@ -81,7 +92,7 @@ impl<E> Observe<E> {
         };
         let declared =
             request.header(header::CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
-        if declared.is_some_and(|length| length > self.body_limit) {
+        if declared.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
         let body = request.take_body();
@@ -90,7 +101,7 @@ impl<E> Observe<E> {
                 // The length that was declared bounds it already.
                 Some(_) => body.into_bytes().await,
                 // In a box, because it holds a buffer that every request would carry otherwise.
-                None => Box::pin(body.into_bytes_limit(self.body_limit)).await,
+                None => Box::pin(body.into_bytes_limit(limit)).await,
             }
         };
         match tokio::time::timeout(BODY_TIME, read).await {

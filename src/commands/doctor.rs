@@ -111,7 +111,12 @@ fn without_server(config: &Config, data: &DataDir) -> Vec<Check> {
         }
         Err(error) => checks.push(unopened(&error)),
     }
-    checks.push(computer::mail(config, data));
+    checks.push(match super::runtime() {
+        Ok(runtime) => runtime.block_on(computer::mail(config, data)),
+        Err(error) => {
+            Check::warning("mail", super::cause(&error), "Start the server and ask again")
+        }
+    });
     checks
 }
 

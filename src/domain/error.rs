@@ -19,6 +19,7 @@ pub enum Code {
     WeakPassword,
     InvalidToken,
     InvalidCursor,
+    InvalidSignature,
     NotFound,
     MethodNotAllowed,
     PayloadTooLarge,
@@ -54,6 +55,7 @@ pub enum Code {
     LastOperator,
     TooManyKeys,
     // What the server cannot do just now
+    WebhookNotConfigured,
     StorageUnavailable,
     Overloaded,
     ShuttingDown,

@@ -8,12 +8,13 @@ pub mod messages;
 
 mod mime;
 mod render;
+pub mod sendgrid_events;
 mod transport;
 
 pub use messages::Message;
 pub use mime::Attachment;
 pub use render::{RenderError, Rendered, Renderer};
-pub use transport::{SendError, Transport};
+pub use transport::{Letter, SendError, Taken, Transport};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "index",
     "getting-started",
     "nine-steps",
@@ -18,6 +18,7 @@ const ORDER: [&str; 13] = [
     "seats",
     "client",
     "api",
+    "mail",
     "operations",
     "command-line",
     "backup-and-restore",

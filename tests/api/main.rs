@@ -14,6 +14,8 @@ mod journey;
 mod keys;
 mod licenses;
 mod limits;
+mod mail_sendgrid;
+mod mail_smtp;
 mod operator;
 mod people;
 mod plans;

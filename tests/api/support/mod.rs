@@ -60,20 +60,34 @@ pub fn later(by: Duration) -> String {
 #[derive(Clone)]
 pub struct Setup {
     env: Vec<(String, String)>,
+    plain_env: Vec<(String, String)>,
     with_operator: bool,
     with_key: bool,
+    may_park: bool,
 }
 
 impl Setup {
     /// An operator, a signing key, and limits that no test meets by accident.
     pub fn usual() -> Self {
-        let none = Self { env: Vec::new(), with_operator: true, with_key: true };
+        let none = Self {
+            env: Vec::new(),
+            plain_env: Vec::new(),
+            with_operator: true,
+            with_key: true,
+            may_park: false,
+        };
         none.set("SERVER_PUBLIC_URL", PUBLIC_URL)
             .set("AUTH_ADDRESS_PER_MINUTE", "1000000")
             .set("AUTH_ADDRESS_BURST", "1000000")
             .set("AUTH_ACCOUNT_PER_MINUTE", "1000000")
             .set("AUTH_ACCOUNT_BURST", "1000000")
             .set("KEYS_ROTATION_DAYS", "3650")
+    }
+
+    /// A setting by its whole environment name.
+    pub fn set_plain(mut self, name: &str, value: &str) -> Self {
+        self.plain_env.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// A setting by the end of its environment name.
@@ -86,6 +100,12 @@ impl Setup {
     /// Nobody has set the appliance up yet.
     pub fn without_operator(mut self) -> Self {
         self.with_operator = false;
+        self
+    }
+
+    /// Jobs may be left parked: that they are is what the test is about.
+    pub fn leaving_parked_jobs(mut self) -> Self {
+        self.may_park = true;
         self
     }
 
@@ -133,6 +153,7 @@ impl Setup {
             .env
             .iter()
             .map(|(name, value)| (format!("CODITECT_{name}"), value.clone()))
+            .chain(self.plain_env.iter().cloned())
             .collect();
         if self.with_operator {
             env.push(("CODITECT_ADMIN_EMAIL".to_owned(), OPERATOR.to_owned()));
@@ -364,10 +385,11 @@ impl TestApp {
     }
 }
 
-/// Every test ends here: the server stops, cleanly, and no job was given up.
+/// Every test ends here: the server stops, cleanly, and no job was given up unless that was meant.
 impl Drop for TestApp {
     fn drop(&mut self) {
-        let parked = if std::thread::panicking() { 0 } else { self.parked() };
+        let parked =
+            if std::thread::panicking() || self.setup.may_park { 0 } else { self.parked() };
         let _ = self.stop.take().map(|stop| stop.send(()));
         let ended = self.server.take().map(JoinHandle::join);
         if !std::thread::panicking() {

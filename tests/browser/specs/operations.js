@@ -28,7 +28,8 @@ describe("one e-mail", () => {
   // No template of ours is hostile: here somebody has got at the database.
   signedIn("markup in it cannot act, load or hide", "#/emails", async (page, api, watched) => {
     await records();
-    const [mail] = (await api.get("/admin/emails")).items;
+    const [{ mail_id }] = (await api.get("/admin/emails")).items;
+    const mail = await api.get(`/admin/emails/${mail_id}`);
     const html = `<body onload="document.title='got you'" style="padding:24px"><script>document.title = "got you"</script>
       <img src="http://elsewhere.example/a.png" onerror="document.title='got you'"><style>p { display: none }</style>
       <p style="background:url(http://elsewhere.example/b.png);position:fixed;padding:3px" onclick="document.title='got you'">Hello <b>Ada</b></p>
