@@ -252,7 +252,14 @@ fn build(
     let issuer: Arc<str> = config.issuer(address).into();
     let desk = Arc::new(Desk::restore(&store, now)?);
     let tokens = AccessTokens::new(keys.clone(), &issuer, config.auth.access_token_s);
-    let templates = Renderer::new(config.mail.product_name.clone(), public_url.to_string());
+    let templates = Renderer::from_config(&config, &*public_url, &data.mail_templates());
+    for broken in templates.broken() {
+        tracing::warn!(
+            file = broken.file,
+            why = broken.why,
+            "a mail template of the data folder cannot be used; the built-in text stands in"
+        );
+    }
     Ok(Services {
         throttles: Throttles::new(&config),
         hasher: HashPool::start(HashPoolConfig::default(), &entropy)?,

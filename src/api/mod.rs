@@ -11,6 +11,7 @@ mod auth;
 mod backups;
 mod diagnostics;
 mod document;
+mod email_templates;
 mod emails;
 mod health;
 mod json;
@@ -78,6 +79,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
         live::Live { services: services() },
         people::People { services: services() },
         emails::Emails { services: services() },
+        email_templates::EmailTemplates { services: services() },
         backups::Backups { services: services() },
         diagnostics::Diagnostics { services: services() },
         api_keys::ApiKeys { services: services() },
@@ -97,6 +99,7 @@ type AllOperations = (
     live::Live,
     people::People,
     emails::Emails,
+    email_templates::EmailTemplates,
     backups::Backups,
     diagnostics::Diagnostics,
     api_keys::ApiKeys,

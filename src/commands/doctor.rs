@@ -12,6 +12,7 @@ use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::config::{Config, DataDir};
 use crate::domain::error::Error;
+use crate::mail::Renderer;
 use crate::services::doctor::check::{Check, Report, State};
 use crate::services::doctor::{computer, readable, records, stored_master_key};
 use crate::store::{Inspection, OpenError};
@@ -117,6 +118,9 @@ fn without_server(config: &Config, data: &DataDir) -> Vec<Check> {
             Check::warning("mail", super::cause(&error), "Start the server and ask again")
         }
     });
+    let public_url = config.public_url(config.server.listen);
+    let renderer = Renderer::from_config(config, public_url, &data.mail_templates());
+    checks.extend(computer::mail_templates(data, &renderer));
     checks
 }
 

@@ -29,8 +29,8 @@ pub use secret::Secret;
 pub use settings::{Rule, Setting};
 use settings::{optional, settings, standard};
 pub use values::{
-    HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport, Proxies, SmtpSecurity,
-    WebhookKey,
+    Color, HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport, Proxies,
+    SmtpSecurity, WebhookKey,
 };
 
 settings! {
@@ -148,6 +148,8 @@ settings! {
         from: Mailbox = standard("CODITECT <licensing@localhost>");
         /// The name of what is licensed, as mails call it.
         product_name: String = standard("CODITECT").within(1, 80);
+        /// The colour of the buttons in mails.
+        accent_color: Color = standard("#1f5fbf");
     }
 
     /// The mail server that takes mails when `mail.transport` is `smtp`.

@@ -208,6 +208,7 @@ from_text! {
     MailTransport: "folder, smtp or sendgrid", |transport| transport.as_str().to_owned();
     SmtpSecurity: "starttls, tls or none", |security| security.as_str().to_owned();
     WebhookKey: "a public key on the curve P-256 as SendGrid shows it, in base64, beginning with MFkw", |key| key.0.clone();
+    Color: "a colour as # and six hexadecimal digits, such as #1f5fbf", |color| color.0.clone();
     KeyTemplate: "capital letters, digits and single dashes, at most 64 characters, with at least eight X and {year} for the year, such as CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX", |template| template.0.clone();
 }
 
@@ -363,6 +364,27 @@ impl FromStr for WebhookKey {
         let sound = text.starts_with("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE") && text.len() == 124;
         let decoded = STANDARD.decode(text).is_ok_and(|der| der.len() == 91);
         if sound && decoded { Ok(Self(text.to_owned())) } else { Err(NotAllowed) }
+    }
+}
+
+/// A colour as `#rrggbb`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Color(String);
+
+impl Color {
+    /// The colour's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Color {
+    type Err = NotAllowed;
+
+    fn from_str(text: &str) -> Result<Self, NotAllowed> {
+        let digits = text.strip_prefix('#').ok_or(NotAllowed)?;
+        let sound = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if sound { Ok(Self(text.to_owned())) } else { Err(NotAllowed) }
     }
 }
 

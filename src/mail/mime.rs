@@ -10,7 +10,7 @@ use lettre::message::{
     SinglePart,
 };
 
-use super::render::Rendered;
+use super::render::{LOGO_ID, Rendered};
 use super::transport::{Letter, SendError, message_id};
 
 /// The longest line of a message in octets, its end not counted (RFC 5322, section 2.1.1).
@@ -81,21 +81,26 @@ impl Envelope<'_> {
     ) -> Result<MultiPart, SendError> {
         let alternative = self
             .multipart(MultiPartKind::Alternative, "alternative")
-            .singlepart(self.text_part(ContentType::TEXT_PLAIN, &rendered.text))
-            .singlepart(self.text_part(ContentType::TEXT_HTML, &rendered.html));
+            .singlepart(self.text_part(ContentType::TEXT_PLAIN, &rendered.text));
+        let html = self.text_part(ContentType::TEXT_HTML, &rendered.html);
+        let alternative = match &rendered.logo {
+            None => alternative.singlepart(html),
+            Some(logo) => {
+                let name = logo.file_name.to_owned();
+                let shown = AttachmentPart::new_inline_with_name(LOGO_ID.to_owned(), name);
+                let logo = file_part(shown, logo.content_type, &logo.content)?;
+                let related = self.multipart(MultiPartKind::Related, "related");
+                alternative.multipart(related.singlepart(html).singlepart(logo))
+            }
+        };
         if attachments.is_empty() {
             return Ok(alternative);
         }
         let mut mixed = self.multipart(MultiPartKind::Mixed, "mixed").multipart(alternative);
         for attachment in attachments {
-            let content_type = ContentType::parse(attachment.content_type)
-                .map_err(|why| SendError::Build(why.to_string()))?;
-            // A file must arrive byte for byte; base64 is what no relay rewrites.
-            let base64 = ContentTransferEncoding::Base64;
-            let body = Body::new_with_encoding(attachment.content.clone(), base64)
-                .map_err(|_| SendError::Build("an attachment has no base64 form".to_owned()))?;
-            let part = AttachmentPart::new(attachment.file_name.to_owned());
-            mixed = mixed.singlepart(part.body(body, content_type));
+            let saved = AttachmentPart::new(attachment.file_name.to_owned());
+            mixed =
+                mixed.singlepart(file_part(saved, attachment.content_type, &attachment.content)?);
         }
         Ok(mixed)
     }
@@ -129,4 +134,17 @@ impl Envelope<'_> {
         };
         SinglePart::builder().content_type(content_type).body(body)
     }
+}
+
+/// A file must arrive byte for byte; base64 is what no relay rewrites.
+fn file_part(
+    part: AttachmentPart,
+    content_type: &str,
+    content: &[u8],
+) -> Result<SinglePart, SendError> {
+    let content_type =
+        ContentType::parse(content_type).map_err(|why| SendError::Build(why.to_string()))?;
+    let body = Body::new_with_encoding(content.to_vec(), ContentTransferEncoding::Base64)
+        .map_err(|_| SendError::Build("a file has no base64 form".to_owned()))?;
+    Ok(part.body(body, content_type))
 }

@@ -11,7 +11,7 @@ use crate::domain::mail::{Attempt, AttemptOutcome, Delivery, MailRecord, MailSta
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::{SECOND_MS, Timestamp};
 use crate::mail::sendgrid_events::{self, Report};
-use crate::mail::{Letter, Message, Rendered, SendError, Taken};
+use crate::mail::{Letter, Message, Rendered, Renderer, SendError, Taken};
 use crate::store::{WriteTx, jobs, logs};
 
 /// Reports that are taken at once; a body within its limit holds fewer that are complete.
@@ -187,6 +187,20 @@ impl Services {
         let message = Message::decode(&record.message, &record.payload).map_err(Error::internal)?;
         let rendered = self.templates.render(&message.redacted()).map_err(Error::internal)?;
         Ok((record, rendered))
+    }
+
+    /// Every message, which of its texts are the vendor's, and what of those cannot be used; for
+    /// operators.
+    pub fn mail_templates(&self, actor: &Actor) -> Result<&Renderer> {
+        actor.require_operator()?;
+        Ok(self.templates.as_ref())
+    }
+
+    /// A message with sample data, as its recipient would read it, for operators.
+    pub fn preview_template(&self, actor: &Actor, name: &str) -> Result<Rendered> {
+        actor.require_operator()?;
+        let rendered = self.templates.sample(name).ok_or_else(|| Error::not_found("message"))?;
+        rendered.map_err(Error::internal)
     }
 
     /// Has a message that waits, or was parked, tried again now; for operators.

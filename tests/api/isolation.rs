@@ -115,6 +115,7 @@ impl Anns {
             "api_key_id" => self.api_key.clone(),
             "user_id" => text(&self.person.user["user_id"]),
             "file" => "coditect.backup".to_owned(),
+            "message" => "verify_email".to_owned(),
             // Only operators read these, and no job stays parked in a healthy server.
             "mail_id" | "job_id" => NOBODY.to_owned(),
             other => panic!(

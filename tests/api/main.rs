@@ -8,6 +8,7 @@ mod accounts;
 mod api_keys;
 mod bad_http;
 mod bad_input;
+mod email_templates;
 mod health;
 mod isolation;
 mod journey;

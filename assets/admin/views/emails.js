@@ -49,8 +49,9 @@ const COLUMNS = [
 
 /** @param {{ id: string }} props */
 export default function Emails({ id }) {
+  if (id === "templates") return html`<${Templates} />`;
   if (id) return html`<${OneMail} id=${id} />`;
-  return html`<${List} title="E-mails" path="/admin/emails" columns=${COLUMNS} id=${(/** @type {MailRow} */ mail) => mail.mail_id}
+  return html`<${List} title="E-mails" path="/admin/emails" actions=${html`<a class="button" href=${to("emails", "templates")}>Templates</a>`} columns=${COLUMNS} id=${(/** @type {MailRow} */ mail) => mail.mail_id}
     href=${(/** @type {MailRow} */ mail) => to("emails", mail.mail_id)} filters=${[{ name: "status", label: "Status", options: STATUS }]}
     rowActions=${(/** @type {MailRow} */ mail) => mail.status === "parked" && html`<button onClick=${() => retry(mail)}>Retry</button>`}
     empty=${html`<p>No mail was sent yet. The first ones go out when a customer registers or receives a licence.</p>`} />`;
@@ -102,4 +103,34 @@ function Deliveries({ of }) {
   return html`<${Section} title="Reported since"><ol class="history">${[...of].reverse().map((report, index) => html`<li key=${index}>
     <span class="when"><${Ago} at=${report.at} /></span>
     <span><strong>${plain(report.kind)}</strong>${report.detail && html`<span class="details"><span>${report.detail}</span></span>`}</span></li>`)}</ol><//>`;
+}
+
+/**
+ * @typedef {{ items: { message: string, overridden: string[] }[], logo: boolean, broken: { file: string, why: string }[] }} TemplateList
+ * @typedef {{ message: string, subject: string, text: string, html: string }} Sample
+ */
+
+/** How each message reads, with sample data. */
+function Templates() {
+  const { data: all, problem } = usePoll(() => /** @type {Promise<TemplateList>} */ (call("GET", "/admin/email-templates")), 60_000, []);
+  const [chosen, choose] = useState("verify_email");
+  const { data: sample } = usePoll(() => /** @type {Promise<Sample>} */ (call("GET", `/admin/email-templates/${chosen}`)), 60_000, [chosen]);
+  const [shown, show] = useState("html");
+  const back = { href: "#/emails", title: "E-mails" };
+  if (!all) return html`<${Head} title="Mail templates" back=${back} /><${Loading} problem=${problem} />`;
+  const own = all.items.find((each) => each.message === chosen)?.overridden ?? [];
+  return html`<${Head} title="Mail templates" back=${back} />
+    <${Trouble} problem=${problem} />
+    ${all.broken.length > 0 && html`<${Note} kind="warn"><p>These files of the folder <code>mail-templates</code> cannot be used; the built-in texts stand in:</p>
+      <ul>${all.broken.map((each) => html`<li key=${each.file}><code>${each.file}</code>: ${each.why}</li>`)}</ul><//>`}
+    <${Section}><${Facts} of=${[
+      ["Message", html`<select aria-label="Message" value=${chosen} onChange=${(/** @type {Event} */ event) => choose(/** @type {HTMLSelectElement} */ (event.target).value)}>
+        ${all.items.map((each) => html`<option key=${each.message} value=${each.message}>${plain(each.message)}</option>`)}</select>`],
+      ["Your own texts", own.length ? own.join(", ") : html`<span class="soft">none: the built-in ones are sent</span>`],
+      ["Logo", all.logo ? "goes with every mail; it is not shown here" : html`<span class="soft">none</span>`],
+      ["Subject", sample?.subject],
+    ]} /><//>
+    <${Section} title="With sample data" class="mail" actions=${["html", "text"].map((way) => html`<button key=${way} aria-pressed=${shown === way ? "true" : "false"}
+        onClick=${() => show(way)}>${way === "html" ? "Formatted" : "Plain text"}</button>`)}>
+      ${!sample ? html`<${Loading} />` : shown === "html" ? html`<${MailFrame} markup=${sample.html} title=${sample.subject} />` : html`<pre tabindex="0">${sample.text}</pre>`}<//>`;
 }

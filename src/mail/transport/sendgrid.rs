@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Letter, SendError, Taken, message_id, told};
 use crate::config::{self, Secret};
+use crate::mail::render::LOGO_ID;
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// More of an answer is not read.
@@ -139,7 +140,7 @@ fn body(from: &Mailbox, letter: &Letter<'_>) -> Value {
             "open_tracking": {"enable": false},
         },
     });
-    let attachments: Vec<Value> = letter
+    let mut attachments: Vec<Value> = letter
         .attachments
         .iter()
         .map(|attachment| {
@@ -151,6 +152,15 @@ fn body(from: &Mailbox, letter: &Letter<'_>) -> Value {
             })
         })
         .collect();
+    if let Some(logo) = &rendered.logo {
+        attachments.push(json!({
+            "content": STANDARD.encode(&logo.content),
+            "filename": logo.file_name,
+            "type": logo.content_type,
+            "disposition": "inline",
+            "content_id": LOGO_ID,
+        }));
+    }
     if !attachments.is_empty() {
         body["attachments"] = json!(attachments);
     }

@@ -10,7 +10,7 @@ use rustix::fs::{Access, StatVfs, access, statvfs};
 use super::check::Check;
 use crate::config::{Config, DataDir, MailTransport};
 use crate::domain::time::{SECOND_MS, Timestamp};
-use crate::mail::Transport;
+use crate::mail::{Renderer, Transport};
 use crate::store::{Disk, FileDisk};
 
 /// Below this, writes will soon be refused.
@@ -169,6 +169,22 @@ fn mail_folder(data: &DataDir) -> Check {
             Check::problem("mail", format!("{path} cannot be written to: {error}"), advice)
         }
     }
+}
+
+/// Whether the vendor's own texts of mails can be used; none when there are none.
+pub fn mail_templates(data: &DataDir, renderer: &Renderer) -> Option<Check> {
+    let folder = data.mail_templates();
+    if !folder.exists() {
+        return None;
+    }
+    let broken: Vec<String> =
+        renderer.broken().iter().map(|broken| format!("{}: {}", broken.file, broken.why)).collect();
+    if broken.is_empty() {
+        return Some(Check::ok("mail_templates", format!("{} can be used", folder.display())));
+    }
+    let found = format!("in {}: {}", folder.display(), broken.join("; "));
+    let advice = "Correct them and restart; until then the built-in texts stand in";
+    Some(Check::warning("mail_templates", found, advice))
 }
 
 #[cfg(test)]

@@ -49,6 +49,18 @@ describe("one e-mail", () => {
   });
 });
 
+describe("mail templates", () => {
+  signedIn("each message is shown with sample data", "#/emails", async (page, api, watched) => {
+    await page.getByRole("link", { name: "Templates" }).click();
+    await page.frameLocator("iframe").getByText("Confirm the address").waitFor();
+    await watched.look("email-templates");
+    await page.getByLabel("Message").selectOption("license_delivered");
+    await page.frameLocator("iframe").getByText("Ada Park").waitFor();
+    await button(page, "Plain text").click();
+    await page.locator("pre", { hasText: "Ada Park" }).waitFor();
+  });
+});
+
 describe("jobs", () => {
   signedIn("what waits is listed", "#/jobs", async (page, api, watched) => {
     await page.locator("tr", { hasText: "Tidy up" }).waitFor();
