@@ -21,7 +21,7 @@ use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
 use crate::services::keys::master_key;
 use crate::services::watch::SeatHistory;
-use crate::services::{Ending, Services, Throttles};
+use crate::services::{Ending, Services, Throttles, mails};
 use crate::signing::{KeyRecord, KeyRing, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
 use crate::telemetry::{Metrics, RecentLogs};
@@ -279,12 +279,20 @@ fn build(
     let issuer: Arc<str> = config.issuer(address).into();
     let desk = Arc::new(Desk::restore(&store, now)?);
     let tokens = AccessTokens::new(keys.clone(), &issuer, config.auth.access_token_s);
-    let templates = Renderer::new(config.mail.product_name.clone(), public_url.to_string());
+    let templates = Renderer::from_config(&config, &*public_url, &data.mail_templates());
+    for broken in templates.broken() {
+        tracing::warn!(
+            file = broken.file,
+            why = broken.why,
+            "a mail template of the data folder cannot be used; the built-in text stands in"
+        );
+    }
     Ok(Services {
         throttles: Throttles::new(&config),
         hasher: HashPool::start(HashPoolConfig::default(), &entropy)?,
         stripe: stripe(&config)?,
-        transport: Arc::new(Transport::from_config(&config, data.mail())),
+        transport: Arc::new(Transport::from_config(&config, data.mail()).map_err(Error::internal)?),
+        mail_trouble: mails::TroubleSpot::default(),
         templates: Arc::new(templates),
         signed: Cache::new(10_000),
         licenses_by_key: Cache::new(100_000),

@@ -81,7 +81,7 @@ export function plain(word) {
 
 /** @type {Record<string, string>} the colour of a status, for every kind of record alike */
 export const STATUS_TONE = {
-  active: "good", trialing: "good", sent: "good", ok: "good",
+  active: "good", trialing: "good", sent: "good", delivered: "good", bounced: "bad", ok: "good",
   grace: "warn", past_due: "warn", incomplete: "warn", waiting: "", warning: "warn",
   suspended: "bad", expired: "bad", revoked: "bad", unpaid: "bad", parked: "bad", problem: "bad",
 };

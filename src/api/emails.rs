@@ -29,7 +29,11 @@ pub enum EmailStatus {
     Waiting,
     /// Taken by the transport.
     Sent,
-    /// Failed too often.
+    /// Taken by the recipient's server, as the transport reports.
+    Delivered,
+    /// Came back, as the transport reports.
+    Bounced,
+    /// Refused for good, or failed too often.
     Parked,
 }
 
@@ -38,6 +42,8 @@ impl From<EmailStatus> for mail::MailStatus {
         match status {
             EmailStatus::Waiting => Self::Waiting,
             EmailStatus::Sent => Self::Sent,
+            EmailStatus::Delivered => Self::Delivered,
+            EmailStatus::Bounced => Self::Bounced,
             EmailStatus::Parked => Self::Parked,
         }
     }
@@ -48,6 +54,8 @@ impl From<mail::MailStatus> for EmailStatus {
         match status {
             mail::MailStatus::Waiting => Self::Waiting,
             mail::MailStatus::Sent => Self::Sent,
+            mail::MailStatus::Delivered => Self::Delivered,
+            mail::MailStatus::Bounced => Self::Bounced,
             mail::MailStatus::Parked => Self::Parked,
         }
     }
@@ -92,6 +100,52 @@ impl From<mail::MailRecord> for Email {
     }
 }
 
+/// One attempt to hand a message to a transport.
+#[derive(Object, Serialize)]
+pub struct EmailAttempt {
+    /// When it ended.
+    at: Time,
+    /// `folder`, `smtp` or `sendgrid`.
+    transport: String,
+    /// `taken`, `failed` (another attempt may help) or `refused` (for good).
+    outcome: String,
+    /// What the transport answered, or what was met instead.
+    answer: String,
+}
+
+impl From<mail::Attempt> for EmailAttempt {
+    fn from(attempt: mail::Attempt) -> Self {
+        Self {
+            at: attempt.at.into(),
+            transport: attempt.transport,
+            outcome: attempt.outcome.as_str().to_owned(),
+            answer: attempt.answer,
+        }
+    }
+}
+
+/// What a transport reported of a message that it took.
+#[derive(Object, Serialize)]
+pub struct EmailDelivery {
+    /// When it happened.
+    at: Time,
+    /// `delivered`, `bounced`, `dropped` (the service did not even try) or `spam` (so the recipient
+    /// called it).
+    kind: String,
+    /// Why, in the words of who reports it.
+    detail: String,
+}
+
+impl From<mail::Delivery> for EmailDelivery {
+    fn from(delivery: mail::Delivery) -> Self {
+        Self {
+            at: delivery.at.into(),
+            kind: delivery.kind.as_str().to_owned(),
+            detail: delivery.detail,
+        }
+    }
+}
+
 /// A message as its recipient reads it.
 #[derive(Object, Serialize)]
 pub struct EmailPreview {
@@ -99,6 +153,12 @@ pub struct EmailPreview {
     #[oai(flatten)]
     #[serde(flatten)]
     email: Email,
+    /// What the transport calls it, where it has a name of its own for it.
+    provider_id: Option<String>,
+    /// The newest attempts, oldest first; at most 20.
+    attempt_log: Vec<EmailAttempt>,
+    /// What the transport reported since, in the order of its reports; at most 20.
+    deliveries: Vec<EmailDelivery>,
     /// Its subject.
     subject: String,
     /// Its plain text. Links that open something are left out, and a licence key is shortened.
@@ -138,8 +198,14 @@ impl Emails {
     ) -> Answer<Json<EmailPreview>> {
         let id = path_id(&mail_id.0, "message")?;
         let (record, rendered) = self.services.preview_mail(&person.0, id)?;
+        let provider_id = record.provider_id.clone();
+        let deliveries = record.deliveries.iter().cloned().map(Into::into).collect();
+        let attempt_log = record.attempt_log.iter().cloned().map(Into::into).collect();
         Ok(Json(EmailPreview {
             email: record.into(),
+            provider_id,
+            attempt_log,
+            deliveries,
             subject: rendered.subject,
             text: rendered.text,
             html: rendered.html,

@@ -20,9 +20,6 @@ use crate::services::Services;
 const PATH_LOGGED_MAX: usize = 80;
 /// The header that carries a request's id back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What providers tell is longer than what people send.
-const WEBHOOKS: &str = "/api/v1/webhooks/";
-const WEBHOOK_BYTES_MAX: usize = 1 << 20;
 /// How long a client may take to send what comes before a body.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take to send a body.
@@ -30,6 +27,10 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// How long a backup of a large database may take.
 const BACKUP_TIME: Duration = Duration::from_hours(1);
+
+/// What services report comes in lists whose length is theirs to choose.
+const WEBHOOKS: &str = "/api/v1/webhooks/";
+const WEBHOOK_BODY_MAX: usize = 1 << 20;
 
 /// Wraps the routes.
 pub struct Observe<E> {
@@ -70,13 +71,11 @@ impl<E> Observe<E> {
         }
     }
 
-    /// The longest body that is read.
-    fn body_limit(&self, path: &str) -> usize {
-        if path.starts_with(WEBHOOKS) {
-            self.body_limit.max(WEBHOOK_BYTES_MAX)
-        } else {
-            self.body_limit
+    fn body_limit_of(&self, request: &Request) -> usize {
+        if request.uri().path().starts_with(WEBHOOKS) {
+            return self.body_limit.max(WEBHOOK_BODY_MAX);
         }
+        self.body_limit
     }
 
     /// Reads the body within its bounds of size and time, so that nothing after this waits for the client.
@@ -84,7 +83,7 @@ impl<E> Observe<E> {
         if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             return Ok(());
         }
-        let limit = self.body_limit(request.uri().path());
+        let limit = self.body_limit_of(request);
         let too_large = || {
             Problem(error::Error::new(
                 Code::PayloadTooLarge,

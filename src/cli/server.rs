@@ -69,7 +69,7 @@ pub enum MailCommand {
     #[command(after_help = "Example:\n  coditect mail list --status parked")]
     List {
         /// Only those with this status
-        #[arg(long, value_parser = ["waiting", "sent", "parked"])]
+        #[arg(long, value_parser = ["waiting", "sent", "delivered", "bounced", "parked"])]
         status: Option<String>,
         /// How many.
         #[command(flatten)]

@@ -12,6 +12,7 @@ use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::config::{Config, DataDir};
 use crate::domain::error::Error;
+use crate::mail::Renderer;
 use crate::services::doctor::check::{Check, Report, State};
 use crate::services::doctor::{computer, readable, records, stored_master_key};
 use crate::store::{Inspection, OpenError};
@@ -111,7 +112,15 @@ fn without_server(config: &Config, data: &DataDir) -> Vec<Check> {
         }
         Err(error) => checks.push(unopened(&error)),
     }
-    checks.push(computer::mail(config, data));
+    checks.push(match super::runtime() {
+        Ok(runtime) => runtime.block_on(computer::mail(config, data)),
+        Err(error) => {
+            Check::warning("mail", super::cause(&error), "Start the server and ask again")
+        }
+    });
+    let public_url = config.public_url(config.server.listen);
+    let renderer = Renderer::from_config(config, public_url, &data.mail_templates());
+    checks.extend(computer::mail_templates(data, &renderer));
     checks
 }
 

@@ -45,6 +45,11 @@ impl DataDir {
         self.0.join("mail")
     }
 
+    /// The vendor's own texts of mails.
+    pub fn mail_templates(&self) -> PathBuf {
+        self.0.join("mail-templates")
+    }
+
     /// Backups made by the server.
     pub fn backups(&self) -> PathBuf {
         self.0.join("backups")

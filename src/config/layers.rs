@@ -130,7 +130,7 @@ impl Config {
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Loaded, ConfigError> {
         let env: BTreeMap<String, String> =
-            env.into_iter().filter(|(name, value)| is_meant(name) && !value.is_empty()).collect();
+            env.into_iter().filter(|(name, value)| is_ours(name) && !value.is_empty()).collect();
         let mut layers = Layers::of_defaults();
         if let Some(path) = flags.config.or_else(|| env.get(CONFIG_ENV).map(PathBuf::from)) {
             layers.add_file(&path);
@@ -293,6 +293,9 @@ impl Layers {
             problems: self.problems,
         };
         let config = Config::read(&mut reader);
+        if reader.problems.is_empty() {
+            reader.problems = config.contradictions();
+        }
         if !reader.problems.is_empty() {
             return Err(ConfigError { problems: reader.problems });
         }
@@ -456,13 +459,6 @@ fn unknown_key(key: &str, path: &Path) -> String {
 }
 
 /// Every variable that means something.
-/// Whether a variable may be a setting: one of ours, or one that is called as its provider calls it.
-fn is_meant(name: &str) -> bool {
-    let plain = name.strip_suffix("_FILE").unwrap_or(name);
-    name.starts_with("CODITECT_")
-        || Config::SETTINGS.iter().any(|setting| setting.rule.env == Some(plain))
-}
-
 fn environment_names() -> Vec<String> {
     let mut names: Vec<String> =
         [CONFIG_ENV].into_iter().chain(OTHER_ENV).map(str::to_owned).collect();
@@ -473,6 +469,13 @@ fn environment_names() -> Vec<String> {
         }
     }
     names
+}
+
+/// Whether a variable is looked at: every `CODITECT_...`, and the names that a service gave its own.
+fn is_ours(name: &str) -> bool {
+    let plain = name.strip_suffix("_FILE").unwrap_or(name);
+    let named = |setting: &Setting| setting.rule.env.is_some_and(|env| env == plain);
+    name.starts_with("CODITECT_") || Config::SETTINGS.iter().any(named)
 }
 
 /// A file's text, or the end of a sentence that says why not.

@@ -29,7 +29,8 @@ pub use secret::Secret;
 pub use settings::{Rule, Setting};
 use settings::{optional, settings, standard};
 pub use values::{
-    AfterMoneyBack, HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport, Proxies,
+    AfterMoneyBack, Color, HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport,
+    Proxies, SmtpSecurity, WebhookKey,
 };
 
 settings! {
@@ -40,7 +41,7 @@ settings! {
     }
 
     /// How the server is reached and what it bears.
-    server: Server {
+    ["server"] server: Server {
         /// The address and port that the server listens on. The default is reachable from this
         /// computer alone; `0.0.0.0:8750` listens on every network, and belongs behind TLS.
         listen: SocketAddr = standard("127.0.0.1:8750").env("CODITECT_LISTEN");
@@ -60,7 +61,7 @@ settings! {
     }
 
     /// What is logged, to standard error.
-    log: Log {
+    ["log"] log: Log {
         /// `human`: lines for people. `json`: one object a line, for machines. `auto`: `human` on a
         /// terminal, otherwise `json`.
         format: LogFormat = standard("auto");
@@ -71,7 +72,7 @@ settings! {
 
     /// The first operator. Both settings together create the account, verified and able to sign
     /// in, when there is no operator yet. Without them `coditect admin link` prints a set-up link.
-    admin: Admin {
+    ["admin"] admin: Admin {
         /// The first operator's e-mail address.
         email: Option<Email> = optional("operator@example.com");
         /// The first operator's password. Used once, to make the account; change it there afterwards.
@@ -79,7 +80,7 @@ settings! {
     }
 
     /// The keys that licences are signed with.
-    keys: Keys {
+    ["keys"] keys: Keys {
         /// The master key that encrypts private keys at rest: 32 bytes as base64 or hexadecimal, as
         /// `openssl rand -base64 32` prints them. Without it one is made on first start and kept in
         /// the data folder, beside what it protects. Keep a copy: without it nobody can use the
@@ -92,7 +93,7 @@ settings! {
     }
 
     /// How licences are made.
-    license: License {
+    ["license"] license: License {
         /// What a new licence key looks like: `X` is a random character (the last one checks the
         /// others), `{year}` the year of issue, capital letters, digits and single dashes stand as
         /// they are. At least eight `X`; twenty are recommended, because the key is all that a
@@ -106,7 +107,7 @@ settings! {
     }
 
     /// Payments by Stripe. Without `secret_key` operators record payments by hand.
-    stripe: Stripe {
+    ["stripe"] stripe: Stripe {
         /// The secret key of the Stripe account, `sk_...`, or a restricted one, `rk_...`, that may write
         /// customers, products, prices, checkout and portal sessions and subscriptions, and read
         /// invoices, charges and events.
@@ -123,13 +124,13 @@ settings! {
     }
 
     /// Concurrent seats.
-    seats: Seats {
+    ["seats"] seats: Seats {
         /// The longest that an app may wait in line for a seat (`wait_seconds`), in seconds.
         max_wait_s: u32 = standard("60").within(0, 60);
     }
 
     /// Signing in, and what slows down guessing.
-    auth: Auth {
+    ["auth"] auth: Auth {
         /// How long an access token is good for, in seconds.
         access_token_s: u32 = standard("900").within(60, 86_400);
         /// How long a sign-in lasts at most, in days; then the password is asked for again.
@@ -154,26 +155,66 @@ settings! {
     }
 
     /// E-mail.
-    mail: Mail {
+    ["mail"] mail: Mail {
         /// How mails leave. `folder`: each is written to the `mail` folder in the data folder as
-        /// one `.eml` file, for a relay to pick up or for people to open.
+        /// one `.eml` file, for a relay to pick up or for people to open. `smtp`: through the mail
+        /// server of `mail.smtp`. `sendgrid`: through SendGrid's v3 API.
         transport: MailTransport = standard("folder");
-        /// The sender of every mail.
+        /// The sender of every mail. Set it before mails leave this computer: mail servers refuse
+        /// senders that do not exist.
         from: Mailbox = standard("CODITECT <licensing@localhost>");
         /// The name of what is licensed, as mails call it.
         product_name: String = standard("CODITECT").within(1, 80);
+        /// The colour of the buttons in mails.
+        accent_color: Color = standard("#1f5fbf");
+    }
+
+    /// The mail server that takes mails when `mail.transport` is `smtp`.
+    ["mail.smtp"] smtp: Smtp {
+        /// The server's name. Its certificate must name it, unless `security` is `none`.
+        host: Option<String> = optional("smtp.example.com").within(1, 253);
+        /// The server's port. Without it: 587 for `starttls`, 465 for `tls`, 25 for `none`.
+        port: Option<u32> = optional("587").within(1, 65_535);
+        /// How the connection is encrypted. `starttls`: it must become encrypted before anything is
+        /// said. `tls`: from its first byte on. `none`: not at all, for a server on this computer.
+        security: SmtpSecurity = standard("starttls");
+        /// The name to sign in with. Without it nobody signs in.
+        user: Option<String> = optional("licensing@example.com").within(1, 320);
+        /// The password to sign in with.
+        password: Option<Secret> = optional("a password");
+        /// A PEM file of certificate authorities that are trusted besides those of the computer.
+        ca_file: Option<PathBuf> = optional("/etc/ssl/private-ca.pem");
+        /// How long handing over one mail may take, in seconds.
+        timeout_s: u32 = standard("30").within(1, 300);
+    }
+
+    /// SendGrid, which takes mails when `mail.transport` is `sendgrid`.
+    ["mail.sendgrid"] sendgrid: Sendgrid {
+        /// An API key that may send mail.
+        api_key: Option<Secret> = optional("SG.key").env("SENDGRID_API_KEY");
+        /// The sender of every mail, which SendGrid must have verified. Without it: `mail.from`.
+        from: Option<Mailbox> =
+            optional("Example Licensing <licensing@example.com>").env("SENDGRID_FROM_EMAIL");
+        /// Where SendGrid answers; `https://api.eu.sendgrid.com` in its European region.
+        base_url: HttpUrl = standard("https://api.sendgrid.com");
+        /// How long handing over one mail may take, in seconds.
+        timeout_s: u32 = standard("30").within(1, 300);
+        /// The verification key of SendGrid's signed event webhook, which reports deliveries and
+        /// bounces to `/api/v1/webhooks/sendgrid`.
+        webhook_key: Option<WebhookKey> = optional("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEDr2LjtURuePQzplybdC+u4CwrqDqBaWjcMMsTbhdbcwHBcepxo7yAQGhHPTnlvFYPAZFceEu/1FwCM/QmGUhA==").env("SENDGRID_WEBHOOK_KEY");
     }
 
     /// Work done in the background.
-    jobs: Jobs {
+    ["jobs"] jobs: Jobs {
         /// How often a failing job is tried before it is parked, where the admin page shows it.
         max_attempts: u32 = standard("10").within(1, 100);
-        /// The pause before the second attempt, in seconds. Each further pause is twice as long.
+        /// The pause before the second attempt, in seconds. Each further pause is twice as long. By
+        /// chance, pauses are up to half shorter.
         retry_base_s: u32 = standard("30").within(1, 3_600);
     }
 
     /// How long records are kept that nothing else needs.
-    retention: Retention {
+    ["retention"] retention: Retention {
         /// How long the e-mail log is kept, in days.
         mail_days: u32 = standard("90").within(1, 3_650);
         /// How long the audit log is kept, in days.
@@ -199,6 +240,43 @@ impl Config {
         }
     }
 
+    /// Settings that need another one that is missing; each as a sentence.
+    fn contradictions(&self) -> Vec<String> {
+        let (smtp, sendgrid) = (&self.smtp, &self.sendgrid);
+        let mut found = Vec::new();
+        let mut need = |needed: bool, what: &str| {
+            if needed {
+                found.push(what.to_owned());
+            }
+        };
+        match self.mail.transport {
+            MailTransport::Folder => {}
+            MailTransport::Smtp => {
+                need(
+                    smtp.host.is_none(),
+                    "mail.transport is smtp, but mail.smtp.host is not set. Name the mail server there.",
+                );
+                need(
+                    smtp.user.is_some() != smtp.password.is_some(),
+                    "mail.smtp.user and mail.smtp.password sign in together; one of them is not set.",
+                );
+            }
+            MailTransport::Sendgrid => need(
+                sendgrid.api_key.is_none(),
+                "mail.transport is sendgrid, but mail.sendgrid.api_key is not set. Put the key into SENDGRID_API_KEY, or its file's path into SENDGRID_API_KEY_FILE.",
+            ),
+        }
+        found
+    }
+
+    /// The sender of every mail.
+    pub fn sender(&self) -> &Mailbox {
+        match (self.mail.transport, &self.sendgrid.from) {
+            (MailTransport::Sendgrid, Some(from)) => from,
+            _ => &self.mail.from,
+        }
+    }
+
     /// Whether an operator should be told of something that works but is hardly meant.
     fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
@@ -208,6 +286,23 @@ impl Config {
                  mails would lead to http://{}. Set it to the address that people use.",
                 self.server.listen
             ));
+        }
+        let leaves = self.mail.transport != MailTransport::Folder;
+        if leaves && self.sender().email.domain() == "localhost" {
+            doubts.push(format!(
+                "mail.from is {}, an address that mail servers refuse. Set it to one of yours.",
+                self.sender()
+            ));
+        }
+        let in_clear = self.mail.transport == MailTransport::Smtp
+            && self.smtp.security == SmtpSecurity::None
+            && self.smtp.password.is_some();
+        if in_clear {
+            doubts.push(
+                "mail.smtp.security is none: the password of mail.smtp.user can be read on its way. \
+                 Set it to starttls or tls."
+                    .to_owned(),
+            );
         }
         if self.admin.email.is_some() != self.admin.password.is_some() {
             doubts.push(

@@ -125,13 +125,14 @@ pub(super) fn toml_text(text: &str) -> String {
     quoted
 }
 
-/// Writes `Config`, a struct for each section, the table, and how a `Config` is read.
+/// Writes `Config`, a struct for each section, the table, and how a `Config` is read. Before each
+/// section stands its name in the file.
 macro_rules! settings {
     (
         root { $($(#[doc = $root_doc:literal])+ $root_name:ident: $root_type:ty = $root_rule:expr;)+ }
         $(
             $(#[doc = $section_doc:literal])+
-            $section:ident: $section_type:ident {
+            [$path:literal] $section:ident: $section_type:ident {
                 $($(#[doc = $doc:literal])+ $name:ident: $type:ty = $rule:expr;)+
             }
         )+
@@ -156,14 +157,14 @@ macro_rules! settings {
             pub const SETTINGS: &'static [Setting] = &[
                 $(settings!(@row "", $root_name, stringify!($root_name), [$($root_doc),+],
                     $root_type, $root_rule, |config: &Config| &config.$root_name),)+
-                $($(settings!(@row stringify!($section), $name,
-                    concat!(stringify!($section), ".", stringify!($name)), [$($doc),+],
+                $($(settings!(@row $path, $name,
+                    concat!($path, ".", stringify!($name)), [$($doc),+],
                     $type, $rule, |config: &Config| &config.$section.$name),)+)+
             ];
 
             /// The sections and what each is about.
             pub(crate) const SECTIONS: &'static [(&'static str, &'static [&'static str])] = &[
-                $((stringify!($section), &[$($section_doc),+]),)+
+                $(($path, &[$($section_doc),+]),)+
             ];
 
             /// Reads every setting. The order here is the order of the table.

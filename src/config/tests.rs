@@ -347,3 +347,46 @@ fn the_table_is_complete_and_nothing_in_it_collides() {
         assert!(Config::reference_markdown().contains(&setting.env()));
     }
 }
+
+#[test]
+fn a_transport_needs_what_it_sends_with_and_services_keep_the_names_of_their_variables() {
+    let smtp = ("CODITECT_MAIL_TRANSPORT", "smtp");
+    assert!(problem(load(Flags::default(), &[smtp])).contains("mail.smtp.host is not set"));
+    let host = ("CODITECT_MAIL_SMTP_HOST", "smtp.example.com");
+    let user = ("CODITECT_MAIL_SMTP_USER", "licensing");
+    assert!(problem(load(Flags::default(), &[smtp, host, user])).contains("mail.smtp.password"));
+    let from = ("CODITECT_MAIL_FROM", "licensing@example.com");
+    let loaded = load(Flags::default(), &[smtp, host, from]).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert_eq!(loaded.config.smtp.host.as_deref(), Some("smtp.example.com"));
+
+    let sendgrid = ("CODITECT_MAIL_TRANSPORT", "sendgrid");
+    assert!(problem(load(Flags::default(), &[sendgrid])).contains("SENDGRID_API_KEY"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    fs::write(&file, "SG.key\n").unwrap();
+    let key = ("SENDGRID_API_KEY_FILE", file.to_str().unwrap());
+    let sender = ("SENDGRID_FROM_EMAIL", "Example <billing@example.com>");
+    let loaded = load(Flags::default(), &[sendgrid, key, sender]).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert_eq!(loaded.config.sendgrid.api_key.as_ref().unwrap().expose(), "SG.key");
+    assert_eq!(loaded.config.sender().email.to_string(), "billing@example.com");
+
+    // A service's variables that stand there for another program warn about nothing.
+    let loaded = load(Flags::default(), &[("SENDGRID_API_BASE", "x")]).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn mails_that_would_be_refused_or_overheard_are_warned_about() {
+    let given = [
+        ("CODITECT_MAIL_TRANSPORT", "smtp"),
+        ("CODITECT_MAIL_SMTP_HOST", "smtp.example.com"),
+        ("CODITECT_MAIL_SMTP_SECURITY", "none"),
+        ("CODITECT_MAIL_SMTP_USER", "licensing"),
+        ("CODITECT_MAIL_SMTP_PASSWORD", "correct horse"),
+    ];
+    let warnings = load(Flags::default(), &given).unwrap().warnings.join(" ");
+    assert!(warnings.contains("mail.from") && warnings.contains("can be read"), "{warnings}");
+    assert!(!warnings.contains("horse"), "{warnings}");
+}

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use figment::value::Value;
 use lettre::message::Mailbox;
 use tracing_subscriber::EnvFilter;
@@ -204,7 +206,10 @@ from_text! {
     LogFilter: "error, warn, info, debug, trace or off, or such levels by part, as in info,coditect::store=debug", |filter| filter.0.clone();
     LogFormat: "human, json or auto", |format| format.as_str().to_owned();
     AfterMoneyBack: "keep or suspend", |after| after.as_str().to_owned();
-    MailTransport: "folder", |transport| transport.as_str().to_owned();
+    MailTransport: "folder, smtp or sendgrid", |transport| transport.as_str().to_owned();
+    SmtpSecurity: "starttls, tls or none", |security| security.as_str().to_owned();
+    WebhookKey: "a public key on the curve P-256 as SendGrid shows it, in base64, beginning with MFkw", |key| key.0.clone();
+    Color: "a colour as # and six hexadecimal digits, such as #1f5fbf", |color| color.0.clone();
     KeyTemplate: "capital letters, digits and single dashes, at most 64 characters, with at least eight X and {year} for the year, such as CODITECT-XXXX-XXXX-XXXX-XXXX-XXXX", |template| template.0.clone();
 }
 
@@ -332,6 +337,65 @@ words! {
     MailTransport {
         /// One `.eml` file per message in a folder.
         Folder = "folder",
+        /// Through a mail server.
+        Smtp = "smtp",
+        /// Through SendGrid's v3 API.
+        Sendgrid = "sendgrid",
+    }
+}
+
+words! {
+    /// How the connection to the mail server is encrypted.
+    SmtpSecurity {
+        /// Begins in clear and must become encrypted before anything is said (RFC 3207).
+        Starttls = "starttls",
+        /// Encrypted from its first byte on (RFC 8314).
+        Tls = "tls",
+        /// Not at all.
+        None = "none",
+    }
+}
+
+/// A public key on the curve P-256, as base64 of its DER form (RFC 5480).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WebhookKey(String);
+
+impl WebhookKey {
+    /// The key's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for WebhookKey {
+    type Err = NotAllowed;
+
+    fn from_str(text: &str) -> Result<Self, NotAllowed> {
+        // What comes before the point is the same for every such key.
+        let sound = text.starts_with("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE") && text.len() == 124;
+        let decoded = STANDARD.decode(text).is_ok_and(|der| der.len() == 91);
+        if sound && decoded { Ok(Self(text.to_owned())) } else { Err(NotAllowed) }
+    }
+}
+
+/// A colour as `#rrggbb`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Color(String);
+
+impl Color {
+    /// The colour's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Color {
+    type Err = NotAllowed;
+
+    fn from_str(text: &str) -> Result<Self, NotAllowed> {
+        let digits = text.strip_prefix('#').ok_or(NotAllowed)?;
+        let sound = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if sound { Ok(Self(text.to_owned())) } else { Err(NotAllowed) }
     }
 }
 

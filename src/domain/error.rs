@@ -58,8 +58,8 @@ pub enum Code {
     LastOperator,
     TooManyKeys,
     // What the server cannot do just now
-    StorageUnavailable,
     WebhookNotConfigured,
+    StorageUnavailable,
     ProviderUnavailable,
     ProviderRefused,
     Overloaded,

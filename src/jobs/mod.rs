@@ -12,8 +12,10 @@ use tokio::sync::watch;
 
 use crate::domain::error::Result;
 use crate::domain::job::{Job, Work};
-use crate::domain::time::{HOUR_MS, SECOND_MS, Timestamp};
+use crate::domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crate::entropy::Entropy;
 use crate::services::Services;
+use crate::services::queue::{Again, Failed, Verdict};
 
 /// Jobs read at once.
 const BATCH: usize = 64;
@@ -21,6 +23,9 @@ const BATCH: usize = 64;
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 /// The longest pause between two attempts.
 const PAUSE_MAX_MS: i64 = 6 * HOUR_MS;
+/// The longest pause while something stands in the way of every job of a kind: once it is gone, they
+/// should not wait for hours.
+const PAUSE_IN_TROUBLE_MAX_MS: i64 = 10 * MINUTE_MS;
 
 /// Works until told to stop. One worker is enough: handlers are short, and order is kept.
 pub async fn run(services: Arc<Services>, mut stop: watch::Receiver<bool>) {
@@ -66,36 +71,53 @@ async fn run_one(services: &Services, job: &Job) -> Result<()> {
             tracing::debug!(job_id = %job.job_id, kind, "job done");
             Ok(())
         }
-        Err(error) => {
+        Err(failed) => {
             services.metrics.job_failed(kind);
-            let attempts = job.attempts + 1;
-            let parked = attempts >= services.config.jobs.max_attempts;
-            tracing::warn!(job_id = %job.job_id, kind, attempts, parked, error = error.cause(), "a job failed");
-            let due =
-                services.clock.now().wall + pause_ms(services.config.jobs.retry_base_s, attempts);
-            let cause = error.cause().to_owned();
-            services.put_job_back(job, cause.clone(), due, parked).await?;
-            if let Work::SendMail { mail_id } = job.work {
-                services.note_mail_failure(mail_id, cause, parked).await?;
-            }
-            Ok(())
+            let verdict = judge(services, job, failed.again);
+            let (attempts, parked) = (job.attempts + 1, verdict == Verdict::Parked);
+            let error = failed.error.cause();
+            tracing::warn!(job_id = %job.job_id, kind, attempts, parked, error, "a job failed");
+            services.put_job_back(job, &failed, verdict).await
         }
     }
 }
 
-async fn perform(services: &Services, job: &Job) -> Result<()> {
+/// Whether and when a failed job is tried again.
+fn judge(services: &Services, job: &Job, again: Again) -> Verdict {
+    let (settings, now) = (&services.config.jobs, services.clock.now().wall);
+    let attempts = job.attempts + 1;
+    match again {
+        Again::Never => Verdict::Parked,
+        Again::UpToLimit if attempts >= settings.max_attempts => Verdict::Parked,
+        Again::UpToLimit => {
+            let pause = pause_ms(settings.retry_base_s, attempts);
+            Verdict::Again(now + jittered(pause, &services.entropy))
+        }
+        Again::AsLongAsItTakes | Again::NotTried => {
+            // Attempts are not counted here, so the pause grows with the job's age.
+            let base = i64::from(settings.retry_base_s) * SECOND_MS;
+            let age = now.0.saturating_sub(job.created_at.0);
+            let pause = (age / 2).max(base).min(PAUSE_IN_TROUBLE_MAX_MS.max(base));
+            Verdict::Uncounted(now + jittered(pause, &services.entropy))
+        }
+    }
+}
+
+async fn perform(services: &Services, job: &Job) -> Result<(), Failed> {
     match &job.work {
         Work::SendMail { mail_id } => services.send_mail_due(job, *mail_id).await,
-        Work::MailLink { email, purpose } => services.mail_link_due(job, email, *purpose).await,
+        Work::MailLink { email, purpose } => {
+            Ok(services.mail_link_due(job, email, *purpose).await?)
+        }
         Work::SubscriptionDue { org_id, subscription_id } => {
-            services.subscription_due(job, *org_id, *subscription_id).await
+            Ok(services.subscription_due(job, *org_id, *subscription_id).await?)
         }
         Work::LicenseDue { org_id, license_id } => {
-            services.license_due(job, *org_id, *license_id).await
+            Ok(services.license_due(job, *org_id, *license_id).await?)
         }
-        Work::ProviderEvent { event_id } => services.provider_event_due(job, event_id).await,
-        Work::RotateKeys => services.rotate_keys_due(job).await,
-        Work::Housekeeping => services.housekeeping_due(job).await,
+        Work::ProviderEvent { event_id } => Ok(services.provider_event_due(job, event_id).await?),
+        Work::RotateKeys => Ok(services.rotate_keys_due(job).await?),
+        Work::Housekeeping => Ok(services.housekeeping_due(job).await?),
     }
 }
 
@@ -103,4 +125,27 @@ async fn perform(services: &Services, job: &Job) -> Result<()> {
 fn pause_ms(base_s: u32, attempts: u32) -> i64 {
     let base = i64::from(base_s) * SECOND_MS;
     base.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(PAUSE_MAX_MS)
+}
+
+/// A pause up to half shorter, by chance: what failed together does not come back together.
+fn jittered(pause_ms: i64, entropy: &Entropy) -> i64 {
+    let half = u32::try_from(pause_ms / 2).unwrap_or(u32::MAX);
+    pause_ms - i64::from(entropy.below(half.max(1)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit_and_part_by_chance() {
+        let pauses: Vec<i64> = (1..=4).map(|attempts| pause_ms(30, attempts) / SECOND_MS).collect();
+        assert_eq!(pauses, [30, 60, 120, 240]);
+        assert_eq!(pause_ms(30, 40), PAUSE_MAX_MS);
+        let entropy = Entropy::seeded(1);
+        let parted: Vec<i64> = (0..100).map(|_| jittered(30 * SECOND_MS, &entropy)).collect();
+        assert!(parted.iter().all(|pause| (15_001..=30_000).contains(pause)), "{parted:?}");
+        assert!(parted.iter().max().unwrap() - parted.iter().min().unwrap() > 10_000, "{parted:?}");
+    }
 }

@@ -14,7 +14,8 @@ use crate::domain::time::Timestamp;
 use crate::entropy::Entropy;
 
 use super::messages::*;
-use super::render::{Templates, one_line};
+use super::overrides::Overrides;
+use super::render::{Branding, Templates, one_line};
 use super::*;
 
 const NOON: Timestamp = Timestamp(1_795_348_800_000);
@@ -34,116 +35,15 @@ fn sample(name: &str) -> Message {
 }
 
 /// One of each, with the names of an awkward customer.
-#[allow(clippy::too_many_lines, reason = "there are many messages")]
 fn samples() -> Vec<Message> {
-    let full_name = || "Zoë <b>O'Neil</b>".to_owned();
-    let plan_name = || "Team & Co".to_owned();
-    let license_key_hint = || shorten_key("CODITECT-7K2M-9QXT-4HVD-R3WN-8PZC");
-    let link = |page: &str| {
-        format!(
-            "https://licensing.example.com/{page}?token=b7c1d2e3f4a5968778695a4b3c2d1e0fb7c1d2e3f4a5968778695a4b3c2d1e0f"
-        )
-    };
-    vec![
-        VerifyEmail { link: link("verify-email"), expires_at: NOON.plus_days(2) }.into(),
-        AccountCreated {
-            email: "zoe@example.com".to_owned(),
-            link: link("reset-password"),
-            expires_at: NOON.plus_days(2),
+    let url = "https://licensing.example.com";
+    let mut samples = samples::samples(url, "Zoë <b>O'Neil</b>", "Team & Co");
+    for sample in &mut samples {
+        if let Message::LicenseDelivered(delivery) = sample {
+            delivery.signed_license = signed_license();
         }
-        .into(),
-        PasswordReset { link: link("reset-password"), expires_at: NOON + 3_600_000 }.into(),
-        PasswordChanged { full_name: full_name(), changed_at: NOON }.into(),
-        LicenseDelivered {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            license_key: "CODITECT-7K2M-9QXT-4HVD-R3WN-8PZC".to_owned(),
-            max_concurrent_seats: 25,
-            expiry_date: Some(NOON.plus_months(12)),
-            signed_license: signed_license(),
-        }
-        .into(),
-        SubscriptionConfirmed {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            quantity: 3,
-            yearly: true,
-            trialing: false,
-            current_period_end: NOON.plus_months(12),
-        }
-        .into(),
-        TrialStarted {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            trial_end: NOON.plus_days(14),
-        }
-        .into(),
-        TrialEnding {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            trial_end: NOON.plus_days(3),
-            charged: false,
-        }
-        .into(),
-        GraceEnding {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            grace_period_ends_at: NOON.plus_days(2),
-        }
-        .into(),
-        GraceStarted {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            after_trial: false,
-            grace_period_ends_at: NOON.plus_days(7),
-        }
-        .into(),
-        LicenseSuspended {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            license_key_hint: license_key_hint(),
-            reason: None,
-        }
-        .into(),
-        LicenseReinstated {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            license_key_hint: license_key_hint(),
-            expiry_date: Some(NOON.plus_months(1)),
-        }
-        .into(),
-        LicenseExpired {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            license_key_hint: license_key_hint(),
-            expiry_date: NOON,
-        }
-        .into(),
-        LicenseRevoked {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            license_key_hint: license_key_hint(),
-        }
-        .into(),
-        OrderReceived {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            amount_cents: 49_900,
-            currency: "EUR".to_owned(),
-            reference: "CDT-1042".to_owned(),
-        }
-        .into(),
-        PaymentRecorded {
-            full_name: full_name(),
-            plan_name: plan_name(),
-            amount_cents: 49_900,
-            currency: "EUR".to_owned(),
-            reference: "PO 7".to_owned(),
-            current_period_end: NOON.plus_months(1),
-        }
-        .into(),
-        SubscriptionEnded { full_name: full_name(), plan_name: plan_name(), ended_at: NOON }.into(),
-    ]
+    }
+    samples
 }
 
 /// The other branch of every template that has one.
@@ -179,7 +79,7 @@ fn variants() -> Vec<Message> {
 #[test]
 fn every_message_reads_as_agreed() {
     for message in samples() {
-        let Rendered { subject, text, html } = renderer().render(&message).unwrap();
+        let Rendered { subject, text, html, .. } = renderer().render(&message).unwrap();
         let all = format!("Subject: {subject}\n\n{text}\n======== html ========\n{html}");
         insta::assert_snapshot!(message.name(), all);
     }
@@ -188,7 +88,7 @@ fn every_message_reads_as_agreed() {
 #[test]
 fn every_branch_renders_whole_short_lined_and_escaped() {
     for message in samples().into_iter().chain(variants()) {
-        let Rendered { subject, text, html } = renderer().render(&message).unwrap();
+        let Rendered { subject, text, html, .. } = renderer().render(&message).unwrap();
         let name = message.name();
         assert!(!subject.is_empty() && !subject.contains('\n'), "{name}: {subject:?}");
         for part in [&subject, &text, &html] {
@@ -247,6 +147,10 @@ fn a_text_from_elsewhere_cannot_begin_a_line_of_its_own() {
     assert_eq!(one_line("abcdef", 3), "abc");
 }
 
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
 struct Outbox {
     folder: tempfile::TempDir,
     transport: Transport,
@@ -270,7 +174,14 @@ impl Outbox {
 
     fn send(&self, id: MailId, to: &str, message: &Message) -> Result<(), SendError> {
         let rendered = renderer().render(message).unwrap();
-        self.transport.send(id, to, &rendered, &message.attachments(), NOON)
+        let letter = Letter {
+            mail_id: id,
+            to,
+            rendered: &rendered,
+            attachments: &message.attachments(),
+            date: NOON,
+        };
+        block_on(self.transport.send(&letter)).map(drop)
     }
 
     fn path(&self) -> std::path::PathBuf {
@@ -353,8 +264,8 @@ fn a_licence_file_that_is_not_made_yet_is_not_attached_empty() {
 #[test]
 fn the_settings_name_the_transport() {
     let loaded = Config::load(Flags { data: Some("d".into()), ..Flags::default() }, []).unwrap();
-    let transport = Transport::from_config(&loaded.config, "d/mail".into());
-    assert_eq!(transport, Transport::folder("d/mail", sender()));
+    let transport = Transport::from_config(&loaded.config, "d/mail".into()).unwrap();
+    assert_eq!(transport.name(), "folder");
 }
 
 #[test]
@@ -411,8 +322,8 @@ fn a_folder_that_cannot_be_written_is_told() {
     outbox.transport = Transport::folder(file.join("mail"), sender());
     let error = outbox.send(outbox.id(), "zoe@example.com", &sample("verify_email")).unwrap_err();
     assert!(matches!(error, SendError::Folder { .. }), "{error}");
-    assert!(outbox.transport.check().is_err());
-    assert!(Transport::folder(outbox.path(), sender()).check().is_ok());
+    assert!(block_on(outbox.transport.check()).is_err());
+    assert!(block_on(Transport::folder(outbox.path(), sender()).check()).is_ok());
 }
 
 #[test]
@@ -424,4 +335,104 @@ fn mails_are_readable_by_their_owner_alone() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&outbox.path()), 0o700);
     assert_eq!(mode(&outbox.path().join(&outbox.files()[0])), 0o600);
+}
+
+/// A folder of overrides with these files.
+fn overrides(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, content) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn branded(folder: &Path) -> Renderer {
+    let branding = Branding { product_name: "Loom".to_owned(), accent_color: "#aa0000".to_owned() };
+    Renderer::branded(branding, "https://licensing.example.com", Overrides::read(folder))
+}
+
+#[test]
+fn a_vendors_texts_colour_and_logo_take_the_place_of_ours() {
+    let folder = overrides(&[
+        ("verify_email/subject.txt", b"Hello from {{ product_name }}"),
+        ("verify_email/body.txt", b"Go to {{ link }}\n"),
+        ("logo.png", b"\x89PNG and so on"),
+    ]);
+    let renderer = branded(folder.path());
+    assert!(renderer.broken().is_empty(), "{:?}", renderer.broken());
+    let mail = renderer.render(&sample("verify_email")).unwrap();
+    assert_eq!(mail.subject, "Hello from Loom");
+    assert!(mail.text.starts_with("Go to https://"), "{}", mail.text);
+    assert!(mail.html.contains("#aa0000") && !mail.html.contains("#1f5fbf"));
+    assert!(mail.html.contains("<img src=\"cid:"), "{}", mail.html);
+    let named: Vec<_> = renderer.templates().filter(|(_, own)| !own.is_empty()).collect();
+    assert_eq!(named, [("verify_email", vec!["subject.txt", "body.txt"])]);
+
+    let outbox = Outbox::new();
+    let letter = Letter {
+        mail_id: outbox.id(),
+        to: "zoe@example.com",
+        rendered: &mail,
+        attachments: &[],
+        date: NOON,
+    };
+    block_on(outbox.transport.send(&letter)).unwrap();
+    let written = outbox.only();
+    for part in ["multipart/related", "Content-ID: <logo@mail>", "image/png", "Disposition: inline"]
+    {
+        assert!(written.contains(part), "{part} in\n{written}");
+    }
+}
+
+#[test]
+fn a_broken_override_is_told_and_ours_stands_in_for_it() {
+    let (long, large) = (vec![b'x'; (64 << 10) + 1], vec![0; (256 << 10) + 1]);
+    let folder = overrides(&[
+        ("verify_email/body.txt", b"{{ lnik }}"),
+        ("verify_email/subject.txt", b"{% if %}"),
+        ("password_reset/subject.txt", b"  "),
+        ("password_reset/body.txt", &long),
+        ("password_reset/body.html", b"\xff\xfe"),
+        ("layout.html", b"<p>nothing</p>"),
+        ("newsletter/body.txt", b"x"),
+        ("verify_email/body.md", b"x"),
+        ("logo.gif", &large),
+    ]);
+    let renderer = branded(folder.path());
+    let broken: BTreeSet<&str> = renderer.broken().iter().map(|it| it.file.as_str()).collect();
+    let all = [
+        "layout.html",
+        "logo.gif",
+        "newsletter",
+        "password_reset/body.html",
+        "password_reset/body.txt",
+        "password_reset/subject.txt",
+        "verify_email/body.md",
+        "verify_email/body.txt",
+        "verify_email/subject.txt",
+    ];
+    assert_eq!(broken.into_iter().collect::<Vec<_>>(), all, "{:?}", renderer.broken());
+    let plain = Renderer::branded(
+        Branding { product_name: "Loom".to_owned(), accent_color: "#aa0000".to_owned() },
+        "https://licensing.example.com",
+        Overrides::default(),
+    );
+    for message in samples() {
+        assert!(renderer.render(&message).unwrap() == plain.render(&message).unwrap());
+    }
+}
+
+#[test]
+fn a_branch_that_fails_only_now_falls_back_to_our_text() {
+    let folder = overrides(&[(
+        "license_suspended/body.txt",
+        b"{% if reason %}{{ nonsense }}{% endif %}suspended",
+    )]);
+    let renderer = branded(folder.path());
+    assert!(renderer.broken().is_empty(), "{:?}", renderer.broken());
+    let with_reason = variants().into_iter().find(|it| it.name() == "license_suspended").unwrap();
+    let text = renderer.render(&with_reason).unwrap().text;
+    assert!(text.contains("terms broken"), "{text}");
 }

@@ -117,9 +117,12 @@ impl Ctx {
             status: MailStatus::Waiting,
             cause: cause.to_owned(),
             attempts: 0,
+            attempt_log: Vec::new(),
             last_error: None,
             created_at: self.now,
             sent_at: None,
+            provider_id: None,
+            deliveries: Vec::new(),
         };
         logs::put_mail(tx, &record)?;
         self.plan_job(tx, self.now, Work::SendMail { mail_id })

@@ -17,11 +17,11 @@ pub mod keys;
 mod letters;
 mod license_news;
 pub mod licenses;
-mod mails;
+pub mod mails;
 pub mod overview;
 pub mod people;
 pub mod plans;
-mod queue;
+pub mod queue;
 pub mod seats;
 pub mod sign_in;
 pub mod subscriptions;
@@ -84,6 +84,8 @@ pub struct Services {
     pub(crate) stripe: Option<Arc<Stripe>>,
     pub(crate) transport: Arc<Transport>,
     pub(crate) templates: Arc<Renderer>,
+    /// What keeps every mail from leaving.
+    pub(crate) mail_trouble: mails::TroubleSpot,
     /// The newest log lines.
     pub(crate) logs: RecentLogs,
     pub(crate) history: SeatHistory,

@@ -142,7 +142,7 @@ impl Services {
                 orgs: count("orgs")?,
                 jobs_waiting: count("jobs.waiting")?,
                 jobs_parked: count("jobs.parked")?,
-                mails: [MailStatus::Waiting, MailStatus::Sent, MailStatus::Parked]
+                mails: MailStatus::ALL
                     .iter()
                     .map(|status| Ok((*status, count(logs::mail_count(*status))?)))
                     .collect::<Result<_>>()?,

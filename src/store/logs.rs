@@ -49,7 +49,7 @@ pub fn put_mail(tx: &mut WriteTx, mail: &MailRecord) -> Result<()> {
 /// Notes that a parked message is to be sent after all, if the log still has it.
 pub fn wait_again(tx: &mut WriteTx, mail_id: MailId) -> Result<()> {
     let Some(mut mail) = tx.get(&MAILS, &mail_id)? else { return Ok(()) };
-    if mail.status == MailStatus::Sent {
+    if mail.status.is_out() {
         // What it opened is not in the log any more; there is nothing to send again.
         return Ok(());
     }
@@ -77,6 +77,8 @@ pub fn mail_count(status: MailStatus) -> &'static str {
     match status {
         MailStatus::Waiting => "mails.waiting",
         MailStatus::Sent => "mails.sent",
+        MailStatus::Delivered => "mails.delivered",
+        MailStatus::Bounced => "mails.bounced",
         MailStatus::Parked => "mails.parked",
     }
 }

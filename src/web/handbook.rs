@@ -9,7 +9,7 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "index",
     "getting-started",
     "nine-steps",
@@ -19,6 +19,7 @@ const ORDER: [&str; 14] = [
     "seats",
     "client",
     "api",
+    "mail",
     "operations",
     "command-line",
     "backup-and-restore",

@@ -116,6 +116,7 @@ impl Anns {
             "api_key_id" => self.api_key.clone(),
             "user_id" => text(&self.person.user["user_id"]),
             "file" => "coditect.backup".to_owned(),
+            "message" => "verify_email".to_owned(),
             // Only operators read these, and no job stays parked in a healthy server.
             "mail_id" | "job_id" => NOBODY.to_owned(),
             other => panic!(
@@ -236,7 +237,7 @@ async fn without_credentials_every_secured_operation_answers_401() {
             "/api/v1/plans",
             "/api/v1/licenses/",
             "/api/v1/keys",
-            // It shows a signature instead.
+            // Who signs what it sends need not sign in.
             "/api/v1/webhooks/",
             "/.well-known/",
             "/health/",

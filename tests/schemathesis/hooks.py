@@ -13,6 +13,7 @@ from schemathesis.openapi.checks import RejectedPositiveData
 CODES = {
     "invalid_cursor",  # a cursor is opaque: only one that a page gave is good
     "invalid_token",  # whether a mailed link is good is known by the server alone
+    "invalid_signature",  # only the service itself can sign what it reports
     "weak_password",  # how easily a password is guessed is no matter of its form
 }
 

@@ -94,7 +94,7 @@ function server({ storage, disk, last_backup, signing_key, jobs, mails, users, o
     ["Signing key", html`<a href="#/keys">${signing_key.status === "ready" ? html`<${Ago} at=${signing_key.created_at} />` : "being made"}</a>
       ${signing_key.rotation_due_at && html` <span class="soft">next <${Ago} at=${signing_key.rotation_due_at} /></span>`}`],
     ["Jobs", html`<a href="#/jobs">${count(jobs.waiting)} planned</a>${jobs.parked > 0 && html` <a href="#/jobs?parked=true"><${Tag} tone="bad">${count(jobs.parked)} parked<//></a>`}`],
-    ["E-mails", html`<a href="#/emails">${count(mails.sent ?? 0)} sent</a>${mails.waiting > 0 && html` <span class="soft">${count(mails.waiting)} waiting</span>`}${mails.parked > 0 && html` <a href="#/emails?status=parked"><${Tag} tone="bad">${count(mails.parked)} parked<//></a>`}`],
+    ["E-mails", html`<a href="#/emails">${count((mails.sent ?? 0) + (mails.delivered ?? 0))} sent</a>${mails.waiting > 0 && html` <span class="soft">${count(mails.waiting)} waiting</span>`}${mails.parked > 0 && html` <a href="#/emails?status=parked"><${Tag} tone="bad">${count(mails.parked)} parked<//></a>`}`],
     ["People", html`<a href="#/users">${count(users, "user")}</a>, <a href="#/orgs">${count(orgs, "organisation")}</a>`],
     ["Version", html`${version} <span class="soft">up ${seconds(uptime_s)}</span>`],
   ];

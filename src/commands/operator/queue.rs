@@ -26,6 +26,16 @@ const MAILS: [Column; 6] = [
     whole("MAIL", "mail_id"),
 ];
 
+const ATTEMPTS: [Column; 4] = [
+    time("TRIED", "at"),
+    whole("BY", "transport"),
+    whole("OUTCOME", "outcome"),
+    text("ANSWER", "answer"),
+];
+
+const DELIVERIES: [Column; 3] =
+    [time("REPORTED", "at"), whole("WHAT", "kind"), text("DETAIL", "detail")];
+
 const MAIL: [Column; 7] = [
     text("To", "to"),
     text("Subject", "subject"),
@@ -97,6 +107,14 @@ pub async fn mails(context: &Context, command: MailCommand) -> Result<()> {
             context.show(&mail, &MAIL)?;
             if context.is_json() {
                 return Ok(());
+            }
+            let attempts = mail["attempt_log"].as_array().map_or(&[][..], Vec::as_slice);
+            if !attempts.is_empty() {
+                output::print(&format!("\n{}", output::table(&ATTEMPTS, attempts)))?;
+            }
+            let reports = mail["deliveries"].as_array().map_or(&[][..], Vec::as_slice);
+            if !reports.is_empty() {
+                output::print(&format!("\n{}", output::table(&DELIVERIES, reports)))?;
             }
             // Lines are kept, and what a terminal would obey is not.
             let lines: Vec<_> = word(&mail, "text")

@@ -3,12 +3,14 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{Access, StatVfs, access, statvfs};
 
 use super::check::{Check, State};
 use crate::config::{Config, DataDir, MailTransport};
 use crate::domain::time::{SECOND_MS, Timestamp};
+use crate::mail::{Renderer, Transport};
 use crate::store::{Disk, FileDisk};
 
 /// Below this, writes will soon be refused.
@@ -17,6 +19,8 @@ const FREE_BYTES_MIN: u64 = 64 << 20;
 const FREE_BYTES_LOW: u64 = 1 << 30;
 /// Clocks of one computer are set by so much without harm.
 const CLOCK_SLACK_MS: i64 = 5 * SECOND_MS;
+/// How long a service that takes mails may need to let us in.
+const MAIL_CHECK: Duration = Duration::from_secs(10);
 /// The program was written in this year; a clock that says less has lost its battery.
 const YEAR_MIN: i16 = 2026;
 /// A clock that says more was set by mistake.
@@ -126,9 +130,33 @@ pub fn clock(now: Timestamp, newest: Option<Timestamp>) -> Check {
     }
 }
 
-/// Whether mails can leave, as far as can be seen without sending one or making a folder.
-pub fn mail(config: &Config, data: &DataDir) -> Check {
-    let MailTransport::Folder = config.mail.transport;
+/// Whether mails can leave, without sending one or making a folder: a service is connected to and
+/// signed in to.
+pub async fn mail(config: &Config, data: &DataDir) -> Check {
+    let setting = config.mail.transport;
+    if setting == MailTransport::Folder {
+        return mail_folder(data);
+    }
+    let found = match Transport::from_config(config, data.mail()) {
+        Ok(transport) => tokio::time::timeout(MAIL_CHECK, transport.check()).await.map_or_else(
+            |_| Err(format!("the service does not answer within {} s", MAIL_CHECK.as_secs())),
+            |found| found.map_err(|error| error.to_string()),
+        ),
+        Err(error) => Err(error.to_string()),
+    };
+    match found {
+        Ok(found) => Check::ok("mail", found),
+        Err(error) => {
+            let settings = format!("mail.{}", setting.as_str());
+            let advice = format!(
+                "Look at the settings of {settings} and at the service; mails wait and are tried again"
+            );
+            Check::problem("mail", error, advice)
+        }
+    }
+}
+
+fn mail_folder(data: &DataDir) -> Check {
     let folder = data.mail();
     let path = folder.display();
     if !folder.exists() {
@@ -146,6 +174,22 @@ pub fn mail(config: &Config, data: &DataDir) -> Check {
             Check::problem("mail", format!("{path} cannot be written to: {error}"), advice)
         }
     }
+}
+
+/// Whether the vendor's own texts of mails can be used; none when there are none.
+pub fn mail_templates(data: &DataDir, renderer: &Renderer) -> Option<Check> {
+    let folder = data.mail_templates();
+    if !folder.exists() {
+        return None;
+    }
+    let broken: Vec<String> =
+        renderer.broken().iter().map(|broken| format!("{}: {}", broken.file, broken.why)).collect();
+    if broken.is_empty() {
+        return Some(Check::ok("mail_templates", format!("{} can be used", folder.display())));
+    }
+    let found = format!("in {}: {}", folder.display(), broken.join("; "));
+    let advice = "Correct them and restart; until then the built-in texts stand in";
+    Some(Check::warning("mail_templates", found, advice))
 }
 
 #[cfg(test)]

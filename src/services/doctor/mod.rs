@@ -7,7 +7,7 @@ pub mod records;
 
 use std::sync::Arc;
 
-use self::check::{Check, Report};
+use self::check::{Check, Report, State};
 use super::keys::master_key;
 use super::{Actor, Services};
 use crate::config::{Config, DataDir};
@@ -21,10 +21,26 @@ impl Services {
         actor.require_operator()?;
         // It reads the disk and opens every key: not for a thread that serves requests.
         let services = Arc::clone(self);
-        let checks = tokio::task::spawn_blocking(move || examine(&services))
+        let mut checks = tokio::task::spawn_blocking(move || examine(&services))
             .await
             .map_err(Error::internal)?;
+        checks.push(self.way_out().await);
+        checks.extend(computer::mail_templates(&self.data, &self.templates));
         Ok(Report::new(self.data.path().display().to_string(), true, checks))
+    }
+
+    /// Whether mails can leave now, and whether they could when the last one was tried.
+    async fn way_out(&self) -> Check {
+        let mut check = computer::mail(&self.config, &self.data).await;
+        if let Some(trouble) = self.mail_trouble() {
+            let tried = format!("; since {} no mail could leave: {}", trouble.since, trouble.why);
+            check.found.push_str(&tried);
+            if check.state == State::Ok {
+                check.state = State::Warning;
+                check.advice = Some("It seems mended: mails are tried again within ten minutes, or at once with `coditect mail retry`".to_owned());
+            }
+        }
+        check
     }
 }
 
@@ -46,7 +62,6 @@ fn examine(services: &Services) -> Vec<Check> {
     checks.extend(readable(stored));
     let log = records::seat_log(|from, limit| services.store.read_log(from, limit));
     checks.extend(readable(log.map(|log| vec![log])));
-    checks.push(computer::mail(config, data));
     checks
 }
 

@@ -62,12 +62,13 @@ pub struct Setup {
     env: Vec<(String, String)>,
     with_operator: bool,
     with_key: bool,
+    may_park: bool,
 }
 
 impl Setup {
     /// An operator, a signing key, and limits that no test meets by accident.
     pub fn usual() -> Self {
-        let none = Self { env: Vec::new(), with_operator: true, with_key: true };
+        let none = Self { env: Vec::new(), with_operator: true, with_key: true, may_park: false };
         none.set("SERVER_PUBLIC_URL", PUBLIC_URL)
             .set("AUTH_ADDRESS_PER_MINUTE", "1000000")
             .set("AUTH_ADDRESS_BURST", "1000000")
@@ -91,6 +92,12 @@ impl Setup {
     /// Nobody has set the appliance up yet.
     pub fn without_operator(mut self) -> Self {
         self.with_operator = false;
+        self
+    }
+
+    /// Jobs may be left parked: that they are is what the test is about.
+    pub fn leaving_parked_jobs(mut self) -> Self {
+        self.may_park = true;
         self
     }
 
@@ -365,10 +372,11 @@ impl TestApp {
     }
 }
 
-/// Every test ends here: the server stops, cleanly, and no job was given up.
+/// Every test ends here: the server stops, cleanly, and no job was given up unless that was meant.
 impl Drop for TestApp {
     fn drop(&mut self) {
-        let parked = if std::thread::panicking() { 0 } else { self.parked() };
+        let parked =
+            if std::thread::panicking() || self.setup.may_park { 0 } else { self.parked() };
         let _ = self.stop.take().map(|stop| stop.send(()));
         let ended = self.server.take().map(JoinHandle::join);
         if !std::thread::panicking() {

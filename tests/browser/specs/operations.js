@@ -28,7 +28,8 @@ describe("one e-mail", () => {
   // No template of ours is hostile: here somebody has got at the database.
   signedIn("markup in it cannot act, load or hide", "#/emails", async (page, api, watched) => {
     await records();
-    const [mail] = (await api.get("/admin/emails")).items;
+    const [{ mail_id }] = (await api.get("/admin/emails")).items;
+    const mail = await api.get(`/admin/emails/${mail_id}`);
     const html = `<body onload="document.title='got you'" style="padding:24px"><script>document.title = "got you"</script>
       <img src="http://elsewhere.example/a.png" onerror="document.title='got you'"><style>p { display: none }</style>
       <p style="background:url(http://elsewhere.example/b.png);position:fixed;padding:3px" onclick="document.title='got you'">Hello <b>Ada</b></p>
@@ -45,6 +46,18 @@ describe("one e-mail", () => {
     assert.deepEqual(await shown.locator("p").evaluate((p) => [getComputedStyle(p).position, getComputedStyle(p).paddingLeft, getComputedStyle(p).backgroundImage]), ["static", "3px", "none"]);
     assert.equal(await page.title(), "Hello · CODITECT");
     await watched.accessible();
+  });
+});
+
+describe("mail templates", () => {
+  signedIn("each message is shown with sample data", "#/emails", async (page, api, watched) => {
+    await page.getByRole("link", { name: "Templates" }).click();
+    await page.frameLocator("iframe").getByText("Confirm the address").waitFor();
+    await watched.look("email-templates");
+    await page.getByLabel("Message").selectOption("license_delivered");
+    await page.frameLocator("iframe").getByText("Ada Park").waitFor();
+    await button(page, "Plain text").click();
+    await page.locator("pre", { hasText: "Ada Park" }).waitFor();
   });
 });
 

@@ -1,0 +1,123 @@
+//! One of each message, for previews and tests.
+
+use super::Message;
+#[allow(clippy::wildcard_imports, reason = "every message is named here")]
+use super::messages::*;
+use crate::domain::time::Timestamp;
+
+const NOON: Timestamp = Timestamp(1_795_348_800_000);
+
+/// One of each, to a customer of this name about a plan of that name.
+pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Message> {
+    let license_key_hint = || shorten_key("CODITECT-7K2M-9QXT-4HVD-R3WN-8PZC");
+    let link = |page: &str| {
+        format!(
+            "{public_url}/{page}?token=b7c1d2e3f4a5968778695a4b3c2d1e0fb7c1d2e3f4a5968778695a4b3c2d1e0f"
+        )
+    };
+    vec![
+        VerifyEmail { link: link("verify-email"), expires_at: NOON.plus_days(2) }.into(),
+        AccountCreated {
+            email: "zoe@example.com".to_owned(),
+            link: link("reset-password"),
+            expires_at: NOON.plus_days(2),
+        }
+        .into(),
+        PasswordReset { link: link("reset-password"), expires_at: NOON + 3_600_000 }.into(),
+        PasswordChanged { full_name: full_name.to_owned(), changed_at: NOON }.into(),
+        LicenseDelivered {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            license_key: "CODITECT-7K2M-9QXT-4HVD-R3WN-8PZC".to_owned(),
+            max_concurrent_seats: 25,
+            expiry_date: Some(NOON.plus_months(12)),
+            signed_license: String::new(),
+        }
+        .into(),
+        SubscriptionConfirmed {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            quantity: 3,
+            yearly: true,
+            trialing: false,
+            current_period_end: NOON.plus_months(12),
+        }
+        .into(),
+        GraceEnding {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            grace_period_ends_at: NOON.plus_days(2),
+        }
+        .into(),
+        TrialStarted {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            trial_end: NOON.plus_days(14),
+        }
+        .into(),
+        TrialEnding {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            trial_end: NOON.plus_days(3),
+            charged: false,
+        }
+        .into(),
+        GraceStarted {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            after_trial: false,
+            grace_period_ends_at: NOON.plus_days(7),
+        }
+        .into(),
+        LicenseSuspended {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            license_key_hint: license_key_hint(),
+            reason: None,
+        }
+        .into(),
+        LicenseReinstated {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            license_key_hint: license_key_hint(),
+            expiry_date: Some(NOON.plus_months(1)),
+        }
+        .into(),
+        LicenseExpired {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            license_key_hint: license_key_hint(),
+            expiry_date: NOON,
+        }
+        .into(),
+        LicenseRevoked {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            license_key_hint: license_key_hint(),
+        }
+        .into(),
+        OrderReceived {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            amount_cents: 49_900,
+            currency: "EUR".to_owned(),
+            reference: "CDT-1042".to_owned(),
+        }
+        .into(),
+        PaymentRecorded {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            amount_cents: 49_900,
+            currency: "EUR".to_owned(),
+            reference: "PO 7".to_owned(),
+            current_period_end: NOON.plus_months(1),
+        }
+        .into(),
+        SubscriptionEnded {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            ended_at: NOON,
+        }
+        .into(),
+    ]
+}
