@@ -8,6 +8,7 @@ use crate::domain::time::Timestamp;
 const NOON: Timestamp = Timestamp(1_795_348_800_000);
 
 /// One of each, to a customer of this name about a plan of that name.
+#[allow(clippy::too_many_lines, reason = "there are many messages")]
 pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Message> {
     let license_key_hint = || shorten_key("CODITECT-7K2M-9QXT-4HVD-R3WN-8PZC");
     let link = |page: &str| {
