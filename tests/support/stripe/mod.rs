@@ -93,13 +93,13 @@ impl FakeStripe {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let served = Arc::clone(&service);
+        let shared = Arc::clone(&service);
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let endpoint = poem::endpoint::make(move |request| {
-                    let service = Arc::clone(&served);
+                    let service = Arc::clone(&shared);
                     async move { Ok::<_, poem::Error>(server::serve(service, request).await) }
                 });
                 let acceptor = TcpAcceptor::from_std(listener).unwrap();
