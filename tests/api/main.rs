@@ -3,11 +3,14 @@
 //! about them.
 
 #![allow(clippy::unwrap_used)]
+#![recursion_limit = "256"]
 
 mod accounts;
 mod api_keys;
 mod bad_http;
 mod bad_input;
+mod billing;
+mod billing_chaos;
 mod email_templates;
 mod health;
 mod isolation;
@@ -23,5 +26,7 @@ mod plans;
 mod search;
 mod seats;
 mod setup;
+#[path = "../support/stripe/mod.rs"]
+mod stripe;
 mod subscriptions;
 mod support;

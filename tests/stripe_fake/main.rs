@@ -6,5 +6,6 @@
 mod calls;
 mod client;
 mod life;
+mod official;
 #[path = "../support/stripe/mod.rs"]
 mod stripe;

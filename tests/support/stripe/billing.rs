@@ -12,6 +12,8 @@ pub const HOUR: i64 = 3_600;
 pub const DAY: i64 = 24 * HOUR;
 /// A subscription whose first payment failed ends so long after its start.
 const INCOMPLETE_SECONDS: i64 = 23 * HOUR;
+/// No subscription lives longer.
+const PERIODS_MAX: i64 = 10_000;
 
 /// What pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub enum Due {
 fn period_end(anchor: i64, from: i64, recurring: &Value) -> i64 {
     let count = recurring["interval_count"].as_i64().unwrap_or(1);
     let start = Timestamp::from_second(anchor).unwrap().to_zoned(TimeZone::UTC);
-    (1..)
+    (1..PERIODS_MAX)
         .map(|n| {
             let span = match recurring["interval"].as_str() {
                 Some("day") => (n * count).days(),
@@ -151,28 +153,9 @@ impl World {
         })
     }
 
-    /// What the current period of a subscription costs in full; nothing on trial.
-    fn full_lines(&self, subscription: &Value) -> Vec<Line> {
-        let on_trial = subscription["status"] == "trialing";
-        let line = |item: &Value| Line {
-            item: text(item, "id").to_owned(),
-            price: text(&item["price"], "id").to_owned(),
-            quantity: number(item, "quantity"),
-            amount: if on_trial {
-                0
-            } else {
-                number(&item["price"], "unit_amount") * number(item, "quantity")
-            },
-            start: number(item, "current_period_start"),
-            end: number(item, "current_period_end"),
-            proration: false,
-        };
-        items(subscription).iter().map(line).collect()
-    }
-
     /// The first invoice: finalized at once, and not yet paid.
     pub fn first_invoice(&mut self, subscription: &str) -> String {
-        let lines = self.full_lines(self.get(subscription));
+        let lines = full_lines(self.get(subscription));
         let invoice = self.make_invoice(subscription, "subscription_create", &lines);
         self.emit("invoice.created", &invoice);
         self.finalize(&invoice);
@@ -236,7 +219,7 @@ impl World {
         }
         let start = number(&items(&subscription)[0], "current_period_end");
         let before = self.begin_period(id, start);
-        let lines = self.full_lines(self.get(id));
+        let lines = full_lines(self.get(id));
         let invoice = self.make_invoice(id, "subscription_cycle", &lines);
         let at = self.now + HOUR;
         let stays_draft = subscription["status"] == "unpaid"
@@ -268,7 +251,7 @@ impl World {
         let now = self.now;
         self.change(id, |subscription| subscription["billing_cycle_anchor"] = json!(now));
         self.begin_period(id, now);
-        let lines = self.full_lines(self.get(id));
+        let lines = full_lines(self.get(id));
         let invoice = self.make_invoice(id, reason, &lines);
         self.emit_changed("customer.subscription.updated", id, before);
         self.emit("invoice.created", &invoice);
@@ -344,6 +327,25 @@ impl World {
     fn next_due(&self, until: i64) -> Option<(i64, Due)> {
         self.all().flat_map(dues).filter(|(at, _)| *at <= until).min()
     }
+}
+
+/// What the current period of a subscription costs in full; nothing on trial.
+fn full_lines(subscription: &Value) -> Vec<Line> {
+    let on_trial = subscription["status"] == "trialing";
+    let line = |item: &Value| Line {
+        item: text(item, "id").to_owned(),
+        price: text(&item["price"], "id").to_owned(),
+        quantity: number(item, "quantity"),
+        amount: if on_trial {
+            0
+        } else {
+            number(&item["price"], "unit_amount") * number(item, "quantity")
+        },
+        start: number(item, "current_period_start"),
+        end: number(item, "current_period_end"),
+        proration: false,
+    };
+    items(subscription).iter().map(line).collect()
 }
 
 fn note_cancellation(subscription: &mut Value, now: i64, canceled: bool) {

@@ -37,12 +37,13 @@ pub fn answer(world: &mut World, method: &str, path: &[&str], p: &Params) -> Res
             let known = ["customer", "status", "subscription", "payment_intent"];
             world.list("checkout.session", "/v1/checkout/sessions", p, &known)
         }
-        ("GET", ["checkout", "sessions", id]) => find(world, "checkout.session", id),
+        ("GET", ["checkout", "sessions", id] | ["payment_pages", id]) => {
+            find(world, "checkout.session", id)
+        }
         ("POST", ["checkout", "sessions", id, "expire"]) => {
             world.expire_open_session(id)?;
             find(world, "checkout.session", id)
         }
-        ("GET", ["payment_pages", id]) => find(world, "checkout.session", id),
         ("POST", ["payment_pages", id, "confirm"]) => world.confirm_page(id, p),
         ("POST", ["billing_portal", "sessions"]) => world.post_portal_session(p),
         ("POST", ["subscriptions"]) => world.post_subscription(p),
@@ -272,7 +273,7 @@ impl World {
             "id": id, "object": "product", "created": self.now, "livemode": false,
             "active": true, "default_price": null, "description": null, "images": [],
             "marketing_features": [], "metadata": {}, "name": name, "package_dimensions": null,
-            "shippable": null, "statement_descriptor": null, "tax_code": null, "type": "service",
+            "shippable": null, "statement_descriptor": null, "tax_code": null,
             "unit_label": null, "updated": self.now, "url": null,
         }))
     }
@@ -404,12 +405,11 @@ impl World {
 
     fn post_refund(&mut self, p: &Params) -> Result<Value> {
         p.only(&["charge", "payment_intent", "amount", "reason", "metadata"])?;
-        let charge = match self.referred("payment_intent", p, "payment_intent")? {
-            Some(intent) => text(self.get(&intent), "latest_charge").to_owned(),
-            None => {
-                p.needed("/charge")?;
-                self.referred("charge", p, "charge")?.unwrap()
-            }
+        let charge = if let Some(intent) = self.referred("payment_intent", p, "payment_intent")? {
+            text(self.get(&intent), "latest_charge").to_owned()
+        } else {
+            p.needed("/charge")?;
+            self.referred("charge", p, "charge")?.unwrap()
         };
         let refund = self.refund(&charge, p.integer("/amount")?, p.text("/reason"))?;
         self.change(&refund, |refund| refund["metadata"] = p.metadata("/metadata", &Value::Null));

@@ -59,6 +59,7 @@ use poem::listener::TcpAcceptor;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+#[allow(unused_imports, reason = "each binary uses its own part")]
 pub use billing::{Card, DAY, HOUR};
 pub use shape::Shape;
 pub use world::AfterRetries;
@@ -93,13 +94,13 @@ impl FakeStripe {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let served = Arc::clone(&service);
+        let shared = Arc::clone(&service);
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let endpoint = poem::endpoint::make(move |request| {
-                    let service = Arc::clone(&served);
+                    let service = Arc::clone(&shared);
                     async move { Ok::<_, poem::Error>(server::serve(service, request).await) }
                 });
                 let acceptor = TcpAcceptor::from_std(listener).unwrap();
@@ -373,4 +374,9 @@ impl Drop for FakeStripe {
             let _ = thread.join();
         }
     }
+}
+
+/// The `Stripe-Signature` of any body.
+pub fn signature_of(body: &str, secret: &str, time: i64) -> String {
+    signature::header(body, secret, time)
 }

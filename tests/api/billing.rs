@@ -1,0 +1,488 @@
+//! Paying through Stripe: payment pages, webhooks in any order, and what follows from them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::stripe::{self, AfterRetries, Card, FakeStripe, SECRET_KEY, Shape};
+use crate::support::{Answer, Client, DAY, HOUR, START, Setup, TestApp, items, text};
+
+const SECRET: &str = "whsec_of_the_tests";
+pub const ANN: &str = "ann@example.com";
+const WEBHOOK: &str = "/api/v1/webhooks/stripe";
+
+/// A vendor whose customers pay through Stripe.
+pub struct Shop {
+    pub app: TestApp,
+    pub stripe: FakeStripe,
+    pub ann: Client,
+    key: String,
+    plan: Value,
+}
+
+impl Shop {
+    pub async fn open() -> Self {
+        Self::open_with(|setup| setup).await
+    }
+
+    async fn open_with(change: impl FnOnce(Setup) -> Setup) -> Self {
+        let start: coditect::domain::time::Timestamp = START.parse().unwrap();
+        let stripe = FakeStripe::start(start.unix_seconds());
+        let setup = Setup::usual()
+            .env("STRIPE_SECRET_KEY", SECRET_KEY)
+            .env("STRIPE_WEBHOOK_SECRET", &format!("whsec_older, {SECRET}"))
+            .set("STRIPE_API_BASE", &stripe.url());
+        let app = change(setup).start().await;
+        let plan = app.plan("Team", 10).await;
+        // A sign-in would end while time passes.
+        let ann = app.customer(ANN).await;
+        let key = ann.post("/api/v1/api-keys", json!({"name": "the tests"})).await.ok(201);
+        let key = text(&key["secret"]);
+        let ann = ann.with_bearer(&key);
+        Self { app, stripe, ann, key, plan }
+    }
+
+    /// The same with another process.
+    pub async fn restart(self) -> Self {
+        let app = self.app.restart().await;
+        let ann = app.anyone.with_bearer(&self.key);
+        Self { app, ann, ..self }
+    }
+
+    fn now(&self) -> i64 {
+        self.app.clock.now().wall.unix_seconds()
+    }
+
+    /// Delivers one event.
+    pub async fn deliver(&self, event: &Value) -> Answer {
+        let (header, body) = self.stripe.signed_at(&text(&event["id"]), SECRET, self.now());
+        self.post(&header, body).await
+    }
+
+    async fn post(&self, header: &str, body: String) -> Answer {
+        let request = self.app.anyone.request(reqwest::Method::POST, WEBHOOK);
+        let request = request
+            .header("content-type", "application/json; charset=utf-8")
+            .header("stripe-signature", header)
+            .body(body);
+        self.app.anyone.send(request).await
+    }
+
+    /// Delivers all that has happened since, in order, and lets it be worked off.
+    async fn deliver_all(&self) {
+        for event in self.stripe.take_events() {
+            self.deliver(&event).await.ok(200);
+        }
+        self.app.settle().await;
+    }
+
+    /// Time passes for everybody, an hour or a day at a time.
+    async fn pass(&self, time: Duration, step: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(step);
+            self.app.clock.advance(step);
+            self.stripe.advance_to(self.now());
+            self.deliver_all().await;
+            left -= step;
+        }
+    }
+
+    pub async fn page(&self) -> Answer {
+        self.ann.post("/api/v1/checkout/session", json!({"plan_id": self.plan["plan_id"]})).await
+    }
+
+    /// Ann pays; the id at Stripe.
+    async fn subscribe(&self) -> String {
+        let page = self.page().await.ok(201);
+        let id = self.stripe.complete_checkout(&text(&page["session_id"]), Card::Good).unwrap();
+        self.deliver_all().await;
+        id
+    }
+
+    async fn subscription(&self) -> Value {
+        let all = self.ann.get("/api/v1/subscriptions").await.list();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all[0].clone()
+    }
+
+    async fn license(&self) -> Value {
+        let all = self.ann.get("/api/v1/licenses").await.list();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all[0].clone()
+    }
+
+    async fn standing(&self) -> (String, String) {
+        (text(&self.subscription().await["status"]), text(&self.license().await["status"]))
+    }
+
+    async fn expect(&self, subscription: &str, license: &str) {
+        let found = self.standing().await;
+        assert_eq!((found.0.as_str(), found.1.as_str()), (subscription, license));
+    }
+
+    pub fn customer(&self) -> String {
+        text(&self.stripe.all("customer")[0]["id"])
+    }
+}
+
+#[tokio::test]
+async fn a_payment_page_leads_to_a_licence_a_receipt_and_an_invoice() {
+    let shop = Shop::open().await;
+    let page = shop.page().await.ok(201);
+    assert!(text(&page["url"]).starts_with("http"), "{page}");
+    assert!(shop.ann.get("/api/v1/licenses").await.list().is_empty());
+    shop.stripe.complete_checkout(&text(&page["session_id"]), Card::Good).unwrap();
+    shop.deliver_all().await;
+
+    shop.expect("active", "active").await;
+    let (subscription, license) = (shop.subscription().await, shop.license().await);
+    assert_eq!(subscription["plan_id"], shop.plan["plan_id"]);
+    assert!(text(&subscription["stripe_subscription_id"]).starts_with("sub_"));
+    assert_eq!(license["max_concurrent_seats"], 10);
+    shop.app.acquire(&license, "hw-1").await.ok(201);
+
+    let subjects = shop.app.subjects_to(ANN).await;
+    let about = |words: &str| subjects.iter().filter(|it| it.contains(words)).count();
+    assert_eq!(about("Your subscription to Team"), 1, "{subjects:?}");
+    assert_eq!(about("licence"), 1, "{subjects:?}");
+    assert_eq!(about("Payment"), 1, "{subjects:?}");
+
+    let invoices = shop.ann.get("/api/v1/invoices").await.list();
+    assert_eq!(invoices.len(), 1, "{invoices:?}");
+    assert_eq!(
+        (&invoices[0]["status"], &invoices[0]["amount_paid_cents"]),
+        (&json!("paid"), &json!(4900))
+    );
+    let payments = shop.ann.get("/api/v1/payments").await.list();
+    assert_eq!((payments.len(), &payments[0]["amount_cents"]), (1, &json!(4900)));
+}
+
+#[tokio::test]
+async fn a_year_with_stripe_from_trial_to_the_end() {
+    let shop = Shop::open().await;
+    let trial = json!({"plan_id": shop.plan["plan_id"]});
+    shop.ann.post("/api/v1/subscriptions/trial", trial).await.ok(201);
+    let license = shop.license().await;
+    shop.pass(3 * DAY, DAY).await;
+
+    // The trial is taken over, with its licence.
+    let id = shop.subscribe().await;
+    shop.expect("trialing", "active").await;
+    assert_eq!(shop.license().await["license_id"], license["license_id"]);
+    shop.pass(12 * DAY, 6 * HOUR).await;
+    shop.expect("active", "active").await;
+    shop.app.acquire(&license, "hw-1").await.ok(201);
+
+    // Renewals move the end; the licence is never in grace for one, and seats stay.
+    let mut ends = text(&shop.license().await["expiry_date"]);
+    for _ in 0..2 {
+        for _ in 0..31 {
+            shop.pass(DAY, 6 * HOUR).await;
+            shop.expect("active", "active").await;
+        }
+        let next = text(&shop.license().await["expiry_date"]);
+        assert!(next > ends, "{next} after {ends}");
+        ends = next;
+    }
+
+    // The card stops working.
+    shop.stripe.after_retries(AfterRetries::Unpaid);
+    shop.stripe.set_card(&shop.customer(), Card::Declines);
+    let due = shop.stripe.period_end(&id);
+    while shop.now() < due + 7_200 {
+        shop.pass(HOUR, HOUR).await;
+    }
+    shop.expect("past_due", "grace").await;
+    shop.pass(6 * DAY, DAY).await;
+    shop.expect("past_due", "grace").await;
+    shop.pass(2 * DAY, DAY).await;
+    shop.expect("unpaid", "suspended").await;
+    shop.app.acquire(&license, "hw-2").await.refused(403, "license_suspended");
+    let subjects = shop.app.subjects_to(ANN).await;
+    assert_eq!(
+        subjects.iter().filter(|it| it.starts_with("Payment for")).count(),
+        1,
+        "{subjects:?}"
+    );
+    assert_eq!(subjects.iter().filter(|it| it.contains("suspended")).count(), 1, "{subjects:?}");
+
+    // Another card, and all is well at once.
+    shop.stripe.set_card(&shop.customer(), Card::Good);
+    assert!(shop.stripe.pay_open_invoice(&id));
+    shop.deliver_all().await;
+    shop.expect("active", "active").await;
+    shop.app.mail_to(ANN, "works again").await;
+
+    // The end is asked for here, and comes with the period.
+    let path =
+        format!("/api/v1/subscriptions/{}", text(&shop.subscription().await["subscription_id"]));
+    shop.ann.post_nothing(&format!("{path}/cancel")).await.ok(200);
+    assert_eq!(shop.subscription().await["cancel_at_period_end"], true);
+    shop.ann.post_nothing(&format!("{path}/resume")).await.ok(200);
+    assert_eq!(shop.subscription().await["cancel_at_period_end"], false);
+    shop.ann.post_nothing(&format!("{path}/cancel")).await.ok(200);
+    shop.deliver_all().await;
+    shop.expect("active", "active").await;
+    shop.pass(35 * DAY, DAY).await;
+    shop.expect("canceled", "expired").await;
+    let subjects = shop.app.subjects_to(ANN).await;
+    assert_eq!(subjects.iter().filter(|it| it.contains("has ended")).count(), 1, "{subjects:?}");
+}
+
+/// What a month of news leaves, however it was delivered.
+async fn story(shop: &Shop) -> Vec<Value> {
+    let page = shop.page().await.ok(201);
+    let id = shop.stripe.complete_checkout(&text(&page["session_id"]), Card::Good).unwrap();
+    shop.stripe.set_card(&shop.customer(), Card::Declines);
+    shop.stripe.advance_to(shop.stripe.period_end(&id) + 2 * 86_400);
+    shop.stripe.set_card(&shop.customer(), Card::Good);
+    shop.stripe.pay_open_invoice(&id);
+    shop.app.clock.advance(Duration::from_secs((shop.stripe.now() - shop.now()).unsigned_abs()));
+    shop.stripe.take_events()
+}
+
+async fn left(shop: &Shop) -> Value {
+    let (subscription, license) = (shop.subscription().await, shop.license().await);
+    let invoices = shop.ann.get("/api/v1/invoices").await.list();
+    let mut receipts: Vec<_> = shop.app.subjects_to(ANN).await;
+    receipts.retain(|it| it.contains("Payment") || it.contains("subscription"));
+    receipts.sort();
+    json!({
+        "status": subscription["status"], "end": subscription["current_period_end"],
+        "license": license["status"], "expiry": license["expiry_date"],
+        "paid": invoices.iter().filter(|it| it["status"] == "paid").count(),
+        "payments": shop.ann.get("/api/v1/payments").await.list().len(),
+        "receipts": receipts,
+    })
+}
+
+#[tokio::test]
+async fn the_order_the_number_and_the_shape_of_deliveries_change_nothing() {
+    let mut found: Option<Value> = None;
+    for way in 0..4 {
+        let shop = Shop::open().await;
+        shop.stripe.shape(if way == 3 { Shape::Old } else { Shape::New });
+        let mut events = story(&shop).await;
+        match way {
+            1 => events.reverse(),
+            2 => {
+                let twice = events.clone();
+                events.extend(twice);
+                let half = events.len() / 3;
+                events.rotate_left(half);
+            }
+            _ => {}
+        }
+        for event in &events {
+            let status = shop.deliver(event).await.ok(200)["status"].clone();
+            assert!(["kept", "known", "ignored"].contains(&text(&status).as_str()));
+        }
+        shop.app.settle().await;
+        let this = left(&shop).await;
+        assert_eq!(found.get_or_insert_with(|| this.clone()), &this, "way {way}");
+    }
+    assert_eq!(found.unwrap()["payments"], 2);
+}
+
+#[tokio::test]
+async fn what_was_never_delivered_is_asked_for_at_the_start_and_every_hour() {
+    let shop = Shop::open().await;
+    let events = story(&shop).await;
+    assert!(events.len() > 5);
+    shop.app.services.reconcile_billing().await.unwrap();
+    shop.app.settle().await;
+    shop.expect("active", "active").await;
+    assert_eq!(shop.ann.get("/api/v1/payments").await.list().len(), 2);
+    let before = left(&shop).await;
+    for event in &events {
+        shop.deliver(event).await.ok(200);
+    }
+    shop.app.settle().await;
+    assert_eq!(left(&shop).await, before, "late deliveries add nothing");
+}
+
+#[tokio::test]
+async fn while_stripe_is_away_its_news_are_believed_and_looked_at_again_later() {
+    let shop = Shop::open().await;
+    let page = shop.page().await.ok(201);
+    shop.stripe.complete_checkout(&text(&page["session_id"]), Card::Good).unwrap();
+    shop.stripe.down(true);
+    for event in shop.stripe.take_events() {
+        shop.deliver(&event).await.ok(200);
+    }
+    shop.app.settle().await;
+    shop.expect("active", "active").await;
+    let refused = shop.ann.post_nothing("/api/v1/billing/portal").await;
+    refused.refused(503, "provider_unavailable");
+    shop.stripe.down(false);
+    shop.app.advance(HOUR).await;
+    shop.expect("active", "active").await;
+    assert_eq!(shop.ann.get("/api/v1/payments").await.list().len(), 1);
+    let portal = shop.ann.post_nothing("/api/v1/billing/portal").await.ok(201);
+    assert!(text(&portal["url"]).starts_with("http"));
+}
+
+#[tokio::test]
+async fn what_stripe_has_not_signed_is_refused() {
+    let shop = Shop::open().await;
+    shop.page().await.ok(201);
+    shop.subscribe().await;
+    let event = shop.stripe.events().pop().unwrap();
+    let id = text(&event["id"]);
+    let (header, body) = shop.stripe.signed_at(&id, SECRET, shop.now());
+    let written_anew =
+        serde_json::to_string(&serde_json::from_str::<Value>(&body).unwrap()).unwrap();
+    for (header, body) in [
+        (header.clone(), written_anew),
+        (header.replace("v1=", "v0="), body.clone()),
+        (String::new(), body.clone()),
+        shop.stripe.signed_at(&id, "whsec_of_somebody_else", shop.now()),
+        shop.stripe.signed_at(&id, SECRET, shop.now() - 301),
+    ] {
+        shop.post(&header, body).await.refused(400, "invalid_signature");
+    }
+    shop.post(&header, body).await.ok(200);
+    let (header, body) = shop.stripe.signed_at(&id, "whsec_older", shop.now());
+    assert_eq!(shop.post(&header, body).await.ok(200)["status"], "known");
+    shop.post("t=1,v1=00", "x".repeat(1 << 21)).await.refused(413, "payload_too_large");
+}
+
+#[tokio::test]
+async fn without_a_secret_webhooks_are_refused_and_without_a_key_there_are_no_payment_pages() {
+    let app = TestApp::start().await;
+    let request =
+        app.anyone.request(reqwest::Method::POST, WEBHOOK).header("stripe-signature", "t=1,v1=00");
+    let request = request.header("content-type", "application/json").body("{}");
+    app.anyone.send(request).await.refused(503, "webhook_not_configured");
+    let plan = app.plan("Team", 10).await;
+    let ann = app.customer(ANN).await;
+    let page = ann.post("/api/v1/checkout/session", json!({"plan_id": plan["plan_id"]})).await;
+    page.refused(409, "billing_not_configured");
+}
+
+#[tokio::test]
+async fn what_does_not_concern_this_server_has_no_effect() {
+    let shop = Shop::open().await;
+    let sign = |event: &Value| {
+        let body = event.to_string();
+        (stripe::signature_of(&body, SECRET, shop.now()), body)
+    };
+    let object = json!({"id": "sub_foreign", "object": "subscription", "customer": "cus_foreign", "status": "active", "items": {"data": []}});
+    let event = json!({"id": "evt_1", "object": "event", "type": "customer.subscription.created", "created": shop.now(), "livemode": false, "data": {"object": object}});
+    let with = |name: &str, value: Value| {
+        let mut event = event.clone();
+        event[name] = value;
+        event
+    };
+    for (event, status) in [
+        (with("livemode", json!(true)), "ignored"),
+        (with("type", json!("product.created")), "ignored"),
+        (with("account", json!("acct_other")), "ignored"),
+        (event.clone(), "kept"),
+    ] {
+        let (header, body) = sign(&event);
+        assert_eq!(shop.post(&header, body).await.ok(200)["status"], status, "{event}");
+    }
+    shop.app.settle().await;
+    assert!(shop.ann.get("/api/v1/subscriptions").await.list().is_empty());
+    let (header, body) = sign(&json!("no event at all"));
+    assert_eq!(shop.post(&header, body).await.ok(200)["status"], "ignored");
+}
+
+#[tokio::test]
+async fn an_organisation_never_pays_twice() {
+    let shop = Shop::open().await;
+    let other = shop.app.plan("Studio", 25).await;
+    let first = shop.page().await.ok(201);
+    assert_eq!(shop.page().await.ok(201)["session_id"], first["session_id"], "the same page again");
+    let body = json!({"plan_id": other["plan_id"]});
+    let second = shop.ann.post("/api/v1/checkout/session", body).await.ok(201);
+    assert_eq!(shop.stripe.get(&text(&first["session_id"]))["status"], "expired");
+    shop.stripe.complete_checkout(&text(&second["session_id"]), Card::Good).unwrap();
+    // Also before the news have come.
+    shop.page().await.refused(409, "subscription_exists");
+    shop.deliver_all().await;
+    shop.page().await.refused(409, "subscription_exists");
+    assert_eq!(shop.license().await["max_concurrent_seats"], 25);
+    assert_eq!(shop.stripe.all("customer").len(), 1);
+}
+
+#[tokio::test]
+async fn another_plan_another_number_another_interval() {
+    let shop = Shop::open().await;
+    let studio = shop.app.plan("Studio", 25).await;
+    let stripe_id = shop.subscribe().await;
+    let id = text(&shop.subscription().await["subscription_id"]);
+    let path = format!("/api/v1/subscriptions/{id}/change-plan");
+    let body = json!({"plan_id": studio["plan_id"], "quantity": 2});
+    let changed = shop.ann.post(&path, body).await.ok(200);
+    assert_eq!((&changed["plan_name"], &changed["quantity"]), (&json!("Studio"), &json!(2)));
+    assert_eq!(shop.license().await["max_concurrent_seats"], 50);
+    shop.deliver_all().await;
+    shop.ann.post(&path, json!({"interval": "year"})).await.ok(200);
+    assert_eq!(shop.subscription().await["interval"], "year");
+    assert_eq!(shop.stripe.get(&stripe_id)["items"]["data"].as_array().unwrap().len(), 1);
+    shop.ann.post(&path, json!({"quantity": 0})).await.refused(400, "validation_failed");
+    // Changed at Stripe, it follows too.
+    let price = shop.stripe.get(&stripe_id)["items"]["data"][0]["price"]["id"].clone();
+    shop.stripe.change_plan(&stripe_id, &text(&price), 3);
+    shop.deliver_all().await;
+    assert_eq!(shop.license().await["max_concurrent_seats"], 75);
+}
+
+#[tokio::test]
+async fn money_that_goes_back_does_what_the_vendor_has_said() {
+    let shop = Shop::open_with(|setup| setup.set("STRIPE_ON_REFUND", "suspend")).await;
+    shop.subscribe().await;
+    let invoice = text(&shop.ann.get("/api/v1/invoices").await.list()[0]["stripe_invoice_id"]);
+    let charge = shop.stripe.charge_of(&invoice);
+    shop.stripe.refund(&charge, Some(900));
+    shop.deliver_all().await;
+    shop.expect("active", "active").await;
+    shop.stripe.refund(&charge, None);
+    shop.deliver_all().await;
+    shop.expect("active", "suspended").await;
+    let invoices = shop.ann.get("/api/v1/invoices").await.list();
+    assert_eq!(invoices[0]["amount_refunded_cents"], 4900);
+    // No payment lifts it, an operator does.
+    shop.pass(40 * DAY, DAY).await;
+    shop.expect("active", "suspended").await;
+    let license = text(&shop.license().await["license_id"]);
+    let path = format!("/api/v1/admin/licenses/{license}/reinstate");
+    shop.app.operator().await.post_nothing(&path).await.ok(200);
+    shop.expect("active", "active").await;
+    let newest = shop.ann.get("/api/v1/invoices").await.list();
+    shop.stripe.dispute(&shop.stripe.charge_of(&text(&newest[0]["stripe_invoice_id"])));
+    shop.deliver_all().await;
+    shop.expect("active", "suspended").await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_or_a_failure_of_stripe_makes_nothing_twice() {
+    let shop = Shop::open().await;
+    // One is asked for again at once; two are told.
+    for _ in 0..3 {
+        shop.stripe.lose_answers(2);
+        shop.page().await.refused(503, "provider_unavailable");
+    }
+    shop.page().await.ok(201);
+    assert_eq!(shop.stripe.all("customer").len(), 1);
+    assert_eq!(shop.stripe.all("product").len(), 1);
+    assert_eq!(shop.stripe.all("price").len(), 1);
+    let open = shop.stripe.all("checkout.session").into_iter().filter(|it| it["status"] == "open");
+    assert_eq!(open.count(), 1);
+}
+
+#[tokio::test]
+async fn operators_see_all_invoices_and_customers_their_own() {
+    let shop = Shop::open().await;
+    shop.subscribe().await;
+    let operator = shop.app.operator().await;
+    let all = operator.get("/api/v1/admin/invoices").await.ok(200);
+    assert_eq!(items(&all).len(), 1);
+    let of = format!("/api/v1/admin/invoices?org_id={}", text(&items(&all)[0]["org_id"]));
+    assert_eq!(operator.get(&of).await.list().len(), 1);
+    assert!(operator.get("/api/v1/invoices").await.list().is_empty());
+    shop.ann.get("/api/v1/admin/invoices").await.refused(403, "forbidden");
+}
