@@ -36,8 +36,6 @@ const HTTP2_STREAMS_MAX: u32 = 100;
 const HTTP2_HEADERS_MAX: u32 = 16 * 1024;
 /// Command lines that talk to the server at once.
 const LOCAL_CONNECTIONS_MAX: u32 = 64;
-/// How long a backup of a large database may take.
-const LOCAL_TIME: Duration = Duration::from_hours(1);
 /// How long local requests that run may take to end at shutdown.
 const LOCAL_DRAIN: Duration = Duration::from_secs(5);
 /// Pages that look on at once.
@@ -111,8 +109,7 @@ impl App {
             tasks.spawn(serve_locally(Arc::clone(&self.services), acceptor, local));
         }
         let connections_max = self.services.config.server.max_connections;
-        let patience = Patience::new(api::longest_request(&self.services.config));
-        let acceptor = Bounded::new(self.acceptor, connections_max, patience);
+        let acceptor = Bounded::new(self.acceptor, connections_max, patience(&self.services));
         let served = poem::Server::new_with_acceptor(acceptor)
             .name("coditect")
             .http2_max_concurrent_streams(HTTP2_STREAMS_MAX)
@@ -128,6 +125,11 @@ impl App {
         served.map_err(Error::internal)?;
         Ok(ending)
     }
+}
+
+/// How long connections are waited for.
+fn patience(services: &Services) -> Patience {
+    Patience::new(api::longest_request(&services.config), &services.long_work)
 }
 
 /// Completes when `stop` does or an operator has asked for a restart, and tells everybody who
@@ -168,12 +170,12 @@ where
     E: poem::Endpoint<Output = poem::Response> + 'static,
 {
     let socket = services.data.socket();
-    let mut asked = services.ending.subscribe();
+    let (mut asked, patience) = (services.ending.subscribe(), patience(&services));
     drop(services);
     let ended = async move {
         let _ = asked.wait_for(Option::is_some).await;
     };
-    let acceptor = Bounded::new(acceptor, LOCAL_CONNECTIONS_MAX, Patience::new(LOCAL_TIME));
+    let acceptor = Bounded::new(acceptor, LOCAL_CONNECTIONS_MAX, patience);
     let served = poem::Server::new_with_acceptor(acceptor)
         .name("coditect-local")
         .run_with_graceful_shutdown(local, ended, Some(LOCAL_DRAIN))
@@ -265,6 +267,7 @@ fn build(
         signing: tokio::sync::Mutex::new(()),
         work: Notify::new(),
         data: data.clone(),
+        long_work: Arc::new(()),
         ending: watch::Sender::new(None),
         logs,
         history: SeatHistory::default(),

@@ -55,7 +55,7 @@ fn copy_offline(data: &DataDir, file: &Path) -> error::Result<u64> {
 pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<()> {
     let data = DataDir::of(&load(settings.flags())?.config);
     // The backup is looked at before anything is made or moved, and without writing to it.
-    let schema = backups::inspect(file)?;
+    let schema = backups::inspect(file)?.report.schema.unwrap_or_default();
     data.create().map_err(|error| {
         Error::internal(format!("the data folder {}: {error}", data.path().display()))
     })?;

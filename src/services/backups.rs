@@ -134,7 +134,7 @@ impl Services {
             return Err(Error::invalid("confirm", "must be the name of the backup to restore"));
         }
         let (looked_at, master) = (path.clone(), Arc::clone(&self.master));
-        let look = move || inspect(&looked_at).and_then(|_| require_keys(&looked_at, &master));
+        let look = move || require_keys(&inspect(&looked_at)?, &master);
         tokio::task::spawn_blocking(look).await.map_err(Error::internal)?.map_err(|error| {
             let why = error.internal.unwrap_or(error.detail);
             Error::new(Code::BackupUnusable, format!("Nothing was changed: {why}."))
@@ -180,9 +180,8 @@ impl Services {
 }
 
 /// Refuses a backup whose signing keys the server's master key does not open: it could not start with it.
-fn require_keys(file: &Path, master: &MasterKey) -> Result<()> {
-    let inspection = Inspection::open(file).map_err(Error::internal)?;
-    for row in inspection.read(logs::keys)? {
+fn require_keys(backup: &Inspection, master: &MasterKey) -> Result<()> {
+    for row in backup.read(logs::keys)? {
         let record: KeyRecord = serde_json::from_value(row).map_err(Error::internal)?;
         record.verify(master).map_err(|_| {
             Error::internal(
@@ -201,20 +200,20 @@ fn made_at(file: &str) -> Option<Timestamp> {
     format!("{day}T{time}Z").parse().ok()
 }
 
-/// Looks at a backup without writing to it, and refuses what the server could not open; its schema.
-pub fn inspect(file: &Path) -> Result<u64> {
-    let report = Inspection::open(file).map_err(Error::internal)?.report;
+/// Looks at a backup without writing to it, and refuses what the server could not open.
+pub fn inspect(file: &Path) -> Result<Inspection> {
+    let found = Inspection::open(file).map_err(Error::internal)?;
     let file = file.display();
-    if !report.sound {
+    if !found.report.sound {
         return Err(Error::internal(format!(
             "{file} is damaged: a checksum is wrong. Restore another backup"
         )));
     }
-    let (found, supported) = (report.schema.unwrap_or_default(), Schema::CURRENT.version);
-    if found > supported {
+    let (schema, supported) = (found.report.schema.unwrap_or_default(), Schema::CURRENT.version);
+    if schema > supported {
         let known = format!("this program knows schemas up to {supported}");
         return Err(Error::internal(format!(
-            "{file} has schema {found}, and {known}. Use the version that wrote it"
+            "{file} has schema {schema}, and {known}. Use the version that wrote it"
         )));
     }
     Ok(found)

@@ -87,6 +87,8 @@ pub struct Services {
     pub(crate) onlookers: Arc<Semaphore>,
     pub(crate) settings: Vec<SettingInfo>,
     pub(crate) data: DataDir,
+    /// A second holder is an operation that takes long, for whose answer connections wait.
+    pub long_work: Arc<()>,
     /// What ends this server, once something does.
     pub ending: channel::Sender<Option<Ending>>,
     pub(crate) signed: Cache<SignedAs, String>,

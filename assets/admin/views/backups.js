@@ -1,6 +1,6 @@
 // Backups: made, kept on another computer, put back.
 
-import { Problem, account, call, changes, download, ended, list } from "../api.js";
+import { LONG_MS, Problem, account, call, changes, download, ended, list } from "../api.js";
 import { ask } from "../dialog.js";
 import { bytes } from "../format.js";
 import { html, signal } from "../lib.js";
@@ -60,7 +60,7 @@ function Acts({ backup }) {
 
 async function make() {
   making.value = true;
-  const made = await attempt(() => call("POST", "/admin/backups"));
+  const made = await attempt(() => call("POST", "/admin/backups", undefined, LONG_MS));
   making.value = false;
   if (made) toast(`${made.file} is made: ${bytes(made.bytes)}.`);
 }
@@ -86,7 +86,7 @@ async function restore({ file, created_at }) {
       <p>The database of now is not lost: it is kept beside the new one in the data folder.</p>`,
     submit: () => {
       since = Date.now();
-      return call("POST", `/admin/backups/${encodeURIComponent(file)}/restore`, { confirm: file });
+      return call("POST", `/admin/backups/${encodeURIComponent(file)}/restore`, { confirm: file }, LONG_MS);
     },
   });
   if (accepted) await awaitRestart(file, since);
