@@ -10,7 +10,7 @@ use crate::cli::Settings;
 use crate::config::DataDir;
 use crate::domain::error::{self, Error};
 use crate::services::backups;
-use crate::store::{self, Options, Store};
+use crate::store;
 
 /// Copies the database: the running server does it, or this process when none runs.
 pub(super) fn backup(file: &Path, as_json: bool, settings: &Settings) -> Result<()> {
@@ -44,11 +44,10 @@ pub(super) fn backup(file: &Path, as_json: bool, settings: &Settings) -> Result<
 }
 
 fn copy_offline(data: &DataDir, file: &Path) -> error::Result<u64> {
-    let store =
-        Store::open(&data.require_database()?, Options::default()).map_err(Error::internal)?;
-    let info = store.backup(file, |_| ())?;
-    store.close()?;
-    Ok(info.bytes)
+    // Looked at, not opened: that would upgrade it, and whoever backs up before an upgrade may have the
+    // new program in place already.
+    let database = backups::inspect(&data.require_database()?)?;
+    Ok(database.copy_to(file)?.bytes)
 }
 
 /// Puts a backup in the database's place; what was there is kept under another name.

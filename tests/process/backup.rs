@@ -191,3 +191,36 @@ async fn a_running_server_refuses_a_backup_that_it_could_not_start_with() {
     let asked = operator.list("/api/v1/admin/audit").await;
     assert!(asked.iter().all(|entry| entry["action"] != "backup.restore_asked"), "{asked:?}");
 }
+
+#[tokio::test]
+async fn a_backup_beside_no_server_leaves_the_database_as_it_is_even_an_old_one() {
+    let home = Home::new();
+    fs::create_dir_all(home.data()).unwrap();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/schema-1.redb");
+    fs::copy(fixture, home.database()).unwrap();
+    let before = files(&home.data());
+    let file = home.path().join("before-the-upgrade.cdt");
+    home.run(&["backup", file.to_str().unwrap()]).succeeded();
+    assert!(files(&home.data()) == before, "something was changed");
+    let elsewhere = Home::new();
+    let told = elsewhere.run(&["restore", file.to_str().unwrap()]).succeeded().out;
+    assert!(told.contains("(schema 1)"), "{told}");
+}
+
+#[tokio::test]
+async fn a_backup_beside_no_server_has_the_seats_of_the_last_moment() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let operator = server.operator().await;
+    let license = operator.issue(3).await;
+    for machine in ["one", "two", "three"] {
+        operator.acquire(&license, machine).await.expect(&[201]);
+    }
+    server.kill();
+    let file = home.path().join("after-a-crash.cdt");
+    home.run(&["backup", file.to_str().unwrap()]).succeeded();
+    home.run(&["restore", file.to_str().unwrap(), "--yes"]).succeeded();
+    let server = home.start();
+    assert_eq!(operator.at(&server).holders(&license).await.len(), 3);
+}
