@@ -48,10 +48,19 @@ impl Services {
         let info = tokio::task::spawn_blocking(move || store.backup(&file, |_| ()))
             .await
             .map_err(Error::internal)??;
-        let ctx = self.ctx_of(actor);
-        let file = to.display().to_string();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.made", file, [])).await?;
+        self.note_act(actor, "backup.made", &to.display().to_string()).await;
         Ok(info)
+    }
+
+    /// Leaves an audit entry, or a line in the log: who needs a backup most has a disk that takes no
+    /// writes, and what was done is done.
+    async fn note_act(&self, actor: &Actor, action: &'static str, file: &str) {
+        let ctx = self.ctx_of(actor);
+        let (by, request_id, subject) = (ctx.by.clone(), ctx.request_id.clone(), file.to_owned());
+        let noted = self.commit(move |tx| ctx.audit(tx, None, action, subject, [])).await;
+        if let Err(error) = noted {
+            tracing::warn!(action, file, ?by, request_id, %error, "the audit log lacks this act");
+        }
     }
 
     /// Makes a backup in the data folder, for operators.
@@ -108,9 +117,7 @@ impl Services {
     /// Where a backup in the data folder is, for operators; that it is read is audited.
     pub async fn backup_to_read(&self, actor: &Actor, file: &str) -> Result<PathBuf> {
         let path = self.backup_path(actor, file)?;
-        let ctx = self.ctx_of(actor);
-        let file = file.to_owned();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.downloaded", file, [])).await?;
+        self.note_act(actor, "backup.downloaded", file).await;
         Ok(path)
     }
 
@@ -118,9 +125,8 @@ impl Services {
     pub async fn remove_backup(&self, actor: &Actor, file: &str) -> Result<()> {
         let path = self.backup_path(actor, file)?;
         fs::remove_file(path).map_err(Error::internal)?;
-        let ctx = self.ctx_of(actor);
-        let file = file.to_owned();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.removed", file, [])).await
+        self.note_act(actor, "backup.removed", file).await;
+        Ok(())
     }
 
     /// Has the server start again with a backup in the database's place, for operators. What is
@@ -139,9 +145,7 @@ impl Services {
             let why = error.internal.unwrap_or(error.detail);
             Error::new(Code::BackupUnusable, format!("Nothing was changed: {why}."))
         })?;
-        let ctx = self.ctx_of(actor);
-        let file = file.to_owned();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.restore_asked", file, [])).await?;
+        self.note_act(actor, "backup.restore_asked", file).await;
         let (by, request_id) = (actor.by(), actor.caller.request_id.clone());
         let restore = Restore { backup: path, by, request_id };
         // The answer to this request is among what a server finishes before it ends.
