@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -104,10 +104,10 @@ impl App {
         tasks.spawn(tend_seats(Arc::clone(&self.services), stopped));
         let endpoint =
             Arc::new(api::server(&self.services, web::routes(&Config::reference_markdown())));
-        if let Some(acceptor) = self.local {
+        let local = self.local.map(|acceptor| {
             let local = api::Local::new(Arc::clone(&endpoint));
-            tasks.spawn(serve_locally(Arc::clone(&self.services), acceptor, local));
-        }
+            tokio::spawn(serve_locally(Arc::clone(&self.services), acceptor, local))
+        });
         let connections_max = self.services.config.server.max_connections;
         let acceptor = Bounded::new(self.acceptor, connections_max, patience(&self.services));
         let served = poem::Server::new_with_acceptor(acceptor)
@@ -117,6 +117,10 @@ impl App {
             .run_with_graceful_shutdown(endpoint, ended(&self.services, stop), Some(DRAIN))
             .await;
         let ending = self.services.ending.borrow().clone().unwrap_or(Ending::Stop);
+        if let Some(local) = local {
+            // It was told when the other side was, and ends by itself.
+            let _ = tokio::time::timeout(LOCAL_DRAIN, local).await;
+        }
         stopping.send_replace(true);
         let _ = tokio::time::timeout(Duration::from_secs(1), tasks.join_all()).await;
         let store = self.services.store.clone();
@@ -268,6 +272,7 @@ fn build(
         work: Notify::new(),
         data: data.clone(),
         long_work: Arc::new(()),
+        restore_failed: OnceLock::new(),
         ending: watch::Sender::new(None),
         logs,
         history: SeatHistory::default(),

@@ -67,7 +67,7 @@ pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<()>
         );
         operator::confirm(yes, &question)?;
     }
-    let kept = store::restore(file, &target).map_err(Error::internal)?;
+    let kept = store::restore(file, &target, &|| false).map_err(Error::internal)?;
     let kept = kept.map_or_else(String::new, |kept| {
         format!("What was there before is kept as {}.\n", kept.display())
     });

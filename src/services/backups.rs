@@ -165,10 +165,32 @@ impl Services {
 
     /// Notes in a restored database where it comes from, and on whose word.
     pub async fn note_restored(&self, restore: &Restore) -> Result<()> {
+        self.note_restore(restore, "backup.restored", None).await
+    }
+
+    /// Notes in the database that is there still that a restore failed, and tells whoever looks at the
+    /// overview until the server is started the next time.
+    pub async fn note_restore_failed(&self, restore: &Restore, why: &str) {
+        let file = restore.file();
+        let text = format!("{file} was not restored, all data is as it was before: {why}.");
+        // Noted once: this is what the server has started after.
+        let _ = self.restore_failed.set(text);
+        let noted = self.note_restore(restore, "backup.restore_failed", Some(why.to_owned()));
+        if let Err(error) = noted.await {
+            tracing::warn!(%file, %error, "the audit log lacks that the restore failed");
+        }
+    }
+
+    async fn note_restore(
+        &self,
+        restore: &Restore,
+        action: &'static str,
+        why: Option<String>,
+    ) -> Result<()> {
         let mut ctx = self.ctx(restore.by.clone());
         ctx.request_id = Some(restore.request_id.clone());
-        let file = restore.backup.display().to_string();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.restored", file, [])).await
+        let (file, details) = (restore.file(), why.map(|why| ("why", why)));
+        self.commit(move |tx| ctx.audit(tx, None, action, file, details)).await
     }
 
     fn backup_path(&self, actor: &Actor, file: &str) -> Result<PathBuf> {

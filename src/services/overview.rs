@@ -92,6 +92,14 @@ impl Services {
         let first_month = (now + -REVENUE_MS).to_string()[..7].to_owned();
         let revenue = self.store.read(|tx| subscriptions::revenue(tx, &first_month))?;
         let mut attention = attention(seen);
+        if let Some(text) = self.restore_failed.get().cloned() {
+            attention.push(Attention {
+                problem: true,
+                code: "restore_failed",
+                text,
+                screen: "backups",
+            });
+        }
         attention.extend(backup_age(seen, last_backup.as_ref(), now));
         if let Some((free, _)) = disk
             && free < super::doctor::computer::FREE_BYTES_LOW
