@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -37,8 +37,6 @@ const HTTP2_STREAMS_MAX: u32 = 100;
 const HTTP2_HEADERS_MAX: u32 = 16 * 1024;
 /// Command lines that talk to the server at once.
 const LOCAL_CONNECTIONS_MAX: u32 = 64;
-/// How long a backup of a large database may take.
-const LOCAL_TIME: Duration = Duration::from_hours(1);
 /// How long local requests that run may take to end at shutdown.
 const LOCAL_DRAIN: Duration = Duration::from_secs(5);
 /// Pages that look on at once.
@@ -112,13 +110,12 @@ impl App {
         tasks.spawn(tend_billing(Arc::clone(&self.services), stopped));
         let endpoint =
             Arc::new(api::server(&self.services, web::routes(&Config::reference_markdown())));
-        if let Some(acceptor) = self.local {
+        let local = self.local.map(|acceptor| {
             let local = api::Local::new(Arc::clone(&endpoint));
-            tasks.spawn(serve_locally(Arc::clone(&self.services), acceptor, local));
-        }
+            tokio::spawn(serve_locally(Arc::clone(&self.services), acceptor, local))
+        });
         let connections_max = self.services.config.server.max_connections;
-        let patience = Patience::new(api::longest_request(&self.services.config));
-        let acceptor = Bounded::new(self.acceptor, connections_max, patience);
+        let acceptor = Bounded::new(self.acceptor, connections_max, patience(&self.services));
         let served = poem::Server::new_with_acceptor(acceptor)
             .name("coditect")
             .http2_max_concurrent_streams(HTTP2_STREAMS_MAX)
@@ -126,6 +123,10 @@ impl App {
             .run_with_graceful_shutdown(endpoint, ended(&self.services, stop), Some(DRAIN))
             .await;
         let ending = self.services.ending.borrow().clone().unwrap_or(Ending::Stop);
+        if let Some(local) = local {
+            // It was told when the other side was, and ends by itself.
+            let _ = tokio::time::timeout(LOCAL_DRAIN, local).await;
+        }
         stopping.send_replace(true);
         let _ = tokio::time::timeout(Duration::from_secs(1), tasks.join_all()).await;
         let store = self.services.store.clone();
@@ -134,6 +135,11 @@ impl App {
         served.map_err(Error::internal)?;
         Ok(ending)
     }
+}
+
+/// How long connections are waited for.
+fn patience(services: &Services) -> Patience {
+    Patience::new(api::longest_request(&services.config), &services.long_work)
 }
 
 /// Completes when `stop` does or an operator has asked for a restart, and tells everybody who
@@ -174,12 +180,12 @@ where
     E: poem::Endpoint<Output = poem::Response> + 'static,
 {
     let socket = services.data.socket();
-    let mut asked = services.ending.subscribe();
+    let (mut asked, patience) = (services.ending.subscribe(), patience(&services));
     drop(services);
     let ended = async move {
         let _ = asked.wait_for(Option::is_some).await;
     };
-    let acceptor = Bounded::new(acceptor, LOCAL_CONNECTIONS_MAX, Patience::new(LOCAL_TIME));
+    let acceptor = Bounded::new(acceptor, LOCAL_CONNECTIONS_MAX, patience);
     let served = poem::Server::new_with_acceptor(acceptor)
         .name("coditect-local")
         .run_with_graceful_shutdown(local, ended, Some(LOCAL_DRAIN))
@@ -301,6 +307,8 @@ fn build(
         signing: tokio::sync::Mutex::new(()),
         work: Notify::new(),
         data: data.clone(),
+        long_work: Arc::new(()),
+        restore_failed: OnceLock::new(),
         ending: watch::Sender::new(None),
         logs,
         history: SeatHistory::default(),

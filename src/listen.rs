@@ -9,7 +9,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long a connection is waited for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Patience {
     /// For the first byte of a new one.
     silent: Duration,
@@ -29,15 +29,27 @@ pub struct Patience {
     idle: Duration,
     /// From the first byte of a request to its answer, however slowly it comes.
     request: Duration,
+    /// Has more than one holder while an operation runs that takes long.
+    long_work: Weak<()>,
 }
 
 impl Patience {
-    /// `request`: the longest that a request may take to arrive and be answered.
-    pub fn new(request: Duration) -> Self {
-        Self { silent: Duration::from_secs(30), idle: Duration::from_mins(6), request }
+    /// `request`: the longest that a request may take to arrive and be answered, unless somebody
+    /// beside its owner holds `long_work`. Which connection waits for that is not known here, so none is
+    /// given up meanwhile.
+    pub fn new(request: Duration, long_work: &Arc<()>) -> Self {
+        let (silent, idle) = (Duration::from_secs(30), Duration::from_mins(6));
+        Self { silent, idle, request, long_work: Arc::downgrade(long_work) }
+    }
+
+    /// Whether a request that was begun then is waited for no longer.
+    fn ends(&self, asked: Instant) -> bool {
+        asked.elapsed() > self.request && self.long_work.strong_count() <= 1
     }
 }
 
+/// How often it is looked whether what takes long is over.
+const LOOK: Duration = Duration::from_secs(5);
 /// Pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -66,7 +78,7 @@ impl<A: Acceptor> Acceptor for Bounded<A> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
         match self.inner.accept().await {
             Ok((io, local, remote, scheme)) => {
-                Ok((Connection::new(io, place, self.patience), local, remote, scheme))
+                Ok((Connection::new(io, place, self.patience.clone()), local, remote, scheme))
             }
             Err(error) => {
                 // Without a file descriptor to spare every attempt fails at once, and the server
@@ -115,9 +127,13 @@ impl<Io> Connection<Io> {
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let end = self.end();
-            if end <= Instant::now() {
-                return Poll::Ready(());
+            let now = Instant::now();
+            let mut end = self.end();
+            if end <= now {
+                if self.asked.is_none_or(|asked| self.patience.ends(asked)) {
+                    return Poll::Ready(());
+                }
+                end = now + LOOK.min(self.patience.request);
             }
             self.timer.as_mut().reset(end);
         }
@@ -142,7 +158,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
                 }
                 let asked = *this.asked.get_or_insert_with(Instant::now);
                 // Bytes that go on coming do not make a request that takes too long shorter.
-                if asked.elapsed() > this.patience.request {
+                if this.patience.ends(asked) {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 Poll::Ready(done)
@@ -206,6 +222,10 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(60);
     const LONG: Duration = Duration::from_secs(3);
 
+    fn patience(silent: Duration, idle: Duration, request: Duration) -> Patience {
+        Patience { silent, idle, request, long_work: Weak::new() }
+    }
+
     async fn connection(patience: Patience) -> (Connection<DuplexStream>, DuplexStream) {
         let (ours, theirs) = duplex(64);
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
@@ -214,8 +234,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_sends_a_byte_at_a_time_is_not_waited_for_for_ever() {
-        let patience = Patience { silent: LONG, idle: LONG, request: SHORT };
-        let (mut connection, mut client) = connection(patience).await;
+        let (mut connection, mut client) = connection(patience(LONG, LONG, SHORT)).await;
         let began = Instant::now();
         let slow = tokio::spawn(async move {
             while client.write_all(b"x").await.is_ok() {
@@ -230,8 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_says_nothing_is_not_waited_for_for_ever() {
-        let patience = Patience { silent: SHORT, idle: LONG, request: LONG };
-        let (mut connection, _client) = connection(patience).await;
+        let (mut connection, _client) = connection(patience(SHORT, LONG, LONG)).await;
         let ended = connection.read_u8().await.unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
     }
@@ -239,8 +257,7 @@ mod tests {
     /// A request that comes at the end of a pause may take as long as any other.
     #[tokio::test]
     async fn a_request_after_a_pause_has_its_full_time() {
-        let patience = Patience { silent: LONG, idle: SHORT, request: LONG };
-        let (mut connection, mut client) = connection(patience).await;
+        let (mut connection, mut client) = connection(patience(LONG, SHORT, LONG)).await;
         client.write_all(b"1").await.unwrap();
         connection.read_u8().await.unwrap();
         connection.write_all(b"2").await.unwrap();
@@ -252,5 +269,21 @@ mod tests {
         connection.write_all(b"4").await.unwrap();
         let ended = connection.read_u8().await.unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::TimedOut, "and idle afterwards");
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_is_waited_for_until_it_is_over() {
+        let long_work = Arc::new(());
+        let patience =
+            Patience { long_work: Arc::downgrade(&long_work), ..patience(LONG, LONG, SHORT) };
+        let (mut connection, mut client) = connection(patience).await;
+        client.write_all(b"1").await.unwrap();
+        connection.read_u8().await.unwrap();
+        let working = Arc::clone(&long_work);
+        let nothing = tokio::time::timeout(SHORT * 4, connection.read_u8()).await;
+        assert!(nothing.is_err(), "it is still being answered");
+        drop(working);
+        let ended = connection.read_u8().await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -24,6 +24,8 @@ import { signal } from "./lib.js";
 
 const STORED = "coditect.session";
 const TIMEOUT_MS = 20_000;
+/** For what grows with the database: backups, restores, diagnostics. */
+export const LONG_MS = 3_600_000;
 
 /** The account that is signed in; null when none is; undefined until that is known. */
 export const account = signal(/** @type {User | null | undefined} */ (undefined));
@@ -135,9 +137,10 @@ export async function open(method, path, body) {
  * @param {string} method
  * @param {string} path below /api/v1
  * @param {unknown} [body]
+ * @param {number} [timeout] milliseconds
  */
-export async function call(method, path, body) {
-  const value = await json(await withToken((token) => exchange(method, `/api/v1${path}`, body, token)));
+export async function call(method, path, body, timeout = TIMEOUT_MS) {
+  const value = await json(await withToken((token) => exchange(method, `/api/v1${path}`, body, token, AbortSignal.timeout(timeout))));
   // Whatever is on the screen may have changed with it: every question is asked again.
   if (method !== "GET") changes.value += 1;
   return value;

@@ -25,8 +25,8 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// How long a backup of a large database may take.
-const BACKUP_TIME: Duration = Duration::from_hours(1);
+/// How long what grows with the database may take.
+const LONG_TIME: Duration = Duration::from_hours(1);
 
 /// What services report comes in lists whose length is theirs to choose.
 const WEBHOOKS: &str = "/api/v1/webhooks/";
@@ -49,7 +49,8 @@ fn time_limit(config: &Config) -> Duration {
     Duration::from_secs((config.server.request_timeout_s + config.seats.max_wait_s).into())
 }
 
-/// The longest that a request may take, from its first byte to its answer.
+/// The longest that a request may take, from its first byte to its answer; what grows with the
+/// database has more.
 pub fn longest_request(config: &Config) -> Duration {
     HEAD_TIME + BODY_TIME + time_limit(config)
 }
@@ -126,7 +127,11 @@ impl<E: Endpoint<Output = Response> + 'static> Observe<E> {
         if let Err(problem) = self.bounded(&mut request).await {
             return problem.into_response();
         }
-        let time_limit = if makes_a_backup(&request) { BACKUP_TIME } else { self.time_limit };
+        let (time_limit, _held) = if takes_long(request.method(), request.uri().path()) {
+            (LONG_TIME, Some(Arc::clone(&self.services.long_work)))
+        } else {
+            (self.time_limit, None)
+        };
         let operation = async {
             if is_seat_call(request.uri().path()) {
                 return self.inner.call(request).await;
@@ -202,8 +207,15 @@ fn is_seat_call(path: &str) -> bool {
 }
 
 /// Whether the time that it takes grows with the database.
-fn makes_a_backup(request: &Request) -> bool {
-    *request.method() == Method::POST && request.uri().path() == "/api/v1/admin/backups"
+fn takes_long(method: &Method, path: &str) -> bool {
+    let Some(call) = path.strip_prefix("/api/v1/admin/") else { return false };
+    match *method {
+        Method::GET => call == "diagnostics",
+        Method::POST => {
+            call == "backups" || call.starts_with("backups/") && call.ends_with("/restore")
+        }
+        _ => false,
+    }
 }
 
 /// An answer of the API is for programs: it is not to be kept, guessed at, framed or run.
@@ -292,4 +304,23 @@ fn plain(reason: &str) -> String {
         _ => reason,
     };
     reason.split(" (occurred while parsing").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grows_with_the_database_has_more_time() {
+        for (method, call, long) in [
+            (Method::POST, "backups", true),
+            (Method::POST, "backups/a.backup/restore", true),
+            (Method::GET, "diagnostics", true),
+            (Method::GET, "backups", false),
+            (Method::POST, "plans/1/restore", false),
+            (Method::POST, "licenses", false),
+        ] {
+            assert_eq!(takes_long(&method, &format!("/api/v1/admin/{call}")), long, "{call}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::cli::Settings;
 use crate::config::DataDir;
 use crate::domain::error::{self, Error};
 use crate::services::backups;
-use crate::store::{self, Options, Store};
+use crate::store;
 
 /// Copies the database: the running server does it, or this process when none runs.
 pub(super) fn backup(file: &Path, as_json: bool, settings: &Settings) -> Result<()> {
@@ -44,18 +44,17 @@ pub(super) fn backup(file: &Path, as_json: bool, settings: &Settings) -> Result<
 }
 
 fn copy_offline(data: &DataDir, file: &Path) -> error::Result<u64> {
-    let store =
-        Store::open(&data.require_database()?, Options::default()).map_err(Error::internal)?;
-    let info = store.backup(file, |_| ())?;
-    store.close()?;
-    Ok(info.bytes)
+    // Looked at, not opened: that would upgrade it, and whoever backs up before an upgrade may have the
+    // new program in place already.
+    let database = backups::inspect(&data.require_database()?)?;
+    Ok(database.copy_to(file)?.bytes)
 }
 
 /// Puts a backup in the database's place; what was there is kept under another name.
 pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<()> {
     let data = DataDir::of(&load(settings.flags())?.config);
     // The backup is looked at before anything is made or moved, and without writing to it.
-    let schema = backups::inspect(file)?;
+    let schema = backups::inspect(file)?.report.schema.unwrap_or_default();
     data.create().map_err(|error| {
         Error::internal(format!("the data folder {}: {error}", data.path().display()))
     })?;
@@ -68,7 +67,7 @@ pub(super) fn restore(file: &Path, yes: bool, settings: &Settings) -> Result<()>
         );
         operator::confirm(yes, &question)?;
     }
-    let kept = store::restore(file, &target).map_err(Error::internal)?;
+    let kept = store::restore(file, &target, &|| false).map_err(Error::internal)?;
     let kept = kept.map_or_else(String::new, |kept| {
         format!("What was there before is kept as {}.\n", kept.display())
     });

@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{demo, load, runtime};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::{cause, demo, load, runtime};
 use crate::app::App;
 use crate::cli::{Serve, Settings};
 use crate::clock::Clock;
@@ -34,51 +37,55 @@ pub(super) fn run(args: &Serve, settings: &Settings) -> Result<ExitCode> {
     }
     make_room_for(loaded.config.server.max_connections);
     let runtime = runtime()?;
-    let mut restored: Option<Restored> = None;
+    let stop = stop_signals(&runtime)?;
+    let mut tried: Option<Tried> = None;
     loop {
         let serving = Cell::new(false);
-        let round = serve(loaded.clone(), recent.clone(), args.demo, restored.as_ref(), &serving);
-        let (ending, address) = match (runtime.block_on(round), restored.take()) {
+        let (loaded_now, recent) = (loaded.clone(), recent.clone());
+        let round = serve(loaded_now, recent, args.demo, tried.as_ref(), &serving, stop.clone());
+        let (ending, address) = match (runtime.block_on(round), tried.take()) {
             (Ok(ended), _) => ended,
-            (Err(error), Some(Restored { kept: Some(kept), .. })) if !serving.get() => {
+            (Err(error), Some(Tried { restore, kept: Ok(Some(kept)) })) if !serving.get() => {
                 tracing::error!(%error, "the server cannot start with the backup; going back to the database before it");
-                store::restore(&kept, &DataDir::of(&loaded.config).database())
+                store::restore(&kept, &DataDir::of(&loaded.config).database(), &|| false)
                     .map_err(Error::internal)?;
+                let why = format!("the server cannot start with it: {}", cause(&error));
+                tried = Some(Tried { restore, kept: Err(why) });
                 continue;
             }
             (Err(error), _) => return Err(error),
         };
         let Ending::Restore(restore) = ending else { break };
-        restored = put_in_place(restore, &loaded);
+        tried = Some(put_in_place(restore, &loaded, &stop));
         // Whoever was told an address finds the server there again.
         loaded.config.server.listen = address;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A backup that was put in the database's place for the next round.
-struct Restored {
+/// A restore between two rounds, for the second to tell of.
+struct Tried {
     restore: Restore,
-    /// The database that was there.
-    kept: Option<PathBuf>,
+    /// The database that was there before, or why it is there still.
+    kept: std::result::Result<Option<PathBuf>, String>,
 }
 
-/// Restores a backup for the next round; `None` when that failed, and the next round has the
-/// database of this one.
-fn put_in_place(restore: Restore, loaded: &Loaded) -> Option<Restored> {
+/// Puts a backup in the database's place for the next round. When that fails, or the server is to stop
+/// meanwhile, the next round has the database of this one.
+fn put_in_place(restore: Restore, loaded: &Loaded, stop: &watch::Receiver<bool>) -> Tried {
     let database = DataDir::of(&loaded.config).database();
     let backup = restore.backup.display();
-    match store::restore(&restore.backup, &database) {
+    let kept = store::restore(&restore.backup, &database, &|| *stop.borrow());
+    match &kept {
         Ok(kept) => {
             let was = kept.as_ref().map(|kept| kept.display().to_string());
             tracing::warn!(%backup, kept = was, "a backup was put in the database's place");
-            Some(Restored { restore, kept })
         }
         Err(error) => {
             tracing::error!(%backup, %error, "the backup could not be put in place; going on as before");
-            None
         }
     }
+    Tried { restore, kept: kept.map_err(|error| error.to_string()) }
 }
 
 /// Raises the soft limit on open files to the hard one, and says when even that is too low.
@@ -101,14 +108,17 @@ async fn serve(
     loaded: Loaded,
     recent: RecentLogs,
     with_demo: bool,
-    restored: Option<&Restored>,
+    tried: Option<&Tried>,
     serving: &Cell<bool>,
+    mut stop: watch::Receiver<bool>,
 ) -> Result<(Ending, SocketAddr)> {
-    // Whoever sees the greeting may ask for the end: nobody is left to die of a signal unheard.
-    let stop = shutdown()?;
     let app = App::open(loaded, Clock::system(), Entropy::system(), recent).await?;
-    if let Some(restored) = restored {
-        app.services.note_restored(&restored.restore).await?;
+    match tried {
+        Some(Tried { restore, kept: Ok(_) }) => app.services.note_restored(restore).await?,
+        Some(Tried { restore, kept: Err(why) }) => {
+            app.services.note_restore_failed(restore, why).await;
+        }
+        None => {}
     }
     let demo = if with_demo { Some(app.services.prepare_demo().await?) } else { None };
     match app.services.setup_from_config().await? {
@@ -136,7 +146,11 @@ async fn serve(
     }
     serving.set(true);
     let address = app.address;
-    let ending = app.run(stop).await?;
+    let told = async move {
+        // The other end is there until it has told.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    let ending = app.run(told).await?;
     match ending {
         Ending::Stop => tracing::info!("stopped"),
         Ending::Restore(_) => tracing::info!("stopped, to start again with a backup"),
@@ -158,16 +172,21 @@ fn greet(app: &App) {
     }
 }
 
-/// Completes at SIGTERM or SIGINT. The handlers are in place when this returns.
-fn shutdown() -> Result<impl Future<Output = ()> + Send> {
+/// Becomes true at SIGTERM or SIGINT, also between two rounds. The handlers are in place when this returns:
+/// nobody who sees the greeting, or waits for a restore, is left to die of a signal or to be unheard.
+fn stop_signals(runtime: &Runtime) -> Result<watch::Receiver<bool>> {
     use tokio::signal::unix::{SignalKind, signal};
+    let _context = runtime.enter();
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
-    Ok(async move {
+    let (tell, stop) = watch::channel(false);
+    runtime.spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping: finishing what runs");
-    })
+        tell.send_replace(true);
+    });
+    Ok(stop)
 }

@@ -48,10 +48,19 @@ impl Services {
         let info = tokio::task::spawn_blocking(move || store.backup(&file, |_| ()))
             .await
             .map_err(Error::internal)??;
-        let ctx = self.ctx_of(actor);
-        let file = to.display().to_string();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.made", file, [])).await?;
+        self.note_act(actor, "backup.made", &to.display().to_string()).await;
         Ok(info)
+    }
+
+    /// Leaves an audit entry, or a line in the log: who needs a backup most has a disk that takes no
+    /// writes, and what was done is done.
+    async fn note_act(&self, actor: &Actor, action: &'static str, file: &str) {
+        let ctx = self.ctx_of(actor);
+        let (by, request_id, subject) = (ctx.by.clone(), ctx.request_id.clone(), file.to_owned());
+        let noted = self.commit(move |tx| ctx.audit(tx, None, action, subject, [])).await;
+        if let Err(error) = noted {
+            tracing::warn!(action, file, ?by, request_id, %error, "the audit log lacks this act");
+        }
     }
 
     /// Makes a backup in the data folder, for operators.
@@ -108,9 +117,7 @@ impl Services {
     /// Where a backup in the data folder is, for operators; that it is read is audited.
     pub async fn backup_to_read(&self, actor: &Actor, file: &str) -> Result<PathBuf> {
         let path = self.backup_path(actor, file)?;
-        let ctx = self.ctx_of(actor);
-        let file = file.to_owned();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.downloaded", file, [])).await?;
+        self.note_act(actor, "backup.downloaded", file).await;
         Ok(path)
     }
 
@@ -118,9 +125,8 @@ impl Services {
     pub async fn remove_backup(&self, actor: &Actor, file: &str) -> Result<()> {
         let path = self.backup_path(actor, file)?;
         fs::remove_file(path).map_err(Error::internal)?;
-        let ctx = self.ctx_of(actor);
-        let file = file.to_owned();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.removed", file, [])).await
+        self.note_act(actor, "backup.removed", file).await;
+        Ok(())
     }
 
     /// Has the server start again with a backup in the database's place, for operators. What is
@@ -134,14 +140,12 @@ impl Services {
             return Err(Error::invalid("confirm", "must be the name of the backup to restore"));
         }
         let (looked_at, master) = (path.clone(), Arc::clone(&self.master));
-        let look = move || inspect(&looked_at).and_then(|_| require_keys(&looked_at, &master));
+        let look = move || require_keys(&inspect(&looked_at)?, &master);
         tokio::task::spawn_blocking(look).await.map_err(Error::internal)?.map_err(|error| {
             let why = error.internal.unwrap_or(error.detail);
             Error::new(Code::BackupUnusable, format!("Nothing was changed: {why}."))
         })?;
-        let ctx = self.ctx_of(actor);
-        let file = file.to_owned();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.restore_asked", file, [])).await?;
+        self.note_act(actor, "backup.restore_asked", file).await;
         let (by, request_id) = (actor.by(), actor.caller.request_id.clone());
         let restore = Restore { backup: path, by, request_id };
         // The answer to this request is among what a server finishes before it ends.
@@ -161,10 +165,32 @@ impl Services {
 
     /// Notes in a restored database where it comes from, and on whose word.
     pub async fn note_restored(&self, restore: &Restore) -> Result<()> {
+        self.note_restore(restore, "backup.restored", None).await
+    }
+
+    /// Notes in the database that is there still that a restore failed, and tells whoever looks at the
+    /// overview until the server is started the next time.
+    pub async fn note_restore_failed(&self, restore: &Restore, why: &str) {
+        let file = restore.file();
+        let text = format!("{file} was not restored, all data is as it was before: {why}.");
+        // Noted once: this is what the server has started after.
+        let _ = self.restore_failed.set(text);
+        let noted = self.note_restore(restore, "backup.restore_failed", Some(why.to_owned()));
+        if let Err(error) = noted.await {
+            tracing::warn!(%file, %error, "the audit log lacks that the restore failed");
+        }
+    }
+
+    async fn note_restore(
+        &self,
+        restore: &Restore,
+        action: &'static str,
+        why: Option<String>,
+    ) -> Result<()> {
         let mut ctx = self.ctx(restore.by.clone());
         ctx.request_id = Some(restore.request_id.clone());
-        let file = restore.backup.display().to_string();
-        self.commit(move |tx| ctx.audit(tx, None, "backup.restored", file, [])).await
+        let (file, details) = (restore.file(), why.map(|why| ("why", why)));
+        self.commit(move |tx| ctx.audit(tx, None, action, file, details)).await
     }
 
     fn backup_path(&self, actor: &Actor, file: &str) -> Result<PathBuf> {
@@ -180,9 +206,8 @@ impl Services {
 }
 
 /// Refuses a backup whose signing keys the server's master key does not open: it could not start with it.
-fn require_keys(file: &Path, master: &MasterKey) -> Result<()> {
-    let inspection = Inspection::open(file).map_err(Error::internal)?;
-    for row in inspection.read(logs::keys)? {
+fn require_keys(backup: &Inspection, master: &MasterKey) -> Result<()> {
+    for row in backup.read(logs::keys)? {
         let record: KeyRecord = serde_json::from_value(row).map_err(Error::internal)?;
         record.verify(master).map_err(|_| {
             Error::internal(
@@ -201,20 +226,20 @@ fn made_at(file: &str) -> Option<Timestamp> {
     format!("{day}T{time}Z").parse().ok()
 }
 
-/// Looks at a backup without writing to it, and refuses what the server could not open; its schema.
-pub fn inspect(file: &Path) -> Result<u64> {
-    let report = Inspection::open(file).map_err(Error::internal)?.report;
+/// Looks at a backup without writing to it, and refuses what the server could not open.
+pub fn inspect(file: &Path) -> Result<Inspection> {
+    let found = Inspection::open(file).map_err(Error::internal)?;
     let file = file.display();
-    if !report.sound {
+    if !found.report.sound {
         return Err(Error::internal(format!(
             "{file} is damaged: a checksum is wrong. Restore another backup"
         )));
     }
-    let (found, supported) = (report.schema.unwrap_or_default(), Schema::CURRENT.version);
-    if found > supported {
+    let (schema, supported) = (found.report.schema.unwrap_or_default(), Schema::CURRENT.version);
+    if schema > supported {
         let known = format!("this program knows schemas up to {supported}");
         return Err(Error::internal(format!(
-            "{file} has schema {found}, and {known}. Use the version that wrote it"
+            "{file} has schema {schema}, and {known}. Use the version that wrote it"
         )));
     }
     Ok(found)

@@ -31,7 +31,7 @@ pub mod watch;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use moka::sync::Cache;
 use tokio::sync::{Notify, Semaphore, watch as channel};
@@ -93,6 +93,10 @@ pub struct Services {
     pub(crate) onlookers: Arc<Semaphore>,
     pub(crate) settings: Vec<SettingInfo>,
     pub(crate) data: DataDir,
+    /// A second holder is an operation that takes long, for whose answer connections wait.
+    pub long_work: Arc<()>,
+    /// What is to be said of a restore that failed, after which this server started.
+    pub(crate) restore_failed: OnceLock<String>,
     /// What ends this server, once something does.
     pub ending: channel::Sender<Option<Ending>>,
     pub(crate) signed: Cache<SignedAs, String>,
@@ -126,6 +130,13 @@ pub struct Restore {
     pub by: By,
     /// By which request.
     pub request_id: String,
+}
+
+impl Restore {
+    /// The name of the backup.
+    pub fn file(&self) -> String {
+        self.backup.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
 }
 
 /// Where a request comes from.

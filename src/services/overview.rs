@@ -102,6 +102,14 @@ impl Services {
         let first_month = now.month_before(REVENUE_MONTHS);
         let revenue = self.store.read(|tx| subscriptions::revenue(tx, &first_month))?;
         let mut attention = attention(seen);
+        if let Some(text) = self.restore_failed.get().cloned() {
+            attention.push(Attention {
+                problem: true,
+                code: "restore_failed",
+                text,
+                screen: "backups",
+            });
+        }
         attention.extend(backup_age(seen, last_backup.as_ref(), now));
         if let Some((free, _)) = disk {
             let text = format!("The disk has {} left.", computer::size(free));

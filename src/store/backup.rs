@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 use redb::{ReadTransaction, TableError, TableHandle, WriteTransaction};
 
-use super::disk::Handle;
+use super::disk::{Disk, FileDisk, Handle};
 use super::engine::Engine;
-use super::tx::RawTable;
+use super::table::Key;
+use super::tx::{RawTable, SEAT_LOG};
 use crate::domain::error::{Error, Result};
 
 /// How much is read from one snapshot: a few milliseconds of work.
@@ -61,25 +62,61 @@ pub(super) fn run(
     to: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<BackupInfo> {
+    let tracking = engine.track()?;
+    write_copy(engine.disk(), to, |copy| {
+        copy_tables(engine, copy, progress)?;
+        drop(tracking);
+        Ok(())
+    })
+}
+
+/// Copies a database that nobody writes to, with what has `gathered` of a record of its seat log.
+pub(super) fn copy_snapshot(
+    snapshot: &ReadTransaction,
+    (seq, gathered): (u64, &[u8]),
+    to: &Path,
+) -> Result<BackupInfo> {
+    write_copy(&FileDisk, to, |copy| {
+        let mut sink = Sink { database: copy, txn: None, bytes: 0 };
+        for (name, _) in rows_by_table(snapshot)? {
+            let mut cursor: Option<Vec<u8>> = None;
+            loop {
+                let piece = read_piece(snapshot, &name, cursor.as_deref())?;
+                sink.put(&name, &piece)?;
+                let Some((last, _)) = piece.into_iter().next_back() else { break };
+                cursor = Some(last);
+            }
+        }
+        if !gathered.is_empty() {
+            sink.set(SEAT_LOG.name(), &seq.encode(), Some(gathered))?;
+        }
+        sink.sync()
+    })
+}
+
+/// What `write` writes, under a temporary name until it is whole.
+fn write_copy(
+    disk: &dyn Disk,
+    to: &Path,
+    write: impl FnOnce(&Database) -> Result<()>,
+) -> Result<BackupInfo> {
     let mut temporary = to.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
-    let info = copy_and_name(engine, &temporary, to, progress);
+    let info = copy_and_name(disk, &temporary, to, write);
     if info.is_err() {
         // Whatever went wrong is in the error; a leftover is removed by the next backup.
-        let _ = engine.disk().remove(&temporary);
+        let _ = disk.remove(&temporary);
     }
     info
 }
 
 fn copy_and_name(
-    engine: &Engine,
+    disk: &dyn Disk,
     temporary: &Path,
     to: &Path,
-    progress: &mut dyn FnMut(Progress),
+    write: impl FnOnce(&Database) -> Result<()>,
 ) -> Result<BackupInfo> {
-    let tracking = engine.track()?;
-    let disk = engine.disk();
     disk.remove(temporary).map_err(Error::storage)?;
     let file = disk.open(temporary, true).map_err(Error::storage)?;
     let (handle, _) = Handle::new(std::sync::Arc::clone(&file));
@@ -87,9 +124,7 @@ fn copy_and_name(
         .set_cache_size(2 * SYNC_BYTES)
         .create_with_backend(handle)
         .map_err(Error::storage)?;
-    copy_tables(engine, &copy, progress)?;
-    drop(tracking);
-
+    write(&copy)?;
     copy.compact().map_err(Error::storage)?;
     let tables = rows_by_table(&copy.begin_read().map_err(Error::storage)?)?;
     let rows = tables.iter().map(|(_, rows)| rows).sum();

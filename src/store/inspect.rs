@@ -18,7 +18,7 @@ use redb::{Database, ReadableDatabase, StorageBackend};
 use super::engine::{self, CheckReport, OpenError, io_error, refusal};
 use super::tx::{log_records, next_log_seq};
 use super::wal::{self, Chain};
-use super::{ReadTx, backup, writer};
+use super::{BackupInfo, ReadTx, backup, writer};
 use crate::domain::error::{Error, Result};
 
 /// No write-ahead log is longer.
@@ -113,6 +113,14 @@ impl Inspection {
     pub fn read_log(&self, from_seq: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
         let (seq, record) = &self.gathered;
         self.read(|tx| log_records(tx, (*seq, record), from_seq, limit))
+    }
+
+    /// Writes a compact copy to `to`, of the same schema and with what stands in the write-ahead
+    /// log, which a copy does not have; blocks.
+    pub fn copy_to(&self, to: &Path) -> Result<BackupInfo> {
+        let snapshot = self.database.begin_read().map_err(Error::storage)?;
+        let (seq, record) = &self.gathered;
+        backup::copy_snapshot(&snapshot, (*seq, record), to)
     }
 
     /// Runs `f` on what is in it.

@@ -85,8 +85,17 @@ fn backups(desk: &Desk) {
     assert!(fs::read(&file).unwrap() == fs::read(kept).unwrap());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     desk.refuses(&fetch, 1, "exists already");
+    // What lies where it is written meanwhile may be somebody's, open to all.
     let again = desk.home.path().join("again.backup");
-    desk.says(&format!("backup download latest --out {}", again.display()));
+    let (theirs, part) = (desk.home.path().join("theirs"), again.with_extension("backup.part"));
+    fs::write(&theirs, "").unwrap();
+    std::os::unix::fs::symlink(&theirs, &part).unwrap();
+    let fetch = format!("backup download latest --out {}", again.display());
+    desk.refuses(&fetch, 1, "again.backup.part: ");
+    assert_eq!(fs::metadata(&theirs).unwrap().len(), 0);
+    fs::remove_file(&part).unwrap();
+    desk.says(&fetch);
+    assert!(again.exists() && !part.exists());
     let nothing = desk.home.path().join("nothing");
     desk.refuses(
         &format!("backup download nothing --out {}", nothing.display()),

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::ledger::{Ledger, Load};
 use crate::support::{Home, OPERATOR, files, text, until};
@@ -190,4 +191,80 @@ async fn a_running_server_refuses_a_backup_that_it_could_not_start_with() {
     operator.issue(1).await;
     let asked = operator.list("/api/v1/admin/audit").await;
     assert!(asked.iter().all(|entry| entry["action"] != "backup.restore_asked"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_restore_that_fails_changes_nothing_and_is_told() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let operator = server.operator().await;
+    let made = operator.post("/api/v1/admin/backups", json!({})).await.expect(&[201]);
+    let later = operator.issue(1).await;
+    // In the way of the copy.
+    fs::create_dir(home.data().join("coditect.redb.restoring")).unwrap();
+    let file = text(&made["file"]);
+    let path = format!("/api/v1/admin/backups/{file}/restore");
+    operator.post(&path, json!({ "confirm": file })).await.expect(&[202]);
+    let overview = async || operator.call(Method::GET, "/api/v1/admin/overview", None).await;
+    let failed = |overview: &Value| {
+        let all = overview["attention"].as_array().unwrap();
+        all.iter().find(|item| item["code"] == "restore_failed").cloned()
+    };
+    until("the server is back, and says so", async || {
+        overview().await.is_ok_and(|answer| failed(&answer.expect(&[200])).is_some())
+    })
+    .await;
+    let told = failed(&overview().await.unwrap().body).unwrap();
+    assert_eq!(told["severity"], "problem");
+    assert!(text(&told["text"]).starts_with(&format!("{file} was not restored")), "{told}");
+    operator.get(&format!("/api/v1/licenses/{}", later.id)).await.expect(&[200]);
+    let audit = operator.get(&format!("/api/v1/admin/audit?subject={file}")).await.expect(&[200]);
+    let audit = audit["items"].as_array().unwrap();
+    let actions: Vec<_> = audit.iter().map(|entry| text(&entry["action"])).collect();
+    assert_eq!(actions, ["backup.restore_failed", "backup.restore_asked"]);
+    assert_eq!(audit[0]["actor_email"], OPERATOR);
+    assert!(text(&audit[0]["details"]["why"]).contains("directory"), "{audit:?}");
+
+    // With nothing in the way it works, and nothing more is said of it.
+    fs::remove_dir(home.data().join("coditect.redb.restoring")).unwrap();
+    operator.post(&path, json!({ "confirm": file })).await.expect(&[202]);
+    until("the server is back with the backup", async || {
+        overview().await.is_ok_and(|answer| failed(&answer.expect(&[200])).is_none())
+    })
+    .await;
+    operator.get(&format!("/api/v1/licenses/{}", later.id)).await.expect(&[404]);
+}
+
+#[tokio::test]
+async fn a_backup_beside_no_server_leaves_the_database_as_it_is_even_an_old_one() {
+    let home = Home::new();
+    fs::create_dir_all(home.data()).unwrap();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/schema-1.redb");
+    fs::copy(fixture, home.database()).unwrap();
+    let before = files(&home.data());
+    let file = home.path().join("before-the-upgrade.cdt");
+    home.run(&["backup", file.to_str().unwrap()]).succeeded();
+    assert!(files(&home.data()) == before, "something was changed");
+    let elsewhere = Home::new();
+    let told = elsewhere.run(&["restore", file.to_str().unwrap()]).succeeded().out;
+    assert!(told.contains("(schema 1)"), "{told}");
+}
+
+#[tokio::test]
+async fn a_backup_beside_no_server_has_the_seats_of_the_last_moment() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let operator = server.operator().await;
+    let license = operator.issue(3).await;
+    for machine in ["one", "two", "three"] {
+        operator.acquire(&license, machine).await.expect(&[201]);
+    }
+    server.kill();
+    let file = home.path().join("after-a-crash.cdt");
+    home.run(&["backup", file.to_str().unwrap()]).succeeded();
+    home.run(&["restore", file.to_str().unwrap(), "--yes"]).succeeded();
+    let server = home.start();
+    assert_eq!(operator.at(&server).holders(&license).await.len(), 3);
 }

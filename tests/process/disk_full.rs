@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::Method;
 use rustix::process::{Resource, Rlimit, prlimit};
+use serde_json::json;
 
 use crate::ledger::{Ledger, Load};
 use crate::support::{Client, Home, Server, text, until};
@@ -43,6 +45,8 @@ async fn ordeal(home: &Home, server: Server, fill: impl Fn(&Server), free: impl 
     let spare = operator.issue(1).await;
     let seat = operator.acquire(&spare, "holder").await.expect(&[201]);
     let session = text(&seat["session_id"]);
+    let backup = operator.post("/api/v1/admin/backups", json!({})).await.expect(&[201]);
+    let backup = format!("/api/v1/admin/backups/{}", text(&backup["file"]));
 
     fill(&server);
     let bound = write_until_refused(&operator, &ledger).await;
@@ -70,6 +74,10 @@ async fn ordeal(home: &Home, server: Server, fill: impl Fn(&Server), free: impl 
     let doctor = home.run(&["doctor"]);
     assert_eq!(doctor.status.code(), Some(1), "{}", doctor.out);
     assert!(doctor.out.contains("writes are refused"), "{}", doctor.out);
+
+    // Backups are what is wanted now: one can be fetched, and removed to make room.
+    operator.get(&backup).await.expect(&[200]);
+    operator.call(Method::DELETE, &backup, None).await.unwrap().expect(&[200]);
 
     // With room again it goes on by itself.
     free(&server);

@@ -1,12 +1,15 @@
 //! SIGTERM: what runs is finished, all is on disk, and it ends within ten seconds.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 use crate::ledger::{Ledger, Load};
-use crate::support::Home;
+use crate::support::{Home, person, text, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_it_ends_in_time_and_keeps_what_it_acknowledged() {
@@ -72,4 +75,67 @@ async fn idle_connections_do_not_hold_it_up_and_ctrl_c_is_as_good() {
         // The connection was kept open until here.
         drop(client);
     }
+}
+
+/// A request whose body is late: what runs at shutdown.
+fn begin_registration(mut to: impl Write) -> (impl Write, String) {
+    let body = person("late@example.com").to_string();
+    let head = format!(
+        "POST /api/v1/auth/register HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    to.write_all(head.as_bytes()).unwrap();
+    (to, body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_on_the_local_socket_is_finished_too() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let socket = home.data().join("admin.sock");
+    until("it can be asked", async || socket.exists()).await;
+    let mut local = UnixStream::connect(socket).unwrap();
+    let (mut to, body) = begin_registration(local.try_clone().unwrap());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.terminate();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    to.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    local.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let (status, printed) = tokio::task::spawn_blocking(|| server.wait()).await.unwrap();
+    assert!(status.success(), "{status}\n{printed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_while_it_restores_it_does_not_come_up_again() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    let operator = server.operator().await;
+    let made = operator.post("/api/v1/admin/backups", json!({})).await.expect(&[201]);
+    let later = operator.issue(1).await;
+    let late = TcpStream::connect(&server.address).unwrap();
+    let (late, _) = begin_registration(late);
+    let file = text(&made["file"]);
+    let path = format!("/api/v1/admin/backups/{file}/restore");
+    operator.post(&path, json!({ "confirm": file })).await.expect(&[202]);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let told = Instant::now();
+    server.terminate();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(late);
+    let (status, printed) = tokio::task::spawn_blocking(|| server.wait()).await.unwrap();
+    assert!(status.success(), "{status}\n{printed}");
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+
+    // The backup was not in place yet: all is as it was, and that is told.
+    let server = home.start();
+    let operator = operator.at(&server);
+    operator.get(&format!("/api/v1/licenses/{}", later.id)).await.expect(&[200]);
+    let audit = operator.list("/api/v1/admin/audit").await;
+    let failed = audit.iter().find(|entry| entry["action"] == "backup.restore_failed");
+    assert!(text(&failed.unwrap()["details"]["why"]).contains("told to stop"), "{audit:?}");
 }

@@ -1,6 +1,6 @@
 // Backups: made, kept on another computer, put back.
 
-import { Problem, account, call, changes, download, ended, list } from "../api.js";
+import { LONG_MS, Problem, account, call, changes, download, ended, list } from "../api.js";
 import { ask } from "../dialog.js";
 import { bytes } from "../format.js";
 import { html, signal } from "../lib.js";
@@ -12,7 +12,7 @@ import { Ago, Empty, Head, Loading, Note, Section, Trouble } from "../ui.js";
 /** @typedef {{ file: string, bytes: number, created_at: string }} Backup */
 
 const LOOK_EVERY_MS = 500;
-/** The server promises to stop within ten seconds; a large file takes its time to be checked. */
+/** The server promises to stop within ten seconds; a large file takes its time to be copied. */
 const PATIENCE_MS = 120_000;
 
 /** A restore that is under way. */
@@ -22,7 +22,16 @@ const making = signal(false);
 
 async function look() {
   const [backups, overview] = await Promise.all([list("/admin/backups"), call("GET", "/admin/overview")]);
-  return { items: /** @type {Backup[]} */ (backups.items), disk: /** @type {{ free_bytes: number, total_bytes: number } | null} */ (overview.disk) };
+  return {
+    items: /** @type {Backup[]} */ (backups.items),
+    disk: /** @type {{ free_bytes: number, total_bytes: number } | null} */ (overview.disk),
+    failed: failure(overview),
+  };
+}
+
+/** What the server says of a restore that failed. @param {{ attention: { code: string, text: string }[] | null }} overview */
+function failure({ attention }) {
+  return attention?.find(({ code }) => code === "restore_failed")?.text;
 }
 
 /** @type {import("../list.js").Column[]} */
@@ -41,6 +50,7 @@ function Kept() {
   return html`<${Head} title="Backups" actions=${html`<button class="main" disabled=${making.value} onClick=${make}>${making.value ? "Making it…" : "Make a backup"}</button>`}>
       <p class="soft intro">Each is a consistent copy of everything, made while the server goes on. Keep some on another computer, and the
       master key in yet another place: a backup is of no use without it. <a href="/handbook/backup-and-restore">How to</a></p><//>
+    ${data?.failed && html`<${Note} kind="bad"><p>${data.failed}</p><//>`}
     <${Section}>
       ${problem && html`<div class="inset"><${Trouble} problem=${problem} /></div>`}
       ${!data && !problem && html`<${Loading} />`}
@@ -60,7 +70,7 @@ function Acts({ backup }) {
 
 async function make() {
   making.value = true;
-  const made = await attempt(() => call("POST", "/admin/backups"));
+  const made = await attempt(() => call("POST", "/admin/backups", undefined, LONG_MS));
   making.value = false;
   if (made) toast(`${made.file} is made: ${bytes(made.bytes)}.`);
 }
@@ -86,7 +96,7 @@ async function restore({ file, created_at }) {
       <p>The database of now is not lost: it is kept beside the new one in the data folder.</p>`,
     submit: () => {
       since = Date.now();
-      return call("POST", `/admin/backups/${encodeURIComponent(file)}/restore`, { confirm: file });
+      return call("POST", `/admin/backups/${encodeURIComponent(file)}/restore`, { confirm: file }, LONG_MS);
     },
   });
   if (accepted) await awaitRestart(file, since);
@@ -94,26 +104,37 @@ async function restore({ file, created_at }) {
 
 /** Waits until a server answers that was started after the request. @param {string} file @param {number} since milliseconds */
 async function awaitRestart(file, since) {
+  const accepted = Date.now();
   restoring.value = { file, late: false };
   while (restoring.value) {
     await new Promise((done) => { setTimeout(done, LOOK_EVERY_MS); });
     try {
-      const { uptime_s } = await call("GET", "/admin/overview");
-      if (uptime_s * 1000 < Date.now() - since) restored(file);
+      const overview = await call("GET", "/admin/overview");
+      if (overview.uptime_s * 1000 < Date.now() - since) isBack(file, failure(overview) ?? await undone(file));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      if (problem.status === 401) restored(file);
+      // The database of before knew this sign-in.
+      if (problem.status === 401) isBack(file);
     }
-    if (restoring.value && Date.now() - since > PATIENCE_MS) restoring.value = { file, late: true };
+    if (restoring.value && Date.now() - accepted > PATIENCE_MS) restoring.value = { file, late: true };
   }
 }
 
-/** @param {string} file */
-function restored(file) {
+const OUTCOMES = ["backup.restore_asked", "backup.restored", "backup.restore_failed"];
+
+/** What is to be said when the server is back without the backup. @param {string} file @returns {Promise<string | undefined>} */
+async function undone(file) {
+  const { items } = await list("/admin/audit", { subject: file });
+  if (items.find(({ action }) => OUTCOMES.includes(action))?.action === "backup.restored") return undefined;
+  return `The server is back, and ${file} is not in place: all data is as it was before. Its log says more.`;
+}
+
+/** @param {string} file @param {string} [failed] why it is not in place */
+function isBack(file, failed) {
   restoring.value = null;
   if (account.value) {
     changes.value += 1;
-    toast(`${file} is in place, and the server is back.`);
+    toast(failed ?? `${file} is in place, and the server is back.`, { tone: failed ? "bad" : "good" });
   } else {
     ended.value = `${file} is in place, and the server is back. This sign-in is younger than the backup: sign in again.`;
   }

@@ -1,6 +1,6 @@
 // Diagnostics: the same checks as `coditect doctor`, with what to do, and the text for a support request.
 
-import { call, keep, serverNow } from "../api.js";
+import { LONG_MS, call, keep, serverNow } from "../api.js";
 import { count, day } from "../format.js";
 import { html } from "../lib.js";
 import { usePoll } from "../poll.js";
@@ -17,7 +17,7 @@ import { Ago, Copy, Head, Loading, Note, Section, Status, Trouble } from "../ui.
  */
 
 async function examine() {
-  const diagnosis = /** @type {Diagnosis} */ (await call("GET", "/admin/diagnostics"));
+  const diagnosis = /** @type {Diagnosis} */ (await call("GET", "/admin/diagnostics", undefined, LONG_MS));
   return { ...diagnosis, at: new Date(serverNow()).toISOString() };
 }
 

@@ -1,10 +1,12 @@
 //! `coditect backup create|list|download|restore|remove`
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 
 use super::context::{Context, confirm};
@@ -54,9 +56,11 @@ pub async fn run(context: &Context, command: BackupCommand) -> Result<()> {
             );
             confirm(consent.yes, &question)?;
             let path = ["admin", "backups", &name, "restore"];
+            let progress = Progress::waiting("Checking the backup");
             let answer = context.http.post(&path, Some(json!({"confirm": name}))).await?;
+            drop(progress);
             let sentence = "The server puts it in place and starts again, which takes some seconds; \
-                            `coditect overview` tells when it is back.";
+                            `coditect overview` tells when it is back, and whether that failed.";
             context.did(&answer, sentence)
         }
         BackupCommand::Remove { name, consent } => {
@@ -94,23 +98,33 @@ async fn download(context: &Context, backup: &Value, out: &Path) -> Result<u64> 
     let mut part = out.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
-    // A backup holds every customer's data: it is for its owner's eyes.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part)
-        .map_err(fail)?;
+    // A backup holds every customer's data: it is for its owner's eyes, in a file that nobody else has
+    // laid out for it.
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part);
+    let mut file = opened.map_err(|error| {
+        let left = error.kind() == io::ErrorKind::AlreadyExists;
+        let advice = if left { ". Remove it, unless another download writes it" } else { "" };
+        Failure::failed(format!("{}: {error}{advice}", part.display()))
+    })?;
     let fetched = async {
         let path = ["admin", "backups", word(backup, "file")];
         let bytes = context.http.download(&path, backup["bytes"].as_u64(), &mut file).await?;
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
-        // A link refuses a name that has come to exist meanwhile.
-        fs::hard_link(&part, out).map_err(fail)?;
+        rename_to_new(&part, out).map_err(fail)?;
         Ok(bytes)
     }
     .await;
-    let _ = fs::remove_file(&part);
+    if fetched.is_err() {
+        let _ = fs::remove_file(&part);
+    }
     fetched
+}
+
+/// Renames, and refuses a name that has come to exist meanwhile.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some network file systems know no such renaming.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if !to.exists() => fs::rename(from, to),
+        renamed => Ok(renamed?),
+    }
 }

@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::failure::{Exit, Failure, Result};
 use super::progress::Progress;
 
-/// How long the server may be silent: longer than it takes over any request but a backup.
+/// How long the server may be silent: longer than it takes over most requests.
 const SILENCE: Duration = Duration::from_mins(2);
-/// How long a backup of a large database may take.
-const BACKUP_TIME: Duration = Duration::from_hours(1);
+/// How long it may be silent over what grows with the database.
+const LONG_TIME: Duration = Duration::from_hours(1);
 /// Answers that are larger are not read; one page of a list is far smaller.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// What an unknown path answers, in contrast to an unknown record.
@@ -118,8 +118,7 @@ impl Http {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let patience = if path == ["admin", "backups"] { BACKUP_TIME } else { SILENCE };
-        let response = self.within(patience, request.send()).await?;
+        let response = self.within(patience(path), request.send()).await?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -194,6 +193,13 @@ impl Http {
             Place::Local(data) => format!("the server on {}", data.display()),
             Place::Remote => format!("the server at {}", self.base.as_str().trim_end_matches('/')),
         }
+    }
+}
+
+fn patience(path: &[&str]) -> Duration {
+    match path {
+        ["admin", "backups" | "diagnostics"] | ["admin", "backups", _, "restore"] => LONG_TIME,
+        _ => SILENCE,
     }
 }
 

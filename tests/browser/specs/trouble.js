@@ -1,7 +1,7 @@
 // When something goes wrong: mails that cannot be sent, and a backup that is put back. On a server of their own.
 
 import assert from "node:assert/strict";
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe } from "node:test";
 
@@ -116,6 +116,20 @@ describe("trouble", () => {
     await page.locator("nav a", { hasText: "Licences" }).click();
     await page.locator("tbody tr").first().waitFor();
     await page.getByText("Live", { exact: true }).waitFor({ timeout: 20_000 });
+  }, here);
+
+  signedIn("a restore that failed is not told as done", "#/backups", async (page, api, watched) => {
+    watched.expect(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|ERR_SOCKET/, /^401 /, /^503 /);
+    const [{ file }] = (await api.get("/admin/backups")).items;
+    const inTheWay = join(server.data, "coditect.redb.restoring");
+    mkdirSync(inTheWay);
+    await page.locator("tbody tr", { hasText: file }).getByRole("button", { name: "Restore" }).click();
+    await page.getByLabel(/to confirm/).fill(file);
+    await page.locator("dialog[open]").getByRole("button", { name: "Restore and restart" }).click();
+    await page.locator(".toast.bad", { hasText: `${file} was not restored` }).waitFor({ timeout: 20_000 });
+    await page.locator(".note.bad", { hasText: "all data is as it was before" }).waitFor();
+    await watched.look("restore-failed");
+    rmSync(inTheWay, { recursive: true });
   }, here);
 
   signedIn("a sign-in that is younger than the backup has to be made again", "#/backups", async (page, api, watched) => {
