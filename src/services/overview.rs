@@ -104,7 +104,7 @@ impl Services {
         let mut attention = attention(seen);
         if let Some(text) = self.restore_failed.get().cloned() {
             attention.push(Attention {
-                problem: true,
+                state: State::Problem,
                 code: "restore_failed",
                 text,
                 screen: "backups",
