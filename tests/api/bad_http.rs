@@ -179,6 +179,10 @@ async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() {
     let answer = raw(&app, declared.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
 
+    let declared = declared.replace(REGISTER, "/api/v1/webhooks/stripe");
+    let answer = raw(&app, declared.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+
     let mut chunked = format!(
         "POST {REGISTER} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
     );

@@ -345,7 +345,6 @@ async fn what_stripe_has_not_signed_is_refused() {
     shop.post(&header, body).await.ok(200);
     let (header, body) = shop.stripe.signed_at(&id, "whsec_older", shop.now());
     assert_eq!(shop.post(&header, body).await.ok(200)["status"], "known");
-    shop.post("t=1,v1=00", "x".repeat(1 << 21)).await.refused(413, "payload_too_large");
 }
 
 #[tokio::test]
