@@ -221,7 +221,7 @@ impl Billing {
 
     /// Change plan, interval or number of a subscription
     ///
-    /// The licence follows at once. Where a provider bills it, the difference is on the next invoice;
+    /// The licence follows at once. Where a provider bills it, the difference is paid at once;
     /// others are changed by operators alone.
     #[oai(
         path = "/subscriptions/:subscription_id/change-plan",

@@ -158,8 +158,7 @@ pub struct Subscription {
 /// One of the things a subscription is to.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Item {
-    /// `si_...`
-    pub id: String,
+    id: String,
     #[serde(default)]
     price: Option<Price>,
     #[serde(default)]
@@ -198,11 +197,12 @@ impl Subscription {
         self.cancel_at_period_end || self.cancel_at.is_some_and(|at| moment(at) <= end)
     }
 
-    /// The id of its first price, and how many of it.
-    pub fn price(&self) -> Option<(&str, u32)> {
-        let item = self.items.data.first()?;
-        let price = item.price.as_ref().or(item.plan.as_ref())?;
-        Some((&price.id, item.quantity.unwrap_or(1)))
+    /// What it is to: the id of each item and of its price, and how many.
+    pub fn prices(&self) -> impl Iterator<Item = (&str, &str, u32)> {
+        self.items.data.iter().filter_map(|item| {
+            let price = item.price.as_ref().or(item.plan.as_ref())?;
+            Some((item.id.as_str(), price.id.as_str(), item.quantity.unwrap_or(1)))
+        })
     }
 }
 

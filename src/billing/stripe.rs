@@ -5,12 +5,12 @@
 //! often it is sent, Stripe does it once (<https://docs.stripe.com/api/idempotent_requests>).
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode, redirect};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use super::objects::{
     Charge, CheckoutSession, Customer, Event, Identified, Invoice, InvoicePayment, List,
@@ -25,8 +25,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(5);
 /// More than any answer that is expected.
 const BODY_BYTES_MAX: usize = 4 << 20;
-/// Pages of a list that are read at once: 2,000 objects.
-const PAGES_MAX: usize = 20;
+/// Pages of a list that are read at once: 50,000 objects.
+const PAGES_MAX: usize = 500;
 
 /// Why a call did not do what it was to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Failure {
         /// For people.
         message: String,
     },
+    /// Stripe failed, and would again under the same key (status 500).
+    Broken(String),
     /// Stripe cannot be reached, or not just now.
     Away(String),
 }
@@ -47,7 +49,8 @@ pub enum Failure {
 impl Failure {
     /// Whether there is no such object.
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Refused { status: 404, .. })
+        matches!(self, Self::Refused { code, .. } if code == "resource_missing")
+            || matches!(self, Self::Refused { status: 404, .. })
     }
 }
 
@@ -57,6 +60,7 @@ impl fmt::Display for Failure {
             Self::Refused { status, code, message } => {
                 write!(f, "Stripe answered {status} {code}: {message}")
             }
+            Self::Broken(cause) => write!(f, "Stripe failed: {cause}"),
             Self::Away(cause) => write!(f, "Stripe cannot be reached: {cause}"),
         }
     }
@@ -79,6 +83,8 @@ pub struct NewCheckout<'a> {
     pub org_id: &'a str,
     /// Until when nothing is to be paid, in seconds.
     pub trial_end: Option<i64>,
+    /// When the page closes, in seconds.
+    pub expires_at: i64,
     /// Where the customer goes afterwards.
     pub success_url: &'a str,
     /// Where the customer goes who does not pay.
@@ -165,8 +171,9 @@ impl Stripe {
         new: &NewCheckout<'_>,
         key: &str,
     ) -> Result<CheckoutSession, Failure> {
-        let quantity = new.quantity.to_string();
+        let (quantity, expires_at) = (new.quantity.to_string(), new.expires_at.to_string());
         let mut form = owned([
+            ("expires_at", &*expires_at),
             ("mode", "subscription"),
             ("customer", new.customer),
             ("client_reference_id", new.org_id),
@@ -181,10 +188,7 @@ impl Stripe {
         if let Some(end) = new.trial_end {
             form.push(("subscription_data[trial_end]".to_owned(), end.to_string()));
         }
-        // Other parameters under the same key are refused; they make another page.
-        let mut hash = DefaultHasher::new();
-        form.hash(&mut hash);
-        self.post("/checkout/sessions", &form, &format!("{key}-{:016x}", hash.finish())).await
+        self.post("/checkout/sessions", &form, key).await
     }
 
     /// A payment page.
@@ -212,16 +216,6 @@ impl Stripe {
     /// A subscription.
     pub async fn subscription(&self, id: &str) -> Result<Subscription, Failure> {
         self.get(&format!("/subscriptions/{}", segment(id)), &[]).await
-    }
-
-    /// A customer's subscriptions, ended ones as well.
-    pub async fn subscriptions_of(&self, customer: &str) -> Result<Vec<Subscription>, Failure> {
-        self.all(
-            "/subscriptions",
-            &[("customer", customer), ("status", "all")],
-            |it: &Subscription| &it.id,
-        )
-        .await
     }
 
     /// Changes a subscription.
@@ -268,10 +262,13 @@ impl Stripe {
         self.get(&format!("/charges/{}", segment(id)), &[]).await
     }
 
-    /// Events since an instant in seconds, newest first; Stripe keeps them for 30 days.
-    pub async fn events_since(&self, since: i64) -> Result<Vec<Event>, Failure> {
+    /// Events of these kinds (at most 20) since an instant in seconds, newest first; Stripe keeps them for 30
+    /// days.
+    pub async fn events_since(&self, since: i64, kinds: &[&str]) -> Result<Vec<Event>, Failure> {
         let since = since.to_string();
-        self.all("/events", &[("created[gte]", &since)], |it: &Event| &it.id).await
+        let mut query = vec![("created[gte]", since.as_str())];
+        query.extend(kinds.iter().map(|kind| ("types[]", *kind)));
+        self.all("/events", &query, |it: &Event| &it.id).await
     }
 
     async fn all<T: DeserializeOwned>(
@@ -292,10 +289,10 @@ impl Stripe {
             let more = page.has_more && !page.data.is_empty();
             found.extend(page.data);
             if !more {
-                break;
+                return Ok(found);
             }
         }
-        Ok(found)
+        Err(Failure::Away(format!("{path} has more than {} objects", found.len())))
     }
 
     async fn get<T: DeserializeOwned>(
@@ -312,10 +309,18 @@ impl Stripe {
         form: &[(String, String)],
         key: &str,
     ) -> Result<T, Failure> {
-        match self.call(Method::POST, path, &[], Some(form), Some(key)).await {
+        // Other parameters under the same key are refused; they are another request.
+        let mut hash = Sha256::new();
+        for (name, value) in form {
+            hash.update(format!("{name}={value}&"));
+        }
+        let digest = hash.finalize();
+        let key =
+            digest[..8].iter().fold(format!("{key}-"), |key, byte| format!("{key}{byte:02x}"));
+        match self.call(Method::POST, path, &[], Some(form), Some(&key)).await {
             // The answer may have been lost on its way: the key makes it the same request.
             Err(Failure::Away(_)) => {
-                self.call(Method::POST, path, &[], Some(form), Some(key)).await
+                self.call(Method::POST, path, &[], Some(form), Some(&key)).await
             }
             answer => answer,
         }
@@ -379,6 +384,9 @@ fn refusal(status: StatusCode, body: &[u8]) -> Failure {
     let told = serde_json::from_slice::<Problem>(body).unwrap_or_default().error;
     let code = told.code.unwrap_or(told.kind);
     let message: String = told.message.chars().take(300).collect();
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        return Failure::Broken(format!("{code} {message}"));
+    }
     // A key of ours that somebody else uses at this moment, a limit, or Stripe's own trouble.
     let passes = status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 424 | 429);
     if passes {

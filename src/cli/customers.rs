@@ -405,7 +405,7 @@ pub enum SubscriptionCommand {
     },
     /// Change plan, interval or number of a subscription
     ///
-    /// The licence follows at once. Where Stripe bills it, the difference is on the next invoice.
+    /// The licence follows at once. Where Stripe bills it, the difference is paid at once.
     #[command(after_help = "Examples:
   coditect subscription change ada@example.com --plan Studio
   coditect subscription change ada@example.com --quantity 3 --interval year")]

@@ -58,8 +58,8 @@ pub struct Billed {
     pub failed_at: Option<Timestamp>,
     /// What is subscribed to, where the price is one of a plan's.
     pub plan: Option<(PlanId, Interval)>,
-    /// How many times the plan.
-    pub quantity: u32,
+    /// How many times the plan; none where nothing of a plan is billed.
+    pub quantity: Option<u32>,
 }
 
 impl Subscription {
@@ -72,7 +72,7 @@ impl Subscription {
         if let Some((plan_id, interval)) = billed.plan {
             (self.plan_id, self.interval) = (plan_id, interval);
         }
-        self.quantity = billed.quantity.max(1);
+        self.quantity = billed.quantity.unwrap_or(self.quantity).max(1);
         self.trial_end = billed.trial_end.or(self.trial_end);
         self.cancel_at_period_end = billed.cancel_at_period_end;
         match billed.status {
@@ -80,10 +80,19 @@ impl Subscription {
             ProviderStatus::Active => self.runs(SubscriptionStatus::Active, billed),
             ProviderStatus::PastDue | ProviderStatus::Unpaid | ProviderStatus::Paused => {
                 // The provider's period goes on; the one that was paid has ended here.
-                let since = billed.unpaid_since.unwrap_or(billed.period_start);
-                let grace_ends_at = billed.failed_at.unwrap_or(since).plus_days(grace_days);
-                self.current_period_start = billed.period_start.min(since);
-                self.current_period_end = since;
+                let grace_ends_at = match (billed.unpaid_since, self.grace_ends_at) {
+                    (None, Some(counted)) => counted,
+                    (None, None) => {
+                        // Nobody knows since when: from when it was noticed.
+                        self.current_period_end = billed.period_start.min(now);
+                        now.plus_days(grace_days)
+                    }
+                    (Some(since), _) => {
+                        self.current_period_end = since;
+                        billed.failed_at.unwrap_or(since).plus_days(grace_days)
+                    }
+                };
+                self.current_period_start = billed.period_start.min(self.current_period_end);
                 self.grace_ends_at = Some(grace_ends_at);
                 self.status = if grace_ends_at <= now {
                     SubscriptionStatus::Unpaid
@@ -299,7 +308,7 @@ mod tests {
             unpaid_since: None,
             failed_at: None,
             plan: None,
-            quantity: 1,
+            quantity: Some(1),
         }
     }
 
@@ -380,7 +389,7 @@ mod tests {
                 ended_at: ended.then(|| day(from + length / 2)),
                 unpaid_since: unpaid.filter(|_| owes).map(day),
                 failed_at: unpaid.filter(|_| owes).map(day),
-                quantity,
+                quantity: Some(quantity),
                 ..told(status, from, from + length)
             }
         }
@@ -404,8 +413,9 @@ mod tests {
             }
             let mut fresh = subscription();
             fresh.observe(&last, now, 7);
-            // A status that says nothing of dates leaves them.
-            if last.status == ProviderStatus::Incomplete {
+            // What says nothing of dates leaves them.
+            let unknown = fresh.grace_ends_at.is_some() && last.unpaid_since.is_none();
+            if last.status == ProviderStatus::Incomplete || unknown {
                 return Ok(());
             }
             prop_assert_eq!(it.status, fresh.status);

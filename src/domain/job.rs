@@ -65,6 +65,11 @@ pub enum Work {
 }
 
 impl Work {
+    /// Whether another computer is asked, which may take its time.
+    pub fn reaches_outside(&self) -> bool {
+        matches!(self, Self::SendMail { .. } | Self::ProviderEvent { .. })
+    }
+
     /// The kind's stable name.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -8,9 +8,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
-use crate::domain::error::Result;
+use crate::domain::error::{Code, Result};
 use crate::domain::job::{Job, Work};
 use crate::domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::entropy::Entropy;
@@ -19,6 +20,8 @@ use crate::services::queue::{Again, Failed, Verdict};
 
 /// Jobs read at once.
 const BATCH: usize = 64;
+/// Jobs that wait for other computers, at once.
+const OUTSIDE_AT_ONCE: usize = 4;
 /// The longest sleep: a calendar that was set is noticed within this time.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 /// The longest pause between two attempts.
@@ -27,7 +30,8 @@ const PAUSE_MAX_MS: i64 = 6 * HOUR_MS;
 /// should not wait for hours.
 const PAUSE_IN_TROUBLE_MAX_MS: i64 = 10 * MINUTE_MS;
 
-/// Works until told to stop. One worker is enough: handlers are short, and order is kept.
+/// Works until told to stop. One worker is enough: handlers are short, and order is kept; those that
+/// ask other computers run beside it, a few at once.
 pub async fn run(services: Arc<Services>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         let next = run_due(&services).await;
@@ -54,13 +58,25 @@ pub async fn run_due(services: &Services) -> Option<Timestamp> {
         if jobs.is_empty() {
             return next;
         }
-        for job in jobs {
-            if let Err(error) = run_one(services, &job).await {
-                tracing::error!(%error, job_id = %job.job_id, "a failed job could not be put back; storage refuses writes");
-                return Some(now + 5 * SECOND_MS);
-            }
+        // What waits for others must not hold up what does not.
+        let (outside, inside): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| job.work.reaches_outside());
+        let (outside, inside) =
+            tokio::join!(run_all(services, outside, OUTSIDE_AT_ONCE), run_all(services, inside, 1));
+        if let Err(error) = outside.and(inside) {
+            tracing::error!(%error, "a failed job could not be put back; storage refuses writes");
+            return Some(now + 5 * SECOND_MS);
         }
     }
+}
+
+/// Does them in order, so many at once, up to one that cannot even be put back.
+async fn run_all(services: &Services, jobs: Vec<Job>, at_once: usize) -> Result<()> {
+    stream::iter(jobs)
+        .map(async |job| run_one(services, &job).await)
+        .buffered(at_once)
+        .try_for_each(|()| std::future::ready(Ok(())))
+        .await
 }
 
 async fn run_one(services: &Services, job: &Job) -> Result<()> {
@@ -115,7 +131,14 @@ async fn perform(services: &Services, job: &Job) -> Result<(), Failed> {
         Work::LicenseDue { org_id, license_id } => {
             Ok(services.license_due(job, *org_id, *license_id).await?)
         }
-        Work::ProviderEvent { event_id } => Ok(services.provider_event_due(job, event_id).await?),
+        Work::ProviderEvent { event_id } => {
+            services.provider_event_due(job, event_id).await.map_err(|error| {
+                // Whether the provider can be reached is not this event's.
+                let away = error.code == Code::ProviderUnavailable;
+                let again = if away { Again::AsLongAsItTakes } else { Again::UpToLimit };
+                Failed { error, again }
+            })
+        }
         Work::RotateKeys => Ok(services.rotate_keys_due(job).await?),
         Work::Housekeeping => Ok(services.housekeeping_due(job).await?),
     }

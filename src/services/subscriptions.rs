@@ -167,7 +167,7 @@ impl Services {
     ) -> Result<Subscription> {
         if let Some(billed) = self.billed(actor, id)? {
             let end = if at_period_end { End::WithPeriod(true) } else { End::Now };
-            return self.end_billed(&billed, end).await;
+            return self.end_billed(actor, &billed, end).await;
         }
         self.change_subscription(actor, id, "subscription.canceled", move |subscription, now| {
             subscription.cancel(now, at_period_end)
@@ -184,7 +184,7 @@ impl Services {
         if let Some(billed) = self.billed(actor, id)? {
             let mut asked = billed.clone();
             asked.resume()?;
-            return self.end_billed(&billed, End::WithPeriod(false)).await;
+            return self.end_billed(actor, &billed, End::WithPeriod(false)).await;
         }
         self.change_subscription(actor, id, "subscription.resumed", |subscription, _| {
             subscription.resume()

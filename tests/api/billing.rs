@@ -30,7 +30,7 @@ impl Shop {
         let stripe = FakeStripe::start(start.unix_seconds());
         let setup = Setup::usual()
             .env("STRIPE_SECRET_KEY", SECRET_KEY)
-            .env("STRIPE_WEBHOOK_SECRET", &format!("whsec_older, {SECRET}"))
+            .env("STRIPE_WEBHOOK_SECRET", &format!("whsec_of_older_days, {SECRET},"))
             .set("STRIPE_API_BASE", &stripe.url());
         let app = change(setup).start().await;
         let plan = app.plan("Team", 10).await;
@@ -338,12 +338,14 @@ async fn what_stripe_has_not_signed_is_refused() {
         (header.replace("v1=", "v0="), body.clone()),
         (String::new(), body.clone()),
         shop.stripe.signed_at(&id, "whsec_of_somebody_else", shop.now()),
+        // A comma too many in the settings is no secret that everybody knows.
+        shop.stripe.signed_at(&id, "", shop.now()),
         shop.stripe.signed_at(&id, SECRET, shop.now() - 301),
     ] {
         shop.post(&header, body).await.refused(400, "invalid_signature");
     }
     shop.post(&header, body).await.ok(200);
-    let (header, body) = shop.stripe.signed_at(&id, "whsec_older", shop.now());
+    let (header, body) = shop.stripe.signed_at(&id, "whsec_of_older_days", shop.now());
     assert_eq!(shop.post(&header, body).await.ok(200)["status"], "known");
 }
 
@@ -405,6 +407,44 @@ async fn an_organisation_never_pays_twice() {
     shop.page().await.refused(409, "subscription_exists");
     assert_eq!(shop.license().await["max_concurrent_seats"], 25);
     assert_eq!(shop.stripe.all("customer").len(), 1);
+}
+
+#[tokio::test]
+async fn a_trial_of_a_small_plan_pays_for_no_large_one() {
+    let shop = Shop::open().await;
+    let large = shop.app.plan("Studio", 500).await;
+    let trial = json!({"plan_id": shop.plan["plan_id"]});
+    shop.ann.post("/api/v1/subscriptions/trial", trial).await.ok(201);
+    let body = json!({"plan_id": large["plan_id"], "quantity": 3});
+    let page = shop.ann.post("/api/v1/checkout/session", body).await.ok(201);
+    let declined = shop.stripe.complete_checkout(&text(&page["session_id"]), Card::Declines);
+    assert_eq!(declined, None, "it is to be paid now");
+    shop.deliver_all().await;
+    assert_eq!(shop.license().await["max_concurrent_seats"], 10);
+    shop.expect("trialing", "active").await;
+    shop.stripe.complete_checkout(&text(&page["session_id"]), Card::Good).unwrap();
+    shop.deliver_all().await;
+    shop.expect("active", "active").await;
+    assert_eq!(shop.license().await["max_concurrent_seats"], 1500);
+    assert_eq!(shop.ann.get("/api/v1/payments").await.list()[0]["amount_cents"], 3 * 4900);
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_paid_changes_nothing() {
+    let shop = Shop::open().await;
+    shop.subscribe().await;
+    let id = text(&shop.subscription().await["subscription_id"]);
+    let path = format!("/api/v1/subscriptions/{id}/change-plan");
+    shop.stripe.set_card(&shop.customer(), Card::Declines);
+    let answer = shop.ann.post(&path, json!({"quantity": 1000})).await;
+    answer.refused(409, "provider_refused");
+    assert_eq!(shop.license().await["max_concurrent_seats"], 10);
+    shop.ann
+        .post(&format!("{}/cancel", path.trim_end_matches("/change-plan")), json!({}))
+        .await
+        .ok(200);
+    shop.ann.post(&path, json!({"quantity": 2})).await.refused(409, "subscription_state");
+    assert!(shop.app.audited().await.contains(&"subscription.change_asked".to_owned()));
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ async function change(subscription) {
   return ask({
     title: `Change ${subscription.plan_name}`,
     text: html`<p>For <strong>${customerName(subscription)}</strong>. The licence follows at once.
-      ${subscription.stripe_subscription_id ? "The difference is on the next invoice of Stripe." : "What was paid stays paid; the next payment is another."}</p>`,
+      ${subscription.stripe_subscription_id ? "The difference is paid at once." : "What was paid stays paid; the next payment is another."}</p>`,
     fields: [
       { name: "plan_id", label: "Plan", type: "select", options: plans.map((/** @type {any} */ plan) => [plan.plan_id, plan.plan_name]) },
       { name: "interval", label: "Paid", type: "select", options: [["month", "By the month"], ["year", "By the year"]] },

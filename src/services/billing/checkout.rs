@@ -1,6 +1,6 @@
 //! What customers do about a subscription that Stripe bills.
 
-use crate::billing::{Form, NewCheckout, Stripe};
+use crate::billing::{Failure, Form, NewCheckout, Stripe};
 use crate::domain::billing::Checkout;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
@@ -12,7 +12,7 @@ use crate::services::subscriptions::{plan_on_sale, price};
 use crate::services::{Actor, Services};
 use crate::store::{self, Read, billing, plans, subscriptions, users};
 
-/// Stripe keeps its pages, and our idempotency keys, for 24 hours.
+/// How long a page is open; Stripe keeps idempotency keys for an hour more.
 const PAGE_LIFE_MS: i64 = 23 * HOUR_MS;
 /// A trial that ends sooner cannot be taken over (`subscription_data.trial_end`).
 const TRIAL_LEAST_MS: i64 = 48 * HOUR_MS;
@@ -87,6 +87,7 @@ impl Services {
         let ctx = self.ctx_of(actor);
         // An answer that was lost: the same page again, if everything else is the same.
         let again = last.filter(|last| last.stripe_session_id.is_none() && is_same(last, &input));
+        let again_at = again.as_ref().map(|again| again.created_at);
         let checkout = Checkout {
             subscription_id: live
                 .as_ref()
@@ -96,10 +97,12 @@ impl Services {
             plan_id: input.plan_id,
             interval: input.interval,
             quantity: input.quantity,
-            attempt: again.map_or_else(|| ctx.record_id().to_string(), |again| again.attempt),
+            attempt: again
+                .as_ref()
+                .map_or_else(|| ctx.record_id().to_string(), |again| again.attempt.clone()),
             stripe_session_id: None,
             url: None,
-            created_at: ctx.now,
+            created_at: again_at.unwrap_or(ctx.now),
             user_id: actor.user_id,
         };
         let noted = checkout.clone();
@@ -111,12 +114,28 @@ impl Services {
             quantity: input.quantity,
             subscription_id: &subscription_id,
             org_id: &org,
-            trial_end: live.as_ref().and_then(|live| paid_until(live, now)),
+            trial_end: live.as_ref().and_then(|live| paid_until(live, &input, now)),
+            expires_at: (checkout.created_at + PAGE_LIFE_MS).unix_seconds(),
             success_url: &success,
             cancel_url: &cancel,
         };
-        let session =
-            stripe.create_checkout(&new, &format!("checkout-{}", checkout.attempt)).await?;
+        let key = format!("checkout-{}", checkout.attempt);
+        let session = match stripe.create_checkout(&new, &key).await {
+            // The same key would fail again; what is missing was forgotten there, as it is here then.
+            Err(failure @ Failure::Broken(_)) => {
+                self.commit(move |tx| billing::remove_checkout(tx, org_id)).await?;
+                return Err(failure.into());
+            }
+            Err(failure) if failure.is_missing() => {
+                self.commit(move |tx| {
+                    billing::forget_customer(tx, &customer)?;
+                    billing::remove_checkout(tx, org_id)
+                })
+                .await?;
+                return Err(failure.into());
+            }
+            answer => answer?,
+        };
         let url = session.url.ok_or_else(|| Error::internal("Stripe gave no address to pay at"))?;
         let link = CheckoutLink { session_id: session.id, url };
         let (id, address) = (link.session_id.clone(), link.url.clone());
@@ -167,8 +186,10 @@ impl Services {
             }
             Some("open") => {
                 // Refused when it was paid in this moment.
-                stripe.expire_checkout(id).await.map_err(|_| exists())?;
-                Ok(None)
+                match stripe.expire_checkout(id).await {
+                    Err(Failure::Refused { .. }) => Err(exists()),
+                    answer => answer.map(|_| None).map_err(Error::from),
+                }
             }
             _ => Ok(None),
         }
@@ -200,7 +221,7 @@ impl Services {
         if let Some(known) = known {
             return Ok(known);
         }
-        let key = format!("customer-{org_id}");
+        let key = format!("customer-{org_id}-{}", self.hour());
         let made = stripe
             .create_customer(owner.email.as_str(), &org.name, &org_id.to_string(), &key)
             .await?;
@@ -225,10 +246,14 @@ impl Services {
         }
         let (plan_id, amount) = (plan.plan_id, price(&plan, interval, 1));
         let product = stripe
-            .create_product(&plan.plan_name, &plan_id.to_string(), &format!("product-{plan_id}"))
+            .create_product(
+                &plan.plan_name,
+                &plan_id.to_string(),
+                &format!("product-{plan_id}-{}", self.hour()),
+            )
             .await?;
         let word = interval.as_str();
-        let key = format!("price-{plan_id}-{word}-{amount}-{}", plan.currency);
+        let key = format!("price-{plan_id}-{word}-{}", self.hour());
         let made = stripe.create_price(&product, &plan.currency, amount, word, &key).await?;
         self.commit(move |tx| {
             let mut plan = plans::get(tx, plan_id)?;
@@ -262,10 +287,17 @@ impl Services {
     /// Has Stripe end a subscription at once, or with its period; or go on after all.
     pub(in crate::services) async fn end_billed(
         &self,
+        actor: &Actor,
         subscription: &Subscription,
         end: End,
     ) -> Result<Subscription> {
         let (stripe, id) = (self.stripe()?, stripe_id(subscription)?);
+        let asked = match end {
+            End::Now => "subscription.end_asked",
+            End::WithPeriod(true) => "subscription.canceled",
+            End::WithPeriod(false) => "subscription.resumed",
+        };
+        self.note_asked(actor, subscription, asked, String::new()).await?;
         match end {
             End::Now => stripe.cancel_subscription(id).await?,
             End::WithPeriod(yes) => {
@@ -276,7 +308,7 @@ impl Services {
         self.look_again(stripe, subscription).await
     }
 
-    /// Has Stripe bill another plan, interval or number; the difference is on the next invoice. Without
+    /// Has Stripe bill another plan, interval or number; the difference is paid at once. Without
     /// Stripe the operator changes it, and the next payment is another.
     pub async fn change_plan(
         &self,
@@ -309,24 +341,55 @@ impl Services {
             actor.require_operator()?;
             return self.change_unbilled(actor, id, plan.plan_id, interval, quantity).await;
         }
+        if subscription.status != SubscriptionStatus::Active || subscription.cancel_at_period_end {
+            let text = "A subscription is changed while it is paid and goes on: not in a trial, not while a payment is due, and not once its end was asked for.";
+            return Err(Error::new(Code::SubscriptionState, text));
+        }
         let (stripe, stripe_id) = (self.stripe()?, stripe_id(&subscription)?);
-        let price_id = self.price_id(stripe, plan, interval).await?;
         let told = stripe.subscription(stripe_id).await?;
-        let item = told
-            .items
-            .data
-            .first()
-            .ok_or_else(|| Error::internal("Stripe's subscription has no item to change"))?;
-        let form: Form = [
-            ("items[0][id]", item.id.as_str()),
-            ("items[0][price]", &price_id),
+        let item = self.store.read(|tx| {
+            for (item, price, _) in told.prices() {
+                if plans::by_price(tx, price)?.is_some() {
+                    return Ok(Some(item.to_owned()));
+                }
+            }
+            Ok(None)
+        })?;
+        let Some(item) = item else {
+            let text = "What Stripe bills is none of the plans here; change it there.";
+            return Err(Error::new(Code::SubscriptionState, text));
+        };
+        let detail = format!("{}, every {}, {quantity} times", plan.plan_name, interval.as_str());
+        self.note_asked(actor, &subscription, "subscription.change_asked", detail).await?;
+        // Paid at once, or not done at all.
+        let mut form: Form = [
+            ("items[0][id]", item.as_str()),
             ("items[0][quantity]", &quantity.to_string()),
-            ("proration_behavior", "create_prorations"),
+            ("proration_behavior", "always_invoice"),
+            ("payment_behavior", "error_if_incomplete"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
+        // Whoever keeps plan and interval keeps the price.
+        if (plan.plan_id, interval) != (subscription.plan_id, subscription.interval) {
+            let price_id = self.price_id(stripe, plan, interval).await?;
+            form.push(("items[0][price]".to_owned(), price_id));
+        }
         stripe.update_subscription(stripe_id, &form, &self.change_key()).await?;
         self.look_again(stripe, &subscription).await
+    }
+
+    /// Who asked for what; what comes of it is told by Stripe.
+    async fn note_asked(
+        &self,
+        actor: &Actor,
+        subscription: &Subscription,
+        action: &'static str,
+        detail: String,
+    ) -> Result<()> {
+        let ctx = self.ctx_of(actor);
+        let (org_id, id) = (subscription.org_id, subscription.subscription_id);
+        self.commit(move |tx| ctx.audit(tx, Some(org_id), action, id, [("detail", detail)])).await
     }
 
     /// Follows what has just been changed; as it is now.
@@ -340,7 +403,13 @@ impl Services {
         self.store.read(|tx| store::org(tx, subscription.org_id).subscription(id))
     }
 
-    /// Says what is to be, not what is to be done: asked again, by whomever, it is the same.
+    /// Which hour it is. A key with it makes a second try the same request, and one that Stripe failed at does
+    /// not fail all day.
+    fn hour(&self) -> i64 {
+        self.clock.now().wall.unix_seconds() / 3_600
+    }
+
+    /// A key for one change. Changes say what is to be, so that a second one of the same is none.
     fn change_key(&self) -> String {
         format!("change-{}", self.entropy.record_id(self.clock.now().wall))
     }
@@ -390,9 +459,10 @@ fn live(tx: &impl Read, org_id: OrgId) -> Result<Option<Subscription>> {
     Ok(all.into_iter().next())
 }
 
-/// What was given or paid already is not to be paid again.
-fn paid_until(live: &Subscription, now: Timestamp) -> Option<i64> {
+/// What was given or paid already is not to be paid again; more than that is paid at once.
+fn paid_until(live: &Subscription, wanted: &CheckoutInput, now: Timestamp) -> Option<i64> {
     let runs = matches!(live.status, SubscriptionStatus::Trialing | SubscriptionStatus::Active);
-    (runs && live.current_period_end - now > TRIAL_LEAST_MS)
+    let same = (live.plan_id, live.quantity) == (wanted.plan_id, wanted.quantity);
+    (runs && same && live.current_period_end - now > TRIAL_LEAST_MS)
         .then(|| live.current_period_end.unix_seconds())
 }

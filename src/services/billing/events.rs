@@ -16,8 +16,8 @@ use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::services::Services;
 use crate::store::{billing, jobs, logs};
 
-/// The events that lead to something.
-const KNOWN: [&str; 22] = [
+/// The events that lead to something; as many as can be asked for at once.
+const KNOWN: [&str; 20] = [
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",
@@ -27,7 +27,6 @@ const KNOWN: [&str; 22] = [
     "customer.subscription.trial_will_end",
     "customer.subscription.paused",
     "customer.subscription.resumed",
-    "customer.subscription.pending_update_applied",
     "customer.deleted",
     "invoice.created",
     "invoice.finalized",
@@ -39,8 +38,9 @@ const KNOWN: [&str; 22] = [
     "invoice.updated",
     "charge.refunded",
     "charge.dispute.created",
-    "charge.dispute.closed",
 ];
+/// The shortest secret that is believed in; Stripe's are longer.
+const SECRET_MIN: usize = 12;
 /// Stripe keeps events for 30 days; as long we know which came.
 const KEPT_MS: i64 = 35 * DAY_MS;
 /// How far back is asked for the first time.
@@ -80,8 +80,9 @@ impl Services {
             return Err(Error::new(Code::WebhookNotConfigured, text).retry_after(600));
         };
         let now = self.clock.now().wall;
-        let secrets: Vec<Secret> =
-            secret.expose().split(',').map(|one| Secret::new(one.trim())).collect();
+        // What stands beside a comma too many is no secret: everybody could sign with it.
+        let parts = secret.expose().split(',').map(str::trim).filter(|one| one.len() >= SECRET_MIN);
+        let secrets: Vec<Secret> = parts.map(Secret::new).collect();
         if !signature::is_good(header, body, &secrets, now) {
             return Err(Error::new(
                 Code::InvalidSignature,
@@ -210,20 +211,47 @@ impl Services {
             }
         };
         let unpaid_since = self.unpaid_since(&found).await?;
-        let outcome = self.follow_subscription(&found, unpaid_since, as_of).await?;
+        let mut outcome = self.follow_subscription(&found, unpaid_since, as_of).await?;
+        if let Outcome::Second { first } = &outcome {
+            outcome = self.second_subscription(stripe, first, &found, as_of).await?;
+        }
         if outcome == Outcome::Begun {
             // What was told of its invoices before may have been about nobody.
             for invoice in stripe.invoices_of(id).await? {
                 self.follow_invoice(&invoice).await?;
             }
         }
-        if outcome == Outcome::Second {
-            // Both pages of an organisation were paid: it has one subscription, and is not billed twice.
+        Ok(outcome)
+    }
+
+    /// An organisation has another subscription already, as far as is known here. Its end may not have
+    /// been told yet; otherwise one that was paid at a page of ours is ended, so that nobody pays twice.
+    async fn second_subscription(
+        &self,
+        stripe: &Stripe,
+        first: &str,
+        second: &Subscription,
+        as_of: Timestamp,
+    ) -> Result<Outcome> {
+        let told = stripe.subscription(first).await?;
+        let unpaid = self.unpaid_since(&told).await?;
+        self.follow_subscription(&told, unpaid, self.clock.now().wall).await?;
+        let unpaid = self.unpaid_since(second).await?;
+        let outcome = self.follow_subscription(second, unpaid, as_of).await?;
+        if !matches!(outcome, Outcome::Second { .. }) {
+            return Ok(outcome);
+        }
+        if second.metadata.contains_key("coditect_subscription_id") {
             tracing::warn!(
-                subscription = id,
+                subscription = second.id,
                 "an organisation has paid for a second subscription; it is ended at Stripe, and its payment waits to be given back there"
             );
-            stripe.cancel_subscription(id).await?;
+            stripe.cancel_subscription(&second.id).await?;
+        } else {
+            tracing::warn!(
+                subscription = second.id,
+                "a second subscription of an organisation was made at Stripe; it is not followed"
+            );
         }
         Ok(outcome)
     }
@@ -256,9 +284,6 @@ impl Services {
     async fn money_back(&self, stripe: &Stripe, event: &ProviderEvent) -> Result<()> {
         let mut charge: Charge = read(event)?;
         let disputed = event.kind.starts_with("charge.dispute.");
-        if event.kind == "charge.dispute.closed" {
-            return Ok(());
-        }
         if disputed && charge.payment_intent.is_none() {
             let id = charge.charge.as_ref().map(Reference::id).unwrap_or_default();
             let reason = charge.reason.take();
@@ -305,28 +330,55 @@ impl Services {
         let mark = self.store.read(|tx| logs::fact(tx, MARK))?;
         let mark = mark.and_then(|mark| mark.parse().ok()).map(Timestamp);
         let since = mark.unwrap_or(now + -FIRST_MS) + -OVERLAP_MS;
-        let mut events = stripe.events_since(since.unix_seconds()).await?;
+        let mut events = stripe.events_since(since.unix_seconds(), &KNOWN).await?;
         events.reverse();
+        // By Stripe's clock, not by ours.
+        let newest = events.last().map(|event| moment(event.created));
         for event in events {
             self.keep_event(event).await?;
         }
+        self.commit(move |tx| {
+            billing::prune_events(tx, now + -KEPT_MS, PRUNED)?;
+            match newest {
+                Some(newest) => logs::put_fact(tx, MARK, &newest.0.to_string()),
+                None => Ok(()),
+            }
+        })
+        .await?;
+        self.look_at_all(stripe).await
+    }
+
+    /// Looks at every subscription that lives. One that cannot be looked at keeps nobody from the others.
+    async fn look_at_all(&self, stripe: &Stripe) -> Result<()> {
         let mut after: Option<String> = None;
         loop {
             let page =
                 self.store.read(|tx| billing::list_billed(tx, after.as_deref(), LOOKED_AT))?;
-            let Some((last, _)) = page.last() else { break };
+            let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(last.clone());
             for (stripe_id, (org_id, id)) in page {
-                if self.lives(org_id, id)? {
-                    self.look_at_subscription(stripe, &stripe_id, None).await?;
+                if !self.lives(org_id, id)? {
+                    continue;
+                }
+                match self.look_at_subscription(stripe, &stripe_id, None).await {
+                    Ok(Outcome::Foreign) => {
+                        tracing::warn!(
+                            subscription = stripe_id,
+                            "Stripe does not know a subscription that it bills: is the secret key that of the same account and mode?"
+                        );
+                    }
+                    Ok(_) => {}
+                    Err(error) if error.code == Code::ProviderUnavailable => return Err(error),
+                    Err(error) => {
+                        tracing::warn!(
+                            subscription = stripe_id,
+                            error = error.cause(),
+                            "a subscription could not be looked at"
+                        );
+                    }
                 }
             }
         }
-        self.commit(move |tx| {
-            billing::prune_events(tx, now + -KEPT_MS, PRUNED)?;
-            logs::put_fact(tx, MARK, &now.0.to_string())
-        })
-        .await
     }
 }
 

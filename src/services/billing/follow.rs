@@ -8,7 +8,7 @@ use crate::billing::objects::{Invoice as ToldInvoice, Subscription as Told, mome
 use crate::config::AfterMoneyBack;
 use crate::domain::audit::By;
 use crate::domain::billing::{Billed, Invoice, InvoiceStatus, ProviderStatus};
-use crate::domain::error::Result;
+use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{InvoiceId, OrgId, PaymentId, PlanId, SubscriptionId};
 use crate::domain::license::License;
 use crate::domain::payment::Payment;
@@ -21,7 +21,7 @@ use crate::services::{Actor, Ctx, Services, letters};
 use crate::store::{self, Read, WriteTx, billing, plans, subscriptions, users};
 
 /// What looking at a subscription led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It is followed, whether or not anything changed.
     Followed,
@@ -30,7 +30,10 @@ pub(super) enum Outcome {
     /// It is none of ours.
     Foreign,
     /// The organisation has another one.
-    Second,
+    Second {
+        /// Stripe's id of that.
+        first: String,
+    },
 }
 
 /// The invoices of a subscription that wait to be paid.
@@ -55,11 +58,14 @@ impl Services {
         let waits = |invoice: &&ToldInvoice| {
             matches!(invoice.state(), InvoiceStatus::Open | InvoiceStatus::Uncollectible)
         };
-        Ok(invoices.iter().filter(waits).min_by_key(|invoice| invoice.created).map(|first| {
-            Unpaid {
-                since: moment(first.created),
-                failed_at: first.finalized_at().unwrap_or(moment(first.created)),
-            }
+        // Newest first. What was owed before a later one was paid is not what is owed now.
+        let since_paid = invoices.iter().take_while(|invoice| {
+            invoice.state() != InvoiceStatus::Paid || invoice.amount_paid == 0
+        });
+        let first = since_paid.filter(waits).min_by_key(|invoice| invoice.created);
+        Ok(first.map(|first| Unpaid {
+            since: moment(first.created),
+            failed_at: first.finalized_at().unwrap_or(moment(first.created)),
         }))
     }
 
@@ -89,7 +95,7 @@ impl Services {
             unpaid_since: unpaid.map(|unpaid| unpaid.since),
             failed_at: unpaid.map(|unpaid| unpaid.failed_at),
             plan: None,
-            quantity: told.price().map_or(1, |(_, quantity)| quantity),
+            quantity: None,
         };
         let ctx = self.ctx(By::System);
         let told = told.clone();
@@ -196,10 +202,13 @@ fn follow(
     mut billed: Billed,
     as_of: Timestamp,
 ) -> Result<Followed> {
-    billed.plan = match told.price() {
-        Some((price, _)) => plans::by_price(tx, price)?,
-        None => None,
-    };
+    for (_, price, quantity) in told.prices() {
+        // Other things may be sold with it.
+        if let Some(plan) = plans::by_price(tx, price)? {
+            (billed.plan, billed.quantity) = (Some(plan), Some(quantity));
+            break;
+        }
+    }
     let (mut subscription, before) = match ours(ctx, tx, told, &billed)? {
         Ours::Known(known) => (known.clone(), Some(known)),
         Ours::Taken(taken) => (taken, None),
@@ -258,15 +267,22 @@ fn ours(ctx: &Ctx, tx: &impl Read, told: &Told, billed: &Billed) -> Result<Ours>
     let ended =
         matches!(billed.status, ProviderStatus::Canceled | ProviderStatus::IncompleteExpired);
     let live = live_billed(tx, org_id)?;
-    if live.is_some() && !ended {
-        return Ok(Ours::None(Outcome::Second));
+    if let Some(first) = live.as_ref().and_then(|live| live.stripe_subscription_id.clone())
+        && !ended
+    {
+        return Ok(Ours::None(Outcome::Second { first }));
     }
+    let begins = matches!(
+        billed.status,
+        ProviderStatus::Trialing | ProviderStatus::Active | ProviderStatus::PastDue
+    );
     let there = meant.and_then(|id: SubscriptionId| scope.subscription(id).ok());
     if let Some(there) = &there
         && there.status != SubscriptionStatus::Canceled
         && !there.is_billed()
     {
-        return Ok(Ours::Taken(there.clone()));
+        // A payment that failed ends nothing that runs without it.
+        return Ok(if begins { Ours::Taken(there.clone()) } else { Ours::None(Outcome::Foreign) });
     }
     if live.is_some() {
         return Ok(Ours::None(Outcome::Foreign));
@@ -274,11 +290,11 @@ fn ours(ctx: &Ctx, tx: &impl Read, told: &Told, billed: &Billed) -> Result<Ours>
     let checkout = scope.checkout()?.filter(|checkout| Some(checkout.subscription_id) == meant);
     let sold = billed.plan.or(checkout.as_ref().map(|it| (it.plan_id, it.interval)));
     let Some((plan_id, interval)) = sold else {
-        tracing::warn!(
-            subscription = told.id,
-            "a subscription of Stripe has a price that no plan has; give it to a plan (stripe_monthly_price_id), and it is followed within the hour"
+        let text = format!(
+            "Stripe bills {} at a price that no plan has. Give it to a plan (stripe_monthly_price_id or stripe_yearly_price_id); it is looked at again.",
+            told.id
         );
-        return Ok(Ours::None(Outcome::Foreign));
+        return Err(Error::new(Code::PlanUnavailable, text));
     };
     let user_id = match checkout {
         Some(checkout) => checkout.user_id,

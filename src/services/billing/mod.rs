@@ -57,14 +57,30 @@ impl Services {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let cause = failure.to_string();
+        let away = || {
+            let text =
+                "Stripe cannot be reached just now; nothing has changed. Try again in a moment.";
+            Self::new(Code::ProviderUnavailable, text).retry_after(30)
+        };
         let mut error = match failure {
-            Failure::Refused { message, .. } => {
-                Self::new(Code::ProviderRefused, format!("Stripe refuses it: {message}"))
+            // What a bank says is for the customer; everything else is for who runs the server.
+            Failure::Refused { status: 402, message, .. } => {
+                Self::new(Code::ProviderRefused, format!("The payment was refused: {message}"))
             }
-            Failure::Away(_) => {
-                let text = "Stripe cannot be reached just now; nothing has changed. Try again in a moment.";
-                Self::new(Code::ProviderUnavailable, text).retry_after(30)
+            Failure::Refused { status: 401 | 403, .. } => {
+                tracing::error!(
+                    cause,
+                    "Stripe does not accept the secret key, or it may not do that"
+                );
+                away()
             }
+            Failure::Refused { .. } => {
+                tracing::warn!(cause, "Stripe refuses a request");
+                let text =
+                    "Stripe refuses it. Whoever runs this server finds the reason in its log.";
+                Self::new(Code::ProviderRefused, text)
+            }
+            Failure::Broken(_) | Failure::Away(_) => away(),
         };
         error.internal = Some(cause);
         error
