@@ -172,10 +172,10 @@ pub struct NewPlan {
     #[oai(validator(minimum(value = "0"), maximum(value = "100000000000")))]
     yearly_price_cents: Option<i64>,
     /// Stripe's price of a month, `price_...`; left out: made at the first payment page.
-    #[oai(validator(min_length = 1, max_length = 255))]
+    #[oai(validator(pattern = "^[A-Za-z0-9_.-]{1,255}$"))]
     stripe_monthly_price_id: Option<String>,
     /// Stripe's price of a year.
-    #[oai(validator(min_length = 1, max_length = 255))]
+    #[oai(validator(pattern = "^[A-Za-z0-9_.-]{1,255}$"))]
     stripe_yearly_price_id: Option<String>,
     /// Where it stands among the others, lower numbers first; left out: 0.
     position: Option<u32>,
@@ -244,11 +244,11 @@ pub struct ChangePlan {
     yearly_price_cents: Option<Option<i64>>,
     /// Stripe's price of a month; null: made at the next payment page. Another amount without another
     /// price takes it away.
-    #[oai(validator(min_length = 1, max_length = 255))]
+    #[oai(validator(pattern = "^[A-Za-z0-9_.-]{1,255}$"))]
     #[serde(default, deserialize_with = "given")]
     stripe_monthly_price_id: Option<Option<String>>,
     /// Stripe's price of a year.
-    #[oai(validator(min_length = 1, max_length = 255))]
+    #[oai(validator(pattern = "^[A-Za-z0-9_.-]{1,255}$"))]
     #[serde(default, deserialize_with = "given")]
     stripe_yearly_price_id: Option<Option<String>>,
     /// Where it stands among the others, lower numbers first.

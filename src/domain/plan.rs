@@ -87,6 +87,8 @@ impl Plan {
         check_currency(&self.currency)?;
         check_features(&self.features)?;
         check_activations(self.max_activations)?;
+        check_price("stripe_monthly_price_id", self.stripe_monthly_price_id.as_deref())?;
+        check_price("stripe_yearly_price_id", self.stripe_yearly_price_id.as_deref())?;
         if self.trial_duration_days > 365 {
             return Err(Error::invalid("trial_duration_days", "must be between 0 and 365"));
         }
@@ -107,6 +109,18 @@ impl Plan {
 
 /// The largest amount of money the product handles, in minor units.
 pub const MONEY_MAX: i64 = 100_000_000_000;
+
+/// An id of a price as Stripe gives them.
+fn check_price(field: &str, id: Option<&str>) -> Result<()> {
+    let is_sound = |id: &str| {
+        (1..=255).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    };
+    if id.is_none_or(is_sound) {
+        return Ok(());
+    }
+    Err(Error::invalid(field, "must be the id of a price, such as price_1Q2w3E4r5T6y"))
+}
 
 /// Three capital letters (ISO 4217).
 ///
