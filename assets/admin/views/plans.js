@@ -64,7 +64,7 @@ function edit(plan) {
       { name: "yearly_price_cents", label: "Price a year", type: "money", optional: true },
       { name: "currency", label: "Currency", half: true, hint: "Three letters, such as EUR." },
       { name: "trial_duration_days", label: "Days of trial", type: "number", min: 0, max: 365, hint: "0: none." },
-      { name: "position", label: "Place on the pricing page", type: "number", min: 0, optional: true, hint: "Lower numbers first." },
+      { name: "position", label: "Position", type: "number", min: 0, optional: true, hint: "On the pricing page, lower numbers first." },
       { name: "stripe_monthly_price_id", label: "Stripe price, a month", optional: true, hint: "price_…; empty: made at the first payment page." },
       { name: "stripe_yearly_price_id", label: "Stripe price, a year", optional: true },
       { name: "features", label: "Features", type: "area", optional: true, hint: html`One a line: <code>name = value</code>. A flag, a whole number or a text; <code>"7"</code> in quotes is a text.` },

@@ -71,8 +71,8 @@ fn seats(license: &Value) -> String {
 }
 
 /// How many machines may be activated.
-fn activations(license: &Value) -> String {
-    match &license["max_activations"] {
+pub fn activations(record: &Value) -> String {
+    match &record["max_activations"] {
         Value::Null => "no limit".to_owned(),
         most => shown(most),
     }

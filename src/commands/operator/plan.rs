@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::context::Context;
 use super::failure::{Failure, Result};
-use super::license::features;
+use super::license::{activations, features};
 use super::output::{Column, made, shown, text, time, whole, word};
 use crate::cli::customers::{PlanCommand, PlanTerms};
 use crate::domain::money;
@@ -23,7 +23,7 @@ const SHOW: [Column; 14] = [
     text("Description", "description"),
     made("State", state),
     whole("Seats", "max_concurrent_seats"),
-    whole("Activations", "max_activations"),
+    made("Activations", activations),
     made("A month", |plan| price(plan, "monthly_price_cents")),
     made("A year", |plan| price(plan, "yearly_price_cents")),
     whole("Trial days", "trial_duration_days"),
