@@ -83,13 +83,6 @@ pub struct Identified {
     pub id: String,
 }
 
-/// A customer; `deleted` when it is one no more.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Customer {
-    /// `cus_...`
-    pub id: String,
-}
-
 /// A price.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Price {

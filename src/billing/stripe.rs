@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::objects::{
-    Charge, CheckoutSession, Customer, Event, Identified, Invoice, InvoicePayment, List,
-    PortalSession, Price, Subscription,
+    Charge, CheckoutSession, Event, Identified, Invoice, InvoicePayment, List, PortalSession,
+    Price, Subscription,
 };
 use crate::config::Secret;
 
@@ -130,7 +130,7 @@ impl Stripe {
         name: &str,
         org_id: &str,
         key: &str,
-    ) -> Result<Customer, Failure> {
+    ) -> Result<Identified, Failure> {
         let form = [("email", email), ("name", name), ("metadata[coditect_org_id]", org_id)];
         self.post("/customers", &owned(form), key).await
     }

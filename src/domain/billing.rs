@@ -155,17 +155,6 @@ pub enum InvoiceStatus {
 }
 
 impl InvoiceStatus {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Open => "open",
-            Self::Paid => "paid",
-            Self::Uncollectible => "uncollectible",
-            Self::Void => "void",
-        }
-    }
-
     /// Whether an invoice that stands here may come to stand there: a paid one is not opened again
     /// by news that come late.
     pub fn leads_to(self, next: Self) -> bool {

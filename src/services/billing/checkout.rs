@@ -451,7 +451,7 @@ fn check_quantity(plan: &Plan, quantity: u32) -> Result<()> {
 }
 
 /// The organisation's subscription that has not ended; one that Stripe bills before others.
-fn live(tx: &impl Read, org_id: OrgId) -> Result<Option<Subscription>> {
+pub(super) fn live(tx: &impl Read, org_id: OrgId) -> Result<Option<Subscription>> {
     let request = PageRequest { limit: LOOKED_AT, after: None };
     let mut all = store::org(tx, org_id).subscriptions(&request)?.items;
     all.retain(|it| it.status != SubscriptionStatus::Canceled);

@@ -3,12 +3,13 @@
 //! Each of these is one transaction that can be done again without harm: what is there already
 //! changes nothing, and is neither audited nor mailed twice.
 
+use super::checkout::live;
 use crate::billing::Failure;
 use crate::billing::objects::{Invoice as ToldInvoice, Subscription as Told, moment};
 use crate::config::AfterMoneyBack;
 use crate::domain::audit::By;
 use crate::domain::billing::{Billed, Invoice, InvoiceStatus, ProviderStatus};
-use crate::domain::error::{Code, Error, Result};
+use crate::domain::error::{Code, Error, Result, found};
 use crate::domain::ids::{InvoiceId, OrgId, PaymentId, PlanId, SubscriptionId};
 use crate::domain::license::License;
 use crate::domain::payment::Payment;
@@ -229,7 +230,7 @@ fn follow(
         return Ok((Outcome::Followed, None));
     }
     let (org_id, id) = (subscription.org_id, subscription.subscription_id);
-    let stood = store::org(tx, org_id).subscription(id).ok();
+    let stood = found(store::org(tx, org_id).subscription(id))?;
     subscriptions::put(tx, &subscription)?;
     billing::put_billed(tx, &told.id, org_id, id)?;
     if store::org(tx, org_id).checkout()?.is_some_and(|checkout| checkout.subscription_id == id) {
@@ -263,10 +264,11 @@ fn ours(ctx: &Ctx, tx: &impl Read, told: &Told, billed: &Billed) -> Result<Ours>
         return Ok(Ours::None(Outcome::Foreign));
     };
     let scope = store::org(tx, org_id);
-    let meant = told.metadata.get("coditect_subscription_id").and_then(|id| id.parse().ok());
+    let meant: Option<SubscriptionId> =
+        told.metadata.get("coditect_subscription_id").and_then(|id| id.parse().ok());
     let ended =
         matches!(billed.status, ProviderStatus::Canceled | ProviderStatus::IncompleteExpired);
-    let live = live_billed(tx, org_id)?;
+    let live = live(tx, org_id)?.filter(Subscription::is_billed);
     if let Some(first) = live.as_ref().and_then(|live| live.stripe_subscription_id.clone())
         && !ended
     {
@@ -276,7 +278,10 @@ fn ours(ctx: &Ctx, tx: &impl Read, told: &Told, billed: &Billed) -> Result<Ours>
         billed.status,
         ProviderStatus::Trialing | ProviderStatus::Active | ProviderStatus::PastDue
     );
-    let there = meant.and_then(|id: SubscriptionId| scope.subscription(id).ok());
+    let there = match meant {
+        Some(id) => found(scope.subscription(id))?,
+        None => None,
+    };
     if let Some(there) = &there
         && there.status != SubscriptionStatus::Canceled
         && !there.is_billed()
@@ -306,13 +311,6 @@ fn ours(ctx: &Ctx, tx: &impl Read, told: &Told, billed: &Billed) -> Result<Ours>
         new.subscription_id = meant;
     }
     Ok(Ours::Taken(new))
-}
-
-/// The organisation's subscription that Stripe bills and that has not ended.
-fn live_billed(tx: &impl Read, org_id: OrgId) -> Result<Option<Subscription>> {
-    let request = crate::domain::page::PageRequest { limit: 200, after: None };
-    let all = store::org(tx, org_id).subscriptions(&request)?.items;
-    Ok(all.into_iter().find(|it| it.is_billed() && it.status != SubscriptionStatus::Canceled))
 }
 
 /// Audits and mails what has become of a subscription.
