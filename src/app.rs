@@ -139,7 +139,8 @@ impl App {
 
 /// How long connections are waited for.
 fn patience(services: &Services) -> Patience {
-    Patience::new(api::longest_request(&services.config), &services.long_work)
+    let longest = api::longest_request(&services.config);
+    Patience::new(longest, &services.long_work, services.ending.subscribe())
 }
 
 /// Completes when `stop` does or an operator has asked for a restart, and tells everybody who

@@ -17,8 +17,10 @@ use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
 use poem::web::{LocalAddr, RemoteAddr};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::services::Ending;
 
 /// How long a connection is waited for.
 #[derive(Clone, Debug)]
@@ -31,15 +33,21 @@ pub struct Patience {
     request: Duration,
     /// Has more than one holder while an operation runs that takes long.
     long_work: Weak<()>,
+    /// Why the server ends, once it does.
+    ending: watch::Receiver<Option<Ending>>,
 }
 
 impl Patience {
     /// `request`: the longest that a request may take to arrive and be answered, unless somebody
     /// beside its owner holds `long_work`. Which connection waits for that is not known here, so none is
     /// given up meanwhile.
-    pub fn new(request: Duration, long_work: &Arc<()>) -> Self {
+    pub fn new(
+        request: Duration,
+        long_work: &Arc<()>,
+        ending: watch::Receiver<Option<Ending>>,
+    ) -> Self {
         let (silent, idle) = (Duration::from_secs(30), Duration::from_mins(6));
-        Self { silent, idle, request, long_work: Arc::downgrade(long_work) }
+        Self { silent, idle, request, long_work: Arc::downgrade(long_work), ending }
     }
 
     /// Whether a request that was begun then is waited for no longer.
@@ -48,6 +56,9 @@ impl Patience {
     }
 }
 
+/// How long, after an answer, what a client still sends is read before its connection is closed. Closing at
+/// once would reset it, and the client, still sending a body that was refused, would never read why.
+const LINGER: Duration = Duration::from_secs(2);
 /// How often it is looked whether what takes long is over.
 const LOOK: Duration = Duration::from_secs(5);
 /// Pause after a connection that could not be accepted.
@@ -100,6 +111,8 @@ pub struct Connection<Io> {
     fresh: bool,
     patience: Patience,
     timer: Pin<Box<Sleep>>,
+    /// That this side has said it sends no more.
+    ended: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -107,7 +120,16 @@ impl<Io> Connection<Io> {
     fn new(io: Io, place: OwnedSemaphorePermit, patience: Patience) -> Self {
         let answered = Instant::now();
         let timer = Box::pin(sleep_until(answered + patience.silent));
-        Self { io, answered, asked: None, fresh: true, patience, timer, _place: place }
+        Self {
+            io,
+            answered,
+            asked: None,
+            fresh: true,
+            patience,
+            timer,
+            ended: false,
+            _place: place,
+        }
     }
 
     /// When it is waited for no longer.
@@ -140,6 +162,21 @@ impl<Io> Connection<Io> {
     }
 }
 
+impl<Io: AsyncRead + Unpin> Connection<Io> {
+    /// Ready when the client has closed as well, or was answered long enough ago.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [0; 8192];
+        while self.timer.as_mut().poll(cx).is_pending() {
+            let mut unread = ReadBuf::new(&mut space);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut unread)) {
+                Ok(()) if !unread.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -168,7 +205,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -190,7 +227,16 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        let this = &mut *self;
+        if !this.ended {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+            this.ended = true;
+            this.timer.as_mut().reset(this.answered + LINGER);
+        }
+        if this.patience.ending.borrow().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        this.poll_linger(cx).map(Ok)
     }
 
     fn poll_write_vectored(
@@ -223,7 +269,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3);
 
     fn patience(silent: Duration, idle: Duration, request: Duration) -> Patience {
-        Patience { silent, idle, request, long_work: Weak::new() }
+        Patience { silent, idle, request, long_work: Weak::new(), ending: watch::channel(None).1 }
     }
 
     async fn connection(patience: Patience) -> (Connection<DuplexStream>, DuplexStream) {
@@ -269,6 +315,29 @@ mod tests {
         connection.write_all(b"4").await.unwrap();
         let ended = connection.read_u8().await.unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::TimedOut, "and idle afterwards");
+    }
+
+    /// A body that was refused is still on its way when the answer is.
+    #[tokio::test]
+    async fn what_still_comes_after_the_answer_is_read() {
+        let (mut connection, mut client) = connection(patience(LONG, LONG, LONG)).await;
+        connection.write_all(b"no").await.unwrap();
+        let closing = tokio::spawn(async move { connection.shutdown().await });
+        client.write_all(&[b'x'; 10_000]).await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"no");
+        drop(client);
+        closing.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_idle_is_closed_at_once() {
+        let (mut connection, _client) = connection(patience(LONG, LONG, LONG)).await;
+        connection.answered = Instant::now().checked_sub(LINGER).unwrap();
+        let began = Instant::now();
+        connection.shutdown().await.unwrap();
+        assert!(began.elapsed() < LINGER / 2);
     }
 
     #[tokio::test]

@@ -160,6 +160,16 @@ async fn raw(app: &TestApp, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// Whoever is refused while still sending is told so; the connection is not reset under the answer.
+#[tokio::test]
+async fn a_body_far_too_large_is_answered_while_it_is_still_sent() {
+    let app = TestApp::start().await;
+    let body = "x".repeat(16 << 20);
+    for _ in 0..10 {
+        app.anyone.post_raw(REGISTER, body.clone()).await.refused(413, "payload_too_large");
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() {
     let app = Setup::usual().set("SERVER_BODY_LIMIT_BYTES", "2048").start().await;

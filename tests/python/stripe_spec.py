@@ -51,7 +51,10 @@ def published() -> dict:
             wheel = next(Path(folder).glob("*.whl"))
             content = zipfile.ZipFile(wheel).read(FILE)
         assert hashlib.sha256(content).hexdigest() == SHA256, f"{PACKAGE} has another document"
-        kept.write_bytes(content)
+        # Tests that run beside each other find the whole of it or nothing.
+        whole = kept.with_suffix(f".{os.getpid()}")
+        whole.write_bytes(content)
+        whole.replace(kept)
     return json.loads(kept.read_bytes())
 
 
