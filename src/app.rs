@@ -14,6 +14,7 @@ use crate::billing::Stripe;
 use crate::clock::Clock;
 use crate::config::{Config, DataDir, Loaded};
 use crate::domain::error::{Error, Result};
+use crate::domain::job::Lane;
 use crate::entropy::Entropy;
 use crate::identity::{AccessTokens, HashPool, HashPoolConfig};
 use crate::listen::{Bounded, Patience};
@@ -105,7 +106,9 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<Ending> {
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        tasks.spawn(jobs::run(Arc::clone(&self.services), stopped.clone()));
+        for lane in Lane::ALL {
+            tasks.spawn(jobs::run(Arc::clone(&self.services), lane, stopped.clone()));
+        }
         tasks.spawn(tend_seats(Arc::clone(&self.services), stopped.clone()));
         tasks.spawn(tend_billing(Arc::clone(&self.services), stopped));
         let endpoint =
@@ -306,7 +309,7 @@ fn build(
         licenses_seen: Cache::builder().max_capacity(10_000).time_to_live(LICENSE_SEEN).build(),
         renewing: tokio::sync::Mutex::new(()),
         signing: tokio::sync::Mutex::new(()),
-        work: Notify::new(),
+        work: Lane::ALL.map(|_| Notify::new()),
         data: data.clone(),
         long_work: Arc::new(()),
         restore_failed: OnceLock::new(),

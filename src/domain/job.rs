@@ -64,10 +64,34 @@ pub enum Work {
     Housekeeping,
 }
 
+/// What is worked off beside each other: what waits for another computer holds up nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Asks nobody.
+    Inside,
+    /// Waits for the mail transport.
+    Mail,
+    /// Waits for the payment provider.
+    Provider,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 3] = [Self::Inside, Self::Mail, Self::Provider];
+}
+
 impl Work {
-    /// Whether another computer is asked, which may take its time.
-    pub fn reaches_outside(&self) -> bool {
-        matches!(self, Self::SendMail { .. } | Self::ProviderEvent { .. })
+    /// Beside what it is done.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::SendMail { .. } => Lane::Mail,
+            Self::ProviderEvent { .. } => Lane::Provider,
+            Self::MailLink { .. }
+            | Self::SubscriptionDue { .. }
+            | Self::LicenseDue { .. }
+            | Self::RotateKeys
+            | Self::Housekeeping => Lane::Inside,
+        }
     }
 
     /// The kind's stable name.

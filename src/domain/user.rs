@@ -1,5 +1,7 @@
 //! People and their sign-ins.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
@@ -36,9 +38,67 @@ pub struct User {
     /// When the person last signed in.
     #[serde(default)]
     pub last_login_at: Option<Timestamp>,
+    /// From where and with what the person has signed in, the newest last.
+    #[serde(default)]
+    pub familiar: Vec<Familiar>,
     /// When the account was closed by its owner or an operator.
     #[serde(default)]
     pub deactivated_at: Option<Timestamp>,
+}
+
+/// A place or a program somebody has signed in from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Familiar {
+    /// The network of an address: `198.51.0.0/16`, `2001:db8::/32`. What a provider gives the same
+    /// person from one day to the next is mostly within it.
+    Network(String),
+    /// A `User-Agent` without its numbers: an update does not make another program of it.
+    Program(String),
+}
+
+impl Familiar {
+    /// The network of an address.
+    pub fn network(address: IpAddr) -> Self {
+        Self::Network(match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let [a, b, ..] = address.octets();
+                format!("{a}.{b}.0.0/16")
+            }
+            IpAddr::V6(address) => {
+                let [a, b, ..] = address.segments();
+                format!("{a:x}:{b:x}::/32")
+            }
+        })
+    }
+
+    /// The program that calls itself so.
+    pub fn program(user_agent: &str) -> Self {
+        let name = user_agent.chars().filter(|c| !c.is_ascii_digit() && *c != '.');
+        Self::Program(name.take(100).collect())
+    }
+}
+
+/// The most that is remembered of where somebody signs in.
+const FAMILIAR_MAX: usize = 24;
+
+impl User {
+    /// Notes a sign-in. Answers whether its owner should hear of it: it is not the first, and its
+    /// network or its program is new.
+    pub fn signs_in(&mut self, now: Timestamp, address: IpAddr, user_agent: &str) -> bool {
+        let first = self.last_login_at.is_none() || self.familiar.is_empty();
+        self.last_login_at = Some(now);
+        let mut new = false;
+        for seen in [Familiar::network(address), Familiar::program(user_agent)] {
+            let before = self.familiar.len();
+            self.familiar.retain(|known| *known != seen);
+            new |= self.familiar.len() == before;
+            self.familiar.push(seen);
+        }
+        let forgotten = self.familiar.len().saturating_sub(FAMILIAR_MAX);
+        self.familiar.drain(..forgotten);
+        new && !first
+    }
 }
 
 /// An e-mail address in the form accounts are compared by: NFKC, lower case, no
@@ -127,4 +187,57 @@ pub struct Link {
     pub issued_at: Timestamp,
     /// When it stops working.
     pub expires_at: Timestamp,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+
+    fn somebody() -> User {
+        User {
+            user_id: UserId(uuid::Uuid::nil()),
+            email: Email::parse("zoe@example.com").unwrap(),
+            password_hash: None,
+            full_name: "Zoe".to_owned(),
+            company_name: None,
+            email_verified: true,
+            operator: false,
+            personal_org: OrgId(uuid::Uuid::nil()),
+            created_at: Timestamp(0),
+            password_changed_at: Timestamp(0),
+            last_login_at: None,
+            familiar: Vec::new(),
+            deactivated_at: None,
+        }
+    }
+
+    #[test]
+    fn a_sign_in_from_somewhere_new_is_told_of_and_the_first_is_not() {
+        let mut zoe = somebody();
+        let mut told = |address: &str, program: &str| {
+            zoe.signs_in(Timestamp(1), address.parse().unwrap(), program)
+        };
+        assert!(!told("198.51.100.7", FIREFOX), "the first");
+        assert!(!told("198.51.7.1", &FIREFOX.replace("145.0", "146.0.1")), "an update next door");
+        assert!(!told("::ffff:198.51.7.1", FIREFOX), "the same network in other words");
+        assert!(told("203.0.113.9", FIREFOX), "another network");
+        assert!(told("203.0.113.9", "curl/8.14.1"), "another program");
+        assert!(!told("198.51.100.7", "curl/8.14.1"), "both are known by now");
+        assert!(told("2001:db8::1", "curl/8.14.1"));
+        assert!(!told("2001:db8:ffff::1", "curl/8.14.1"));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_what_was_used_lately_stays() {
+        let mut zoe = somebody();
+        for n in 0..=255_u8 {
+            zoe.signs_in(Timestamp(1), IpAddr::from([10, n, 0, 1]), FIREFOX);
+        }
+        assert_eq!(zoe.familiar.len(), FAMILIAR_MAX);
+        assert!(!zoe.signs_in(Timestamp(1), IpAddr::from([10, 255, 0, 1]), FIREFOX));
+        assert!(zoe.signs_in(Timestamp(1), IpAddr::from([10, 0, 0, 1]), FIREFOX));
+    }
 }

@@ -1,4 +1,4 @@
-//! The worker: does what is due, in order of time.
+//! The workers: each does what is due in its lane, in order of time.
 //!
 //! A job is a row; the handler's transaction removes it together with its effect, so
 //! that a crash in between does neither or both. What reaches outside - a mail - is
@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
 use crate::domain::error::{Code, Result};
-use crate::domain::job::{Job, Work};
+use crate::domain::job::{Job, Lane, Work};
 use crate::domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::entropy::Entropy;
 use crate::services::Services;
@@ -20,7 +20,7 @@ use crate::services::queue::{Again, Failed, Verdict};
 
 /// Jobs read at once.
 const BATCH: usize = 64;
-/// Jobs that wait for other computers, at once.
+/// Jobs of a lane that waits for other computers, at once.
 const OUTSIDE_AT_ONCE: usize = 4;
 /// The longest sleep: a calendar that was set is noticed within this time.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
@@ -30,25 +30,26 @@ const PAUSE_MAX_MS: i64 = 6 * HOUR_MS;
 /// should not wait for hours.
 const PAUSE_IN_TROUBLE_MAX_MS: i64 = 10 * MINUTE_MS;
 
-/// Works until told to stop. One worker is enough: handlers are short, and order is kept; those that
-/// ask other computers run beside it, a few at once.
-pub async fn run(services: Arc<Services>, mut stop: watch::Receiver<bool>) {
+/// Works a lane off until told to stop. One worker is enough where nobody is asked: handlers are
+/// short, and order is kept.
+pub async fn run(services: Arc<Services>, lane: Lane, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        let next = run_due(&services).await;
+        let next = run_due(&services, lane).await;
         let until = next.unwrap_or(Timestamp(i64::MAX));
         tokio::select! {
             () = services.clock.sleep_until(until, SLEEP_MAX) => {}
-            () = services.work.notified() => {}
+            () = services.work[lane as usize].notified() => {}
             _ = stop.changed() => {}
         }
     }
 }
 
-/// Does everything that is due now; when the next job will be.
-pub async fn run_due(services: &Services) -> Option<Timestamp> {
+/// Does everything in a lane that is due now; when the next job will be.
+pub async fn run_due(services: &Services, lane: Lane) -> Option<Timestamp> {
+    let at_once = if lane == Lane::Inside { 1 } else { OUTSIDE_AT_ONCE };
     loop {
         let now = services.clock.now().wall;
-        let (jobs, next) = match services.due_jobs(now, BATCH) {
+        let (jobs, next) = match services.due_jobs(lane, now, BATCH) {
             Ok(found) => found,
             Err(error) => {
                 tracing::error!(%error, "the job queue cannot be read");
@@ -58,12 +59,7 @@ pub async fn run_due(services: &Services) -> Option<Timestamp> {
         if jobs.is_empty() {
             return next;
         }
-        // What waits for others must not hold up what does not.
-        let (outside, inside): (Vec<_>, Vec<_>) =
-            jobs.into_iter().partition(|job| job.work.reaches_outside());
-        let (outside, inside) =
-            tokio::join!(run_all(services, outside, OUTSIDE_AT_ONCE), run_all(services, inside, 1));
-        if let Err(error) = outside.and(inside) {
+        if let Err(error) = run_all(services, jobs, at_once).await {
             tracing::error!(%error, "a failed job could not be put back; storage refuses writes");
             return Some(now + 5 * SECOND_MS);
         }

@@ -125,6 +125,26 @@ messages! {
         changed_at: Timestamp,
     }
 
+    /// Tells the owner of an account that somebody signed in from where nobody had before.
+    NewSignIn = "new_sign_in" {
+        /// The reader.
+        full_name: String,
+        /// When it was.
+        signed_in_at: Timestamp,
+        /// From which address.
+        address: String,
+        /// With what; as it calls itself.
+        user_agent: String,
+    }
+
+    /// Greets whoever has shown to read the address.
+    Welcome = "welcome" {
+        /// The reader.
+        full_name: String,
+        /// The address to sign in with.
+        email: String,
+    }
+
     /// Hands over a licence: its key, and the signed licence file as `license.lic`.
     LicenseDelivered = "license_delivered" {
         /// The reader.
@@ -192,14 +212,22 @@ messages! {
         grace_period_ends_at: Timestamp,
     }
 
-    /// A trial or a paid period ended unpaid; everything works until the grace period ends.
+    /// A trial ended unpaid; everything works until the grace period ends.
+    TrialEnded = "trial_ended" {
+        /// The reader.
+        full_name: String,
+        /// The plan.
+        plan_name: String,
+        /// Until when everything works.
+        grace_period_ends_at: Timestamp,
+    }
+
+    /// A paid period ended unpaid; everything works until the grace period ends.
     GraceStarted = "grace_started" {
         /// The reader.
         full_name: String,
         /// The plan.
         plan_name: String,
-        /// Whether a trial ended, and not a paid period.
-        after_trial: bool,
         /// Until when everything works.
         grace_period_ends_at: Timestamp,
     }

@@ -25,6 +25,14 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
         }
         .into(),
         PasswordReset { link: link("reset-password"), expires_at: NOON + 3_600_000 }.into(),
+        Welcome { full_name: full_name.to_owned(), email: "zoe@example.com".to_owned() }.into(),
+        NewSignIn {
+            full_name: full_name.to_owned(),
+            signed_in_at: NOON,
+            address: "203.0.113.7".to_owned(),
+            user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Fir".to_owned(),
+        }
+        .into(),
         PasswordChanged { full_name: full_name.to_owned(), changed_at: NOON }.into(),
         LicenseDelivered {
             full_name: full_name.to_owned(),
@@ -63,10 +71,15 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             charged: false,
         }
         .into(),
+        TrialEnded {
+            full_name: full_name.to_owned(),
+            plan_name: plan_name.to_owned(),
+            grace_period_ends_at: NOON.plus_days(7),
+        }
+        .into(),
         GraceStarted {
             full_name: full_name.to_owned(),
             plan_name: plan_name.to_owned(),
-            after_trial: false,
             grace_period_ends_at: NOON.plus_days(7),
         }
         .into(),

@@ -55,10 +55,6 @@ fn variants() -> Vec<Message> {
                 m.expiry_date = None;
                 Some(m.into())
             }
-            Message::GraceStarted(mut m) => {
-                m.after_trial = true;
-                Some(m.into())
-            }
             Message::LicenseSuspended(mut m) => {
                 m.reason = Some("terms broken".to_owned());
                 Some(m.into())

@@ -87,9 +87,14 @@ impl Services {
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         self.commit(move |tx| {
             let mut user = take_user_link(&ctx, tx, &hash, LinkPurpose::VerifyEmail)?;
-            user.email_verified = true;
+            let first = !std::mem::replace(&mut user.email_verified, true);
             users::update(tx, &user)?;
-            ctx.audit(tx, Some(user.personal_org), "user.email_verified", user.user_id, [])?;
+            let (org_id, cause) = (Some(user.personal_org), "user.email_verified");
+            ctx.audit(tx, org_id, cause, user.user_id, [])?;
+            if first {
+                let message = letters::welcome(&user);
+                ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)?;
+            }
             Ok(user)
         })
         .await
@@ -312,8 +317,7 @@ impl Services {
                 }
                 take_link(&ctx, tx, &hash, LinkPurpose::Setup)?;
                 let user = add_account(&ctx, tx, person, "operator.created", true)?;
-                let login = grant.begin(&ctx, tx, &user)?;
-                Ok((user, login))
+                grant.begin(&ctx, tx, user)
             })
             .await?;
         self.signed_in(user, login)
@@ -430,6 +434,7 @@ fn add_account(
         created_at: ctx.now,
         password_changed_at: ctx.now,
         last_login_at: None,
+        familiar: Vec::new(),
         deactivated_at: None,
     };
     users::insert(tx, &user)?;

@@ -4,12 +4,13 @@ use crate::domain::license::{License, LicenseStatus};
 use crate::domain::payment::Payment;
 use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{Login, User};
 use crate::mail::Message;
 use crate::mail::messages::{
     AccountCreated, GraceEnding, GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated,
-    LicenseRevoked, LicenseSuspended, PasswordChanged, PasswordReset, PaymentRecorded,
-    SubscriptionConfirmed, SubscriptionEnded, TrialEnding, TrialStarted, VerifyEmail, shorten_key,
+    LicenseRevoked, LicenseSuspended, NewSignIn, PasswordChanged, PasswordReset, PaymentRecorded,
+    SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail,
+    Welcome, shorten_key,
 };
 
 pub(super) fn verify_email(link: String, expires_at: Timestamp) -> Message {
@@ -26,6 +27,20 @@ pub(super) fn password_reset(link: String, expires_at: Timestamp) -> Message {
 
 pub(super) fn password_changed(user: &User, changed_at: Timestamp) -> Message {
     PasswordChanged { full_name: user.full_name.clone(), changed_at }.into()
+}
+
+pub(super) fn welcome(user: &User) -> Message {
+    Welcome { full_name: user.full_name.clone(), email: user.email.as_str().to_owned() }.into()
+}
+
+pub(super) fn new_sign_in(user: &User, login: &Login) -> Message {
+    NewSignIn {
+        full_name: user.full_name.clone(),
+        signed_in_at: login.created_at,
+        address: login.address.clone(),
+        user_agent: login.user_agent.chars().take(60).collect(),
+    }
+    .into()
 }
 
 /// Without the signed file: it is made when the message is sent, since it may have to wait
@@ -76,17 +91,6 @@ pub(super) fn step_taken(
     now: Timestamp,
 ) -> (&'static str, Option<Message>) {
     let (full_name, plan_name) = (user.full_name.clone(), subscription.plan_name.clone());
-    let grace = |after_trial| {
-        let grace_period_ends_at =
-            subscription.grace_ends_at.unwrap_or(subscription.current_period_end);
-        let message = GraceStarted {
-            full_name: full_name.clone(),
-            plan_name: plan_name.clone(),
-            after_trial,
-            grace_period_ends_at,
-        };
-        Some(message.into())
-    };
     match step {
         Step::TrialEnding => {
             let trial_end = subscription.current_period_end;
@@ -102,26 +106,31 @@ pub(super) fn step_taken(
             let soon = now < grace_period_ends_at;
             ("subscription.grace_ending", soon.then(|| message.into()))
         }
-        Step::TrialEnded => ("subscription.trial_ended", grace(true)),
-        Step::PeriodEnded => ("subscription.period_ended", grace(false)),
+        Step::TrialEnded => {
+            ("subscription.trial_ended", Some(grace_started(user, subscription, true)))
+        }
+        Step::PeriodEnded => {
+            ("subscription.period_ended", Some(grace_started(user, subscription, false)))
+        }
         Step::GraceEnded => ("subscription.grace_ended", None),
         Step::Canceled => ("subscription.ended", Some(subscription_ended(user, subscription))),
     }
 }
 
-/// A payment that Stripe could not collect.
-pub(super) fn payment_failed(
+/// A trial or a period that ended unpaid, be it that nobody paid or that a charge failed.
+pub(super) fn grace_started(
     user: &User,
     subscription: &Subscription,
     after_trial: bool,
 ) -> Message {
-    GraceStarted {
-        full_name: user.full_name.clone(),
-        plan_name: subscription.plan_name.clone(),
-        after_trial,
-        grace_period_ends_at: subscription.grace_ends_at.unwrap_or(subscription.current_period_end),
+    let (full_name, plan_name) = (user.full_name.clone(), subscription.plan_name.clone());
+    let grace_period_ends_at =
+        subscription.grace_ends_at.unwrap_or(subscription.current_period_end);
+    if after_trial {
+        TrialEnded { full_name, plan_name, grace_period_ends_at }.into()
+    } else {
+        GraceStarted { full_name, plan_name, grace_period_ends_at }.into()
     }
-    .into()
 }
 
 pub(super) fn subscription_confirmed(user: &User, subscription: &Subscription) -> Message {

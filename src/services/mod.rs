@@ -47,6 +47,7 @@ use crate::config::{Config, DataDir, SettingInfo};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{ApiKeyId, LicenseId, LoginId, OrgId, UserId};
+use crate::domain::job::Lane;
 use crate::domain::license::LicenseStatus;
 use crate::domain::time::Now;
 use crate::entropy::Entropy;
@@ -73,8 +74,8 @@ pub struct Services {
     pub keys: KeyRing,
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
-    /// Wakes the worker: a transaction may have planned a job.
-    pub work: Notify,
+    /// Wakes the worker of each lane: a transaction may have planned a job.
+    pub work: [Notify; Lane::ALL.len()],
     pub(crate) desk: Arc<Desk>,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) hasher: HashPool,
@@ -270,13 +271,13 @@ impl Services {
         ctx
     }
 
-    /// Runs a transaction and wakes the worker when it is on disk.
+    /// Runs a transaction and wakes the workers when it is on disk.
     pub(crate) async fn commit<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let answer = self.store.write(change).await?;
-        self.work.notify_one();
+        self.work.iter().for_each(Notify::notify_one);
         Ok(answer)
     }
 }

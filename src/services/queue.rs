@@ -3,7 +3,7 @@
 use super::Services;
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::MailId;
-use crate::domain::job::{Job, Work};
+use crate::domain::job::{Job, Lane, Work};
 use crate::domain::mail::{Attempt, AttemptOutcome, MailStatus};
 use crate::domain::time::Timestamp;
 use crate::store::{WriteTx, jobs, logs};
@@ -49,9 +49,15 @@ pub enum Verdict {
 }
 
 impl Services {
-    /// Jobs that are due, oldest first, and the time of the first that is not.
-    pub fn due_jobs(&self, now: Timestamp, limit: usize) -> Result<(Vec<Job>, Option<Timestamp>)> {
-        self.store.read(|tx| jobs::due(tx, now, limit))
+    /// Jobs of a lane that are due, oldest first; where there are fewer than `limit`, also the time of
+    /// the first that is not.
+    pub fn due_jobs(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Job>, Option<Timestamp>)> {
+        self.store.read(|tx| jobs::due(tx, lane, now, limit))
     }
 
     /// Puts a failed job back, or aside for an operator; the e-mail log learns of it as well.

@@ -1,6 +1,8 @@
 //! Sign-in: passwords for tokens, refresh tokens for fresh ones.
 
-use super::{Actor, Caller, Ctx, Services, Via};
+use std::net::IpAddr;
+
+use super::{Actor, Caller, Ctx, Services, Via, letters};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LoginId, UserId};
@@ -27,7 +29,7 @@ pub struct SignedIn {
 /// A sign-in that is about to be stored: the secret goes to the person, its hash to disk.
 pub(super) struct Grant {
     refresh_token: String,
-    address: String,
+    address: IpAddr,
     user_agent: String,
 }
 
@@ -41,13 +43,20 @@ impl Grant {
     pub(super) fn new(ctx: &Ctx, caller: &Caller) -> Self {
         Self {
             refresh_token: tokens::secret(&ctx.entropy, tokens::REFRESH_PREFIX),
-            address: caller.address.to_string(),
+            address: caller.address,
             user_agent: caller.user_agent.clone(),
         }
     }
 
-    /// Stores a new sign-in of the user.
-    pub(super) fn begin(self, ctx: &Ctx, tx: &mut WriteTx, user: &User) -> Result<Granted> {
+    /// Stores a new sign-in of the user, who is told of it by mail where it is from somewhere new.
+    pub(super) fn begin(
+        self,
+        ctx: &Ctx,
+        tx: &mut WriteTx,
+        mut user: User,
+    ) -> Result<(User, Granted)> {
+        let new = user.signs_in(ctx.now, self.address, &self.user_agent);
+        users::update(tx, &user)?;
         let running = users::logins(tx, user.user_id, LOGINS_MAX)?;
         if running.len() >= LOGINS_MAX
             && let Some(oldest) = running.iter().min_by_key(|login| login.last_used_at)
@@ -63,18 +72,18 @@ impl Grant {
             last_used_at: ctx.now,
             // An absolute end, not a sliding one: it also bounds the spent tokens a family keeps.
             expires_at: ctx.now + i64::from(ctx.config.auth.refresh_token_days) * DAY_MS,
-            address: self.address,
+            address: self.address.to_string(),
             user_agent: self.user_agent,
         };
         users::put_login(tx, &login)?;
-        ctx.audit(
-            tx,
-            Some(user.personal_org),
-            "user.signed_in",
-            user.user_id,
-            [("address", login.address.clone())],
-        )?;
-        Ok(Granted { login_id: login.login_id, refresh_token: self.refresh_token })
+        let (org_id, cause) = (Some(user.personal_org), "user.signed_in");
+        ctx.audit(tx, org_id, cause, user.user_id, [("address", login.address.clone())])?;
+        if new {
+            let message = letters::new_sign_in(&user, &login);
+            ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)?;
+        }
+        let granted = Granted { login_id: login.login_id, refresh_token: self.refresh_token };
+        Ok((user, granted))
     }
 }
 
@@ -120,7 +129,7 @@ impl Services {
         let user_id = user.user_id;
         let (user, granted) = self
             .commit(move |tx| {
-                let mut user = users::get(tx, user_id)?;
+                let user = users::get(tx, user_id)?;
                 // The password may have been changed, or the account closed, while it was verified.
                 if user.password_hash != password_hash || user.deactivated_at.is_some() {
                     return Err(Error::new(
@@ -128,10 +137,7 @@ impl Services {
                         "The e-mail address or the password is not right.",
                     ));
                 }
-                user.last_login_at = Some(ctx.now);
-                users::update(tx, &user)?;
-                let granted = grant.begin(&ctx, tx, &user)?;
-                Ok((user, granted))
+                grant.begin(&ctx, tx, user)
             })
             .await?;
         self.signed_in(user, granted)

@@ -6,7 +6,7 @@ use super::tables::{JOBS, JOBS_PARKED};
 use super::{Read, Scan, WriteTx, page};
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{JobId, MailId};
-use crate::domain::job::{Job, Work};
+use crate::domain::job::{Job, Lane, Work};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 
@@ -28,16 +28,24 @@ pub fn remove(tx: &mut WriteTx, job: &Job) -> Result<bool> {
     Ok(was_waiting)
 }
 
-/// Jobs that are due, oldest first, and the time of the first one that is not.
-pub fn due(tx: &impl Read, now: Timestamp, limit: usize) -> Result<(Vec<Job>, Option<Timestamp>)> {
-    let rows = tx.scan(&JOBS, &Scan::all().limit(limit + 1))?;
-    let next = rows.iter().map(|((due, _), _)| *due).find(|due| *due > now);
-    let jobs = rows
-        .into_iter()
-        .filter(|((due, _), _)| *due <= now)
-        .map(|(_, job)| job)
-        .take(limit)
-        .collect();
+/// Jobs of a lane that are due, oldest first; where there are fewer than `limit`, also the time of the
+/// first of any lane that is not.
+pub fn due(
+    tx: &impl Read,
+    lane: Lane,
+    now: Timestamp,
+    limit: usize,
+) -> Result<(Vec<Job>, Option<Timestamp>)> {
+    let (mut jobs, mut next) = (Vec::new(), None);
+    tx.visit(&JOBS, &Scan::all(), |(due, _), job| {
+        if due > now {
+            next = Some(due);
+        } else if job.work.lane() == lane {
+            jobs.push(job);
+        }
+        let enough = next.is_some() || jobs.len() >= limit;
+        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
     Ok((jobs, next))
 }
 

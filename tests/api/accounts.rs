@@ -509,3 +509,46 @@ async fn the_only_operator_cannot_leave() {
     operator.post_nothing("/api/v1/users/me/deactivate").await.refused(409, "last_operator");
     operator.get("/api/v1/users/me").await.ok(200);
 }
+
+// ---- what is told of it ------------------------------------------------------------------------
+
+#[tokio::test]
+async fn whoever_confirms_the_address_is_welcomed_once() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    let welcomes = async || {
+        let subjects = app.subjects_to(ANN).await;
+        subjects.iter().filter(|subject| subject.starts_with("Welcome")).count()
+    };
+    assert_eq!(welcomes().await, 1);
+    app.anyone.post("/api/v1/auth/resend-verification", json!({"email": ANN})).await.ok(202);
+    assert_eq!(welcomes().await, 1);
+    assert!(app.mail_to(ANN, "Welcome").await.text.contains(ANN));
+}
+
+#[tokio::test]
+async fn a_sign_in_with_another_program_is_told_of_and_the_usual_one_is_not() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    app.sign_in(ANN).await;
+    let sign_in = async |program: &str| {
+        let login = json!({"email": ANN, "password": PASSWORD});
+        let request = app.anyone.request(reqwest::Method::POST, "/api/v1/auth/login");
+        app.anyone.send(request.header("user-agent", program).json(&login)).await.ok(200);
+    };
+    let told = async || {
+        let subjects = app.subjects_to(ANN).await;
+        subjects.iter().filter(|subject| subject.starts_with("A new sign-in")).count()
+    };
+    assert_eq!(told().await, 0);
+    sign_in("Firefox/145.0").await;
+    assert_eq!(told().await, 1);
+    sign_in("Firefox/146.0.1").await;
+    assert_eq!(told().await, 1, "an update");
+    let mail = app.mail_to(ANN, "A new sign-in").await;
+    assert!(
+        mail.text.contains("127.0.0.1") && mail.text.contains("Firefox/145.0"),
+        "{}",
+        mail.text
+    );
+}

@@ -348,7 +348,7 @@ fn tell(
             mail(tx, letters::subscription_ended(&user, now))
         }
         Status::PastDue if was != Some(Status::PastDue) => {
-            mail(tx, letters::payment_failed(&user, now, was == Some(Status::Trialing)))
+            mail(tx, letters::grace_started(&user, now, was == Some(Status::Trialing)))
         }
         Status::Active | Status::Trialing if !started(before) => {
             mail(tx, letters::subscription_confirmed(&user, now))

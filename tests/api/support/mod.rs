@@ -241,8 +241,12 @@ impl TestApp {
 
     /// Waits until no job is due.
     pub async fn settle(&self) {
-        let due = || self.services.due_jobs(self.clock.now().wall, 10).unwrap().0;
-        eventually("no job is due", || due().is_empty()).await;
+        let waiting = || {
+            let first = |tx: &_| jobs::list_waiting(tx, &PageRequest::first());
+            self.services.store.read(first).unwrap().items
+        };
+        let idle = || waiting().first().is_none_or(|next| next.due > self.clock.now().wall);
+        eventually("no job is due", idle).await;
     }
 
     /// The data directory.
