@@ -123,13 +123,14 @@ async function json(response) {
 }
 
 /**
- * A call that needs no session.
+ * A call that needs no session of this page.
  * @param {string} method
  * @param {string} path below /api/v1
  * @param {unknown} [body]
+ * @param {string} [token] of a sign-in that is not this page's
  */
-export async function open(method, path, body) {
-  return json(await exchange(method, `/api/v1${path}`, body));
+export async function open(method, path, body, token) {
+  return json(await exchange(method, `/api/v1${path}`, body, token));
 }
 
 /**

@@ -4,7 +4,7 @@ import { account, renew } from "./api.js";
 import { html, render, signal, useEffect, useState } from "./lib.js";
 import { Shell } from "./shell.js";
 import { Alone, Note } from "./ui.js";
-import { ResetPassword, VerifyEmail } from "./views/mail-links.js";
+import { AcceptInvitation, ResetPassword, VerifyEmail } from "./views/mail-links.js";
 import { SetUp, SetUpHelp, askSetup, setupToken } from "./views/setup.js";
 import { SignIn } from "./views/sign-in.js";
 
@@ -15,6 +15,7 @@ addEventListener("hashchange", () => { hash.value = location.hash; });
 function App() {
   if (location.pathname === "/verify-email") return html`<${VerifyEmail} />`;
   if (location.pathname === "/reset-password") return html`<${ResetPassword} />`;
+  if (location.pathname === "/accept-invitation") return html`<${AcceptInvitation} />`;
   return html`<${Gate} />`;
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use poem::http::header;
 use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::SecurityScheme;
-use poem_openapi::auth::Bearer;
+use poem_openapi::auth::{Bearer, BearerAuthorization as _};
 
 use super::problem::Problem;
 use crate::domain::error::{Code, Error};
@@ -37,10 +37,27 @@ async fn authenticate(request: &Request, bearer: Bearer) -> poem::Result<Actor> 
     if request.data::<OverLocalSocket>().is_some() {
         return Ok(Actor::local(caller(request)));
     }
+    let org = request.header(ORGANISATION);
     services
-        .authenticate(&bearer.token, caller(request))
+        .authenticate(&bearer.token, org, caller(request))
         .await
         .map_err(|error| Problem(error).into())
+}
+
+/// Names the organisation that a request is for; left out: the person's own, or the one that an API key
+/// was made for.
+pub const ORGANISATION: &str = "coditect-organisation";
+
+/// Whoever has signed in, or nobody: a bearer token is looked at where there is one. Not in the document,
+/// which has no word for it.
+pub struct Anybody(pub Option<Actor>);
+
+impl<'a> FromRequest<'a> for Anybody {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        // What a proxy asks for by other schemes is not meant for this server.
+        let Ok(bearer) = Bearer::from_request(request) else { return Ok(Self(None)) };
+        authenticate(request, bearer).await.map(|actor| Self(Some(actor)))
+    }
 }
 
 /// Where the request comes from.

@@ -22,6 +22,7 @@ mod live;
 mod local;
 mod observe;
 mod operator;
+mod orgs;
 mod people;
 mod plans;
 pub mod problem;
@@ -50,6 +51,8 @@ type Answer<T> = Result<T, Problem>;
 enum Tag {
     /// Registration, sign-in and one's own account.
     Accounts,
+    /// Organisations, who belongs to them, and invitations.
+    Organisations,
     /// The catalogue.
     Plans,
     /// Trials, subscriptions and payments.
@@ -87,7 +90,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
         ),
         backups::Backups { services: services() },
         diagnostics::Diagnostics { services: services() },
-        api_keys::ApiKeys { services: services() },
+        (api_keys::ApiKeys { services: services() }, orgs::Orgs { services: services() }),
         webhooks::Webhooks { services: services() },
         keys::Keys { services: services() },
         health::Watch { services: services() },
@@ -107,7 +110,7 @@ type AllOperations = (
     (emails::Emails, email_templates::EmailTemplates),
     backups::Backups,
     diagnostics::Diagnostics,
-    api_keys::ApiKeys,
+    (api_keys::ApiKeys, orgs::Orgs),
     webhooks::Webhooks,
     keys::Keys,
     health::Watch,

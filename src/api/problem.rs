@@ -58,6 +58,8 @@ pub fn table(code: Code) -> (&'static str, StatusCode, &'static str) {
         Code::BackupUnusable         => ("backup_unusable",          StatusCode::CONFLICT,               "The backup cannot be used"),
         Code::MailState              => ("mail_state",               StatusCode::CONFLICT,               "The message does not allow that now"),
         Code::LastOperator           => ("last_operator",            StatusCode::CONFLICT,               "The last operator"),
+        Code::MemberState            => ("member_state",             StatusCode::CONFLICT,               "The membership does not allow that"),
+        Code::InvitationExists       => ("invitation_exists",        StatusCode::CONFLICT,               "That address is invited already"),
         Code::TooManyKeys            => ("too_many_keys",            StatusCode::CONFLICT,               "Too many API keys"),
         Code::BillingNotConfigured   => ("billing_not_configured",   StatusCode::CONFLICT,               "No payment provider is configured"),
         Code::WebhookNotConfigured   => ("webhook_not_configured",   StatusCode::SERVICE_UNAVAILABLE,    "Webhooks cannot be verified"),

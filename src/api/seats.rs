@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::auth::Person;
+use super::auth::{Anybody, Person};
 use super::json::{CreatedOrFound, Json};
 use super::licenses::{License, LicenseStatus};
 use super::wire::{Customer, Done, Seats, Time, decode_cursor, encode_cursor, unique_names};
@@ -279,24 +279,33 @@ fn seconds(ms: u64) -> u32 {
 impl SeatCalls {
     /// Activate a machine
     ///
-    /// 201 when the machine was bound just now, 200 when it was already.
+    /// 201 when the machine was bound just now, 200 when it was already. With the access token of a
+    /// member of the licence's organisation it is noted as that person's machine.
     #[oai(
         path = "/licenses/activate",
         method = "post",
         operation_id = "activate",
         tag = "Tag::Seats"
     )]
-    async fn activate(&self, body: Json<Activate>) -> Answer<CreatedOrFound<Activated>> {
+    async fn activate(
+        &self,
+        who: Anybody,
+        body: Json<Activate>,
+    ) -> Answer<CreatedOrFound<Activated>> {
         let Json(body) = body;
+        let who = who.0.map(|actor| actor.user_id);
         let activated = self
             .services
-            .activate(ActivateInput {
-                license_key: body.license_key,
-                hardware_id: body.hardware_id,
-                machine_name: body.machine_name,
-                platform: body.platform,
-                metadata: body.metadata.unwrap_or_default(),
-            })
+            .activate(
+                who,
+                ActivateInput {
+                    license_key: body.license_key,
+                    hardware_id: body.hardware_id,
+                    machine_name: body.machine_name,
+                    platform: body.platform,
+                    metadata: body.metadata.unwrap_or_default(),
+                },
+            )
             .await?;
         let hardware_id = &activated.activation.hardware_id;
         let signed_license =

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{ApiKeyId, UserId};
+use super::ids::{ApiKeyId, OrgId, UserId};
 use super::time::Timestamp;
 
 /// An API key; of its secret only the hash is kept.
@@ -12,6 +12,9 @@ pub struct ApiKey {
     pub api_key_id: ApiKeyId,
     /// For whom it acts.
     pub user_id: UserId,
+    /// For which organisation; none, in keys made before that was asked: the person's own.
+    #[serde(default)]
+    pub org_id: Option<OrgId>,
     /// What its owner calls it.
     pub name: String,
     /// How the secret begins, so that its owner tells it from others.

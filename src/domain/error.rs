@@ -57,6 +57,8 @@ pub enum Code {
     MailState,
     LastOperator,
     TooManyKeys,
+    MemberState,
+    InvitationExists,
     // What the server cannot do just now
     WebhookNotConfigured,
     StorageUnavailable,

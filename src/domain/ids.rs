@@ -42,6 +42,8 @@ id! {
     UserId,
     /// An organisation: the tenant every record belongs to.
     OrgId,
+    /// A request to join an organisation.
+    InvitationId,
     /// A plan in the catalogue.
     PlanId,
     /// A subscription of an organisation to a plan.

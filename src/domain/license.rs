@@ -319,6 +319,9 @@ pub struct Activation {
     pub org_id: OrgId,
     /// What the application knows the machine by.
     pub hardware_id: String,
+    /// Whose machine it is, where its application had somebody sign in.
+    #[serde(default)]
+    pub user_id: Option<UserId>,
     /// For people.
     pub machine_name: Option<String>,
     /// For people.

@@ -145,6 +145,20 @@ messages! {
         email: String,
     }
 
+    /// Asks somebody to join an organisation.
+    Invitation = "invitation" {
+        /// The organisation, as its members call it.
+        org_name: String,
+        /// Who asks.
+        invited_by: String,
+        /// As what: `admin`, `billing` or `member`.
+        role: String,
+        /// The whole address of the page, with `token=`.
+        link: String,
+        /// When the link stops working.
+        expires_at: Timestamp,
+    }
+
     /// Hands over a licence: its key, and the signed licence file as `license.lic`.
     LicenseDelivered = "license_delivered" {
         /// The reader.
@@ -340,6 +354,7 @@ impl Message {
         match &mut self {
             Self::VerifyEmail(VerifyEmail { link, .. })
             | Self::AccountCreated(AccountCreated { link, .. })
+            | Self::Invitation(Invitation { link, .. })
             | Self::PasswordReset(PasswordReset { link, .. }) => link.clear(),
             Self::LicenseDelivered(message) => {
                 message.license_key = shorten_key(&message.license_key);

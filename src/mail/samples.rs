@@ -25,6 +25,14 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
         }
         .into(),
         PasswordReset { link: link("reset-password"), expires_at: NOON + 3_600_000 }.into(),
+        Invitation {
+            org_name: "Loom Ltd".to_owned(),
+            invited_by: "Ann Weaver".to_owned(),
+            role: "admin".to_owned(),
+            link: link("accept-invitation"),
+            expires_at: NOON.plus_days(7),
+        }
+        .into(),
         Welcome { full_name: full_name.to_owned(), email: "zoe@example.com".to_owned() }.into(),
         NewSignIn {
             full_name: full_name.to_owned(),

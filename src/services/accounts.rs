@@ -356,7 +356,7 @@ impl Services {
     }
 
     /// Checks who registers and hashes the password.
-    async fn person(&self, input: RegisterInput) -> Result<Person> {
+    pub(super) async fn person(&self, input: RegisterInput) -> Result<Person> {
         let profile = input.profile.checked()?;
         let about = vec![profile.email.as_str().to_owned(), profile.full_name.clone()];
         let password_hash = Some(self.hasher.hash_new(input.password, about).await?);
@@ -375,8 +375,16 @@ pub enum FirstOperator {
     ThereAlready,
 }
 
+impl RegisterInput {
+    /// Somebody who belongs to no company of their own.
+    pub(super) fn of(email: &str, full_name: String, password: String) -> Self {
+        let profile = NewProfile { email: email.to_owned(), full_name, company_name: None };
+        Self { profile, password }
+    }
+}
+
 /// Somebody who is to get an account.
-struct Person {
+pub(super) struct Person {
     profile: Profile,
     password_hash: Option<String>,
 }
@@ -413,7 +421,7 @@ fn checked_company(name: Option<String>) -> Result<Option<String>> {
 
 /// Stores the account and its personal organisation. An operator's address counts as
 /// verified: whoever could read the server's log or files is trusted with more already.
-fn add_account(
+pub(super) fn add_account(
     ctx: &Ctx,
     tx: &mut WriteTx,
     Person { profile, password_hash }: Person,

@@ -37,13 +37,14 @@ impl Services {
         let key = ApiKey {
             api_key_id: ApiKeyId(ctx.record_id()),
             user_id: actor.user_id,
+            org_id: Some(actor.named_org()),
             name,
             prefix: secret[..SHOWN].to_owned(),
             created_at: ctx.now,
             expires_at: expires_in_days.map(|days| ctx.now + i64::from(days) * DAY_MS),
             last_used_at: None,
         };
-        let org_id = actor.org_id;
+        let org_id = actor.named_org();
         let key = self
             .commit(move |tx| {
                 if api_keys::of_user(tx, key.user_id, KEYS_MAX)?.len() >= KEYS_MAX {
@@ -68,7 +69,7 @@ impl Services {
     pub async fn revoke_api_key(&self, actor: &Actor, id: ApiKeyId) -> Result<()> {
         actor.require_sign_in()?;
         let ctx = self.ctx_of(actor);
-        let (user_id, org_id) = (actor.user_id, actor.org_id);
+        let (user_id, org_id) = (actor.user_id, actor.named_org());
         self.commit(move |tx| {
             let key = api_keys::remove(tx, user_id, id)?;
             ctx.audit(tx, Some(org_id), "api_key.revoked", id, [("name", key.name)])
@@ -80,7 +81,13 @@ impl Services {
     ///
     /// # Errors
     /// `Unauthenticated` when it is none, has expired, or its owner's account is closed.
-    pub(super) async fn authenticate_key(&self, secret: &str, caller: Caller) -> Result<Actor> {
+    /// `NotFound` when it is to act for another organisation than the one it was made for.
+    pub(super) async fn authenticate_key(
+        &self,
+        secret: &str,
+        org: Option<&str>,
+        caller: Caller,
+    ) -> Result<Actor> {
         let now = self.clock.now().wall;
         let hash = tokens::digest(secret);
         let found = self.store.read(|tx| match api_keys::by_hash(tx, &hash)? {
@@ -96,14 +103,10 @@ impl Services {
             ));
         };
         let via = Via::ApiKey(key.api_key_id);
+        let bound = key.org_id.unwrap_or(user.personal_org);
+        let place = self.place(&user, org, Some(bound))?;
         self.note_use(key, now).await;
-        Ok(Actor {
-            user_id: user.user_id,
-            via,
-            org_id: user.personal_org,
-            operator: user.operator,
-            caller,
-        })
+        Ok(Actor::new(&user, via, place, caller))
     }
 
     async fn note_use(&self, mut key: ApiKey, now: Timestamp) {

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use crate::domain::error::{Result, found};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::page::Page;
+use crate::domain::user::User;
 use crate::store::{self, Read, users};
 
 /// Whose a record is.
@@ -47,6 +48,17 @@ pub(super) fn customer(
         email: user.email.as_str().to_owned(),
         full_name: user.full_name,
     }))
+}
+
+/// Who is told by mail of a record that this person made: somebody who has left the organisation hears
+/// no more of it, its owner does.
+pub(super) fn recipient(tx: &impl Read, org_id: OrgId, user_id: UserId) -> Result<User> {
+    let org = store::org(tx, org_id);
+    let user_id = match org.membership(user_id)? {
+        Some(member) => member.user_id,
+        None => org.owner()?,
+    };
+    users::get(tx, user_id)
 }
 
 /// A page with the customer behind each record, each looked up once.

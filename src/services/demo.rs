@@ -7,6 +7,7 @@ use super::{Actor, Caller, Services, Via};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LoginId, PlanId};
+use crate::domain::organisation::Role;
 use crate::domain::page::PageRequest;
 use crate::domain::plan::Feature;
 use crate::domain::user::{Email, User};
@@ -115,13 +116,8 @@ impl Services {
             user_agent: "demo".to_owned(),
             request_id: "demo".to_owned(),
         };
-        Actor {
-            user_id: user.user_id,
-            via: Via::SignIn(LoginId(ctx.record_id())),
-            org_id: user.personal_org,
-            operator: true,
-            caller,
-        }
+        let via = Via::SignIn(LoginId(ctx.record_id()));
+        Actor::new(user, via, (user.personal_org, Role::Owner), caller)
     }
 }
 

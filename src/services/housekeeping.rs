@@ -5,13 +5,13 @@ use crate::domain::audit::By;
 use crate::domain::error::Result;
 use crate::domain::job::{Job, Work};
 use crate::domain::time::{DAY_MS, HOUR_MS};
-use crate::store::{jobs, logs, users};
+use crate::store::{jobs, logs, orgs, users};
 
 /// The most records removed in one transaction, so that no other write waits long.
 const BITE: usize = 500;
 
 impl Services {
-    /// Removes ended links, sign-ins and old log entries, and looks again in an hour.
+    /// Removes ended links, invitations, sign-ins and old log entries, and looks again in an hour.
     pub async fn housekeeping_due(&self, job: &Job) -> Result<()> {
         loop {
             let ctx = self.ctx(By::System);
@@ -19,7 +19,8 @@ impl Services {
             let audit = ctx.now + -i64::from(ctx.config.retention.audit_days) * DAY_MS;
             let removed = self
                 .commit(move |tx| {
-                    let ended = users::remove_ended(tx, ctx.now, BITE)?;
+                    let links = users::remove_ended(tx, ctx.now, BITE)?;
+                    let ended = links + orgs::remove_ended(tx, ctx.now, BITE)?;
                     Ok(ended + logs::remove_old(tx, mails, audit, BITE)?)
                 })
                 .await?;

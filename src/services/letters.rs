@@ -1,17 +1,18 @@
 //! What is told by mail of what happened.
 
 use crate::domain::license::{License, LicenseStatus};
+use crate::domain::organisation::{Invitation, Organisation};
 use crate::domain::payment::Payment;
 use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
-use crate::mail::Message;
 use crate::mail::messages::{
     AccountCreated, GraceEnding, GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated,
     LicenseRevoked, LicenseSuspended, NewSignIn, PasswordChanged, PasswordReset, PaymentRecorded,
     SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail,
     Welcome, shorten_key,
 };
+use crate::mail::{Message, messages};
 
 pub(super) fn verify_email(link: String, expires_at: Timestamp) -> Message {
     VerifyEmail { link, expires_at }.into()
@@ -27,6 +28,29 @@ pub(super) fn password_reset(link: String, expires_at: Timestamp) -> Message {
 
 pub(super) fn password_changed(user: &User, changed_at: Timestamp) -> Message {
     PasswordChanged { full_name: user.full_name.clone(), changed_at }.into()
+}
+
+pub(super) fn invitation(
+    org: &Organisation,
+    inviter: Option<&User>,
+    invitation: &Invitation,
+    link: String,
+) -> Message {
+    let invited_by = inviter.map_or("The vendor", |user| user.full_name.as_str());
+    messages::Invitation {
+        org_name: shown_name(&org.name),
+        invited_by: shown_name(invited_by),
+        role: invitation.role.as_str().to_owned(),
+        link,
+        expires_at: invitation.expires_at,
+    }
+    .into()
+}
+
+/// A name that somebody else is shown: short, and no way to put an address into their mail.
+fn shown_name(name: &str) -> String {
+    let name = name.chars().filter(|c| !matches!(c, '/' | ':' | '@' | '<' | '>'));
+    name.take(60).collect()
 }
 
 pub(super) fn welcome(user: &User) -> Message {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::customers::recipient;
 use super::customers::{Customer, Owned, customer, with_customers};
 use super::license_news::keep_newest;
 use super::{Actor, Ctx, Services};
@@ -11,6 +12,7 @@ use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{ActivationId, LicenseId, OrgId, UserId};
 use crate::domain::job::{Job, Work};
 use crate::domain::license::{Activation, Afterwards, License, LicenseStatus};
+use crate::domain::organisation::Permission;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{
     Features, Plan, check_activations, check_features, check_seats, check_text,
@@ -123,7 +125,8 @@ pub enum LicenseAct {
 impl Services {
     /// The organisation's licences.
     pub fn licenses(&self, actor: &Actor, request: &PageRequest) -> Result<Page<License>> {
-        self.store.read(|tx| store::org(tx, actor.org_id).licenses(request))
+        let org_id = actor.org(Permission::LicensesRead)?;
+        self.store.read(|tx| store::org(tx, org_id).licenses(request))
     }
 
     /// All licences that a filter keeps, newest first, for operators.
@@ -173,8 +176,8 @@ impl Services {
         let ctx = self.ctx_of(actor);
         let actor = actor.clone();
         self.commit(move |tx| {
-            let license = visible(tx, &actor, id)?;
-            let user = users::get(tx, license.user_id)?;
+            let license = visible(tx, &actor, id, Permission::LicensesRead)?;
+            let user = recipient(tx, license.org_id, license.user_id)?;
             let org_id = Some(license.org_id);
             let told = [("to", user.email.as_str().to_owned())];
             ctx.audit(tx, org_id, "license.resent", id, told)?;
@@ -186,10 +189,10 @@ impl Services {
 
     /// One licence: of the actor's organisation, or any for an operator.
     pub fn license(&self, actor: &Actor, id: LicenseId) -> Result<License> {
-        self.store.read(|tx| visible(tx, actor, id))
+        self.store.read(|tx| visible(tx, actor, id, Permission::LicensesRead))
     }
 
-    /// The machines bound to a licence the actor may see.
+    /// The machines bound to a licence the actor may see; one's own where the role shows no others.
     pub fn activations(
         &self,
         actor: &Actor,
@@ -197,8 +200,12 @@ impl Services {
         request: &PageRequest,
     ) -> Result<Page<Activation>> {
         self.store.read(|tx| {
-            let license = visible(tx, actor, id)?;
-            store::org(tx, license.org_id).activations(id, request)
+            let license = visible(tx, actor, id, Permission::LicensesRead)?;
+            let mut page = store::org(tx, license.org_id).activations(id, request)?;
+            if !actor.may(Permission::SeatsRead) {
+                page.items.retain(|activation| activation.user_id == Some(actor.user_id));
+            }
+            Ok(page)
         })
     }
 
@@ -210,7 +217,7 @@ impl Services {
         activation_id: ActivationId,
     ) -> Result<()> {
         let bound = self.store.read(|tx| {
-            let license = visible(tx, actor, id)?;
+            let license = visible(tx, actor, id, Permission::LicensesManage)?;
             store::org(tx, license.org_id).activation_by_id(id, activation_id)
         })?;
         // First, so that whoever has to ask again after a failure still finds the activation.
@@ -218,7 +225,7 @@ impl Services {
         let ctx = self.ctx_of(actor);
         let actor = actor.clone();
         self.commit(move |tx| {
-            let license = visible(tx, &actor, id)?;
+            let license = visible(tx, &actor, id, Permission::LicensesManage)?;
             let activation = store::org(tx, license.org_id).activation_by_id(id, activation_id)?;
             licenses::remove_activation(tx, &activation)?;
             let told = [("activation", activation_id.to_string())];
@@ -235,7 +242,7 @@ impl Services {
             return Err(Error::invalid("expiry_date", "must be in the future"));
         }
         self.commit(move |tx| {
-            let (org_id, user_id) = recipient(tx, input.org_id, input.email.as_deref())?;
+            let (org_id, user_id) = receiver(tx, input.org_id, input.email.as_deref())?;
             let plan =
                 input.plan_id.map(|id| super::subscriptions::plan_on_sale(tx, id)).transpose()?;
             let mut new = match &plan {
@@ -293,15 +300,21 @@ impl Services {
         Ok(())
     }
 
-    /// Binds a machine to the licence its application presents the key of.
-    pub async fn activate(&self, input: ActivateInput) -> Result<Activated> {
+    /// Binds a machine to the licence its application presents the key of. Where somebody has signed
+    /// in, who belongs to the licence's organisation, it is that person's machine.
+    pub async fn activate(&self, who: Option<UserId>, input: ActivateInput) -> Result<Activated> {
         let key = Self::recognise_key(&input.license_key)?;
         check_machine(&input)?;
         let ctx = self.ctx(By::Anonymous);
         self.commit(move |tx| {
             let license = licenses::by_key(tx, &key)?.ok_or_else(unknown_key)?;
             license.status_at(ctx.now).require_usable()?;
-            bind(&ctx, tx, license, input)
+            let org = store::org(tx, license.org_id);
+            let whose = match who {
+                Some(user_id) => org.membership(user_id)?.map(|member| member.user_id),
+                None => None,
+            };
+            bind(&ctx, tx, license, whose, input)
         })
         .await
     }
@@ -339,9 +352,14 @@ pub(super) fn unknown_key() -> Error {
     )
 }
 
-/// A licence of the actor's organisation, or any for an operator.
-pub(super) fn visible(tx: &impl Read, actor: &Actor, id: LicenseId) -> Result<License> {
-    let org_id = if actor.operator { licenses::org_of(tx, id)? } else { actor.org_id };
+/// A licence of the actor's organisation, where the role allows that; any for an operator.
+pub(super) fn visible(
+    tx: &impl Read,
+    actor: &Actor,
+    id: LicenseId,
+    permission: Permission,
+) -> Result<License> {
+    let org_id = if actor.operator { licenses::org_of(tx, id)? } else { actor.org(permission)? };
     store::org(tx, org_id).license(id)
 }
 
@@ -382,7 +400,7 @@ pub(super) fn insert(ctx: &Ctx, tx: &mut WriteTx, new: NewLicense) -> Result<Lic
         license.license_id,
         [("plan", license.plan_name.clone()), ("seats", license.max_concurrent_seats.to_string())],
     )?;
-    let user = users::get(tx, license.user_id)?;
+    let user = recipient(tx, license.org_id, license.user_id)?;
     let message = super::letters::license_delivered(&user, &license);
     ctx.queue_mail(tx, Some(license.org_id), user.email.as_str(), "license.issued", &message)?;
     Ok(license)
@@ -468,7 +486,7 @@ fn settle(
     if before == status {
         return Ok(());
     }
-    let user = users::get(tx, license.user_id)?;
+    let user = recipient(tx, license.org_id, license.user_id)?;
     if let Some(message) = super::letters::status_changed(&user, license, before, ctx.now) {
         ctx.queue_mail(
             tx,
@@ -538,11 +556,7 @@ pub(super) fn perform(
     Ok(license)
 }
 
-fn recipient(
-    tx: &impl Read,
-    org_id: Option<OrgId>,
-    email: Option<&str>,
-) -> Result<(OrgId, UserId)> {
+fn receiver(tx: &impl Read, org_id: Option<OrgId>, email: Option<&str>) -> Result<(OrgId, UserId)> {
     match (org_id, email) {
         (Some(org_id), None) => Ok((org_id, store::org(tx, org_id).owner()?)),
         (None, Some(email)) => {
@@ -596,7 +610,13 @@ fn check_machine(input: &ActivateInput) -> Result<()> {
     Ok(())
 }
 
-fn bind(ctx: &Ctx, tx: &mut WriteTx, license: License, input: ActivateInput) -> Result<Activated> {
+fn bind(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    license: License,
+    whose: Option<UserId>,
+    input: ActivateInput,
+) -> Result<Activated> {
     let known =
         store::org(tx, license.org_id).activation(license.license_id, &input.hardware_id)?;
     let fresh = known.is_none();
@@ -609,15 +629,16 @@ fn bind(ctx: &Ctx, tx: &mut WriteTx, license: License, input: ActivateInput) -> 
             format!("All {max} machines of this licence are activated. Deactivate one first."),
         ));
     }
-    let (activation_id, activated_at) = known.map_or_else(
-        || (ActivationId(ctx.record_id()), ctx.now),
-        |known| (known.activation_id, known.activated_at),
+    let (activation_id, activated_at, known_as) = known.map_or_else(
+        || (ActivationId(ctx.record_id()), ctx.now, None),
+        |known| (known.activation_id, known.activated_at, known.user_id),
     );
     let activation = Activation {
         activation_id,
         license_id: license.license_id,
         org_id: license.org_id,
         hardware_id: input.hardware_id,
+        user_id: whose.or(known_as),
         machine_name: input.machine_name,
         platform: input.platform,
         metadata: input.metadata,

@@ -3,6 +3,7 @@
 //! The API, the jobs and the command line all call the same operations.
 
 pub mod accounts;
+mod actor;
 pub mod api_keys;
 pub mod backups;
 pub mod billing;
@@ -13,11 +14,13 @@ pub mod desk;
 pub mod doctor;
 pub mod documents;
 mod housekeeping;
+pub mod invitations;
 pub mod keys;
 mod letters;
 mod license_news;
 pub mod licenses;
 pub mod mails;
+pub mod orgs;
 pub mod overview;
 pub mod people;
 pub mod plans;
@@ -29,14 +32,14 @@ pub mod system;
 mod throttles;
 pub mod watch;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use moka::sync::Cache;
 use tokio::sync::{Notify, Semaphore, watch as channel};
-use uuid::Uuid;
 
+use self::actor::require;
+pub use self::actor::{Actor, Caller, Via};
 pub use self::ctx::Ctx;
 use self::desk::Desk;
 pub use self::throttles::Throttles;
@@ -45,8 +48,8 @@ use crate::billing::Stripe;
 use crate::clock::Clock;
 use crate::config::{Config, DataDir, SettingInfo};
 use crate::domain::audit::By;
-use crate::domain::error::{Code, Error, Result};
-use crate::domain::ids::{ApiKeyId, LicenseId, LoginId, OrgId, UserId};
+use crate::domain::error::Result;
+use crate::domain::ids::LicenseId;
 use crate::domain::job::Lane;
 use crate::domain::license::LicenseStatus;
 use crate::domain::time::Now;
@@ -137,105 +140,6 @@ impl Restore {
     /// The name of the backup.
     pub fn file(&self) -> String {
         self.backup.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-}
-
-/// Where a request comes from.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The client's address, or the one a trusted proxy names.
-    pub address: IpAddr,
-    /// What the client calls itself, cut to a bound.
-    pub user_agent: String,
-    /// Leads from an answer to the log; empty where nothing was asked over HTTP.
-    pub request_id: String,
-}
-
-/// By what somebody may act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// A sign-in.
-    SignIn(LoginId),
-    /// A key that its owner made for programs.
-    ApiKey(ApiKeyId),
-    /// The local socket: whoever can open it could read the data as well. There is no account
-    /// behind it; ids of user and tenant are nil, which no record has.
-    Local,
-}
-
-/// Who asks for something.
-#[derive(Clone, Debug)]
-pub struct Actor {
-    /// Who.
-    pub user_id: UserId,
-    /// By what.
-    pub via: Via,
-    /// For which tenant.
-    pub org_id: OrgId,
-    /// Whether the person runs this appliance.
-    pub operator: bool,
-    /// Where the request comes from.
-    pub caller: Caller,
-}
-
-impl Actor {
-    /// Refuses everybody but operators.
-    pub fn require_operator(&self) -> Result<()> {
-        if self.operator {
-            return Ok(());
-        }
-        Err(Error::new(Code::Forbidden, "Only an operator of this appliance may do that."))
-    }
-
-    /// The sign-in of a person who is there: what concerns passwords, sign-ins and keys is not for
-    /// programs.
-    pub fn require_sign_in(&self) -> Result<LoginId> {
-        match self.via {
-            Via::SignIn(login_id) => Ok(login_id),
-            Via::ApiKey(_) | Via::Local => Err(Error::new(
-                Code::Forbidden,
-                "That is for a person who has signed in with a password, not for a program.",
-            )),
-        }
-    }
-
-    /// Refuses everybody but whoever administers the computer.
-    pub fn require_local(&self) -> Result<()> {
-        if self.via == Via::Local {
-            return Ok(());
-        }
-        Err(Error::new(
-            Code::Forbidden,
-            "That can be done over the local socket in the data folder alone.",
-        ))
-    }
-
-    /// As the audit log names the actor.
-    pub fn by(&self) -> By {
-        match self.via {
-            Via::SignIn(_) | Via::ApiKey(_) => By::User(self.user_id),
-            Via::Local => By::Local,
-        }
-    }
-
-    /// Whoever administers the computer, at its command line.
-    pub fn of_the_computer() -> Self {
-        Self::local(Caller {
-            address: std::net::Ipv4Addr::LOCALHOST.into(),
-            user_agent: "coditect".to_owned(),
-            request_id: String::new(),
-        })
-    }
-
-    /// Whoever administers the computer.
-    pub fn local(caller: Caller) -> Self {
-        Self {
-            user_id: UserId(Uuid::nil()),
-            via: Via::Local,
-            org_id: OrgId(Uuid::nil()),
-            operator: true,
-            caller,
-        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::{Actor, Services};
 use crate::domain::error::{Code, Error, Result, SeatCount, found};
 use crate::domain::ids::{LicenseId, SessionId};
 use crate::domain::license::{License, LicenseStatus};
+use crate::domain::organisation::Permission;
 use crate::domain::time::{Now, Timestamp};
 use crate::seats::{
     Acquire, Acquisition, Cursor, Engine, Event, Gate, Grant, Heartbeat, Release, SessionView,
@@ -227,7 +228,8 @@ impl Services {
         license_id: LicenseId,
         session_id: SessionId,
     ) -> Result<()> {
-        let license = self.store.read(|tx| visible(tx, actor, license_id))?;
+        let license =
+            self.store.read(|tx| visible(tx, actor, license_id, Permission::LicensesManage))?;
         let held = self.desk.inner.lock().engine.session(self.clock.now(), session_id);
         if held.is_none_or(|seat| seat.license_id != license_id) {
             return Err(no_session());
@@ -273,7 +275,7 @@ impl Services {
         }
     }
 
-    /// Who holds the seats of a licence.
+    /// Who holds the seats of a licence; one's own machines where the role shows no others.
     pub fn sessions(
         &self,
         actor: &Actor,
@@ -281,9 +283,24 @@ impl Services {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Sessions> {
-        self.store.read(|tx| visible(tx, actor, id))?;
+        let license = self.store.read(|tx| visible(tx, actor, id, Permission::LicensesRead))?;
         let now = self.clock.now();
-        let page = self.desk.inner.lock().engine.sessions(now, id, after, limit);
+        let mut page = self.desk.inner.lock().engine.sessions(now, id, after, limit);
+        if !actor.may(Permission::SeatsRead) {
+            let own = |hardware_id: &str| {
+                let bound = self
+                    .store
+                    .read(|tx| store::org(tx, license.org_id).activation(id, hardware_id));
+                bound.map(|bound| bound.is_some_and(|it| it.user_id == Some(actor.user_id)))
+            };
+            let mut mine = Vec::new();
+            for seat in page.items {
+                if own(&seat.hardware_id)? {
+                    mine.push(seat);
+                }
+            }
+            page.items = mine;
+        }
         let items = page.items.into_iter().map(|view| (view, None)).collect();
         Ok(Sessions { items, next: page.next, now: now.wall })
     }

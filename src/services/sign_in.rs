@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use super::{Actor, Caller, Ctx, Services, Via, letters};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
-use crate::domain::ids::{LoginId, UserId};
+use crate::domain::ids::{LoginId, OrgId, UserId};
+use crate::domain::organisation::Role;
 use crate::domain::time::DAY_MS;
 use crate::domain::user::{Email, Login, User};
 use crate::identity::tokens::{self, AccessClaims};
-use crate::store::{WriteTx, users};
+use crate::store::{self, WriteTx, users};
 
 /// The most sign-ins an account has at once; the oldest makes room.
 const LOGINS_MAX: usize = 50;
@@ -187,7 +188,7 @@ impl Services {
     pub async fn end_login(&self, actor: &Actor, login_id: LoginId) -> Result<()> {
         actor.require_sign_in()?;
         let ctx = self.ctx_of(actor);
-        let (user_id, org_id) = (actor.user_id, actor.org_id);
+        let (user_id, org_id) = (actor.user_id, actor.named_org());
         self.commit(move |tx| {
             if !users::end_login(tx, user_id, login_id)? {
                 return Err(Error::not_found("session"));
@@ -201,7 +202,7 @@ impl Services {
     pub async fn end_all_logins(&self, actor: &Actor) -> Result<()> {
         actor.require_sign_in()?;
         let ctx = self.ctx_of(actor);
-        let (user_id, org_id) = (actor.user_id, actor.org_id);
+        let (user_id, org_id) = (actor.user_id, actor.named_org());
         self.commit(move |tx| {
             users::end_logins(tx, user_id, None)?;
             ctx.audit(tx, Some(org_id), "user.signed_out_everywhere", user_id, [])
@@ -222,9 +223,17 @@ impl Services {
     ///
     /// # Errors
     /// `Unauthenticated` when it is not good, has expired, or its sign-in has ended.
-    pub async fn authenticate(&self, bearer: &str, caller: Caller) -> Result<Actor> {
+    ///
+    /// `NotFound` when they are to act for an organisation that they do not belong to, or that there
+    /// is not.
+    pub async fn authenticate(
+        &self,
+        bearer: &str,
+        org: Option<&str>,
+        caller: Caller,
+    ) -> Result<Actor> {
         if bearer.starts_with(tokens::API_KEY_PREFIX) {
-            return self.authenticate_key(bearer, caller).await;
+            return self.authenticate_key(bearer, org, caller).await;
         }
         let now = self.clock.now().wall;
         let refused = || {
@@ -241,8 +250,28 @@ impl Services {
             _ => Ok(None),
         })?;
         let user = user.filter(|user| user.deactivated_at.is_none()).ok_or_else(refused)?;
-        let via = Via::SignIn(login_id);
-        Ok(Actor { user_id, via, org_id: user.personal_org, operator: user.operator, caller })
+        let place = self.place(&user, org, None)?;
+        Ok(Actor::new(&user, Via::SignIn(login_id), place, caller))
+    }
+
+    /// For which tenant a person acts, and as what: the one that is asked for, or else `usual`, or else
+    /// the person's own.
+    pub(super) fn place(
+        &self,
+        user: &User,
+        asked: Option<&str>,
+        usual: Option<OrgId>,
+    ) -> Result<(OrgId, Role)> {
+        let unknown = || Error::not_found("organisation");
+        let org_id = match asked {
+            Some(text) => text.parse().map_err(|_| unknown())?,
+            None => usual.unwrap_or(user.personal_org),
+        };
+        if usual.is_some_and(|bound| bound != org_id) {
+            return Err(unknown());
+        }
+        let member = self.store.read(|tx| store::org(tx, org_id).membership(user.user_id))?;
+        member.map(|member| (org_id, member.role)).ok_or_else(unknown)
     }
 
     pub(super) fn signed_in(&self, user: User, granted: Granted) -> Result<SignedIn> {

@@ -1,6 +1,7 @@
 //! Trials, payments, and what time does to a subscription.
 
 use super::billing::End;
+use super::customers::recipient;
 use super::customers::{Owned, with_customers};
 use super::licenses::{self, NewLicense};
 use super::{Actor, Ctx, Services, letters};
@@ -9,6 +10,7 @@ use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PaymentId, PlanId, SubscriptionId, UserId};
 use crate::domain::job::{Job, Work};
 use crate::domain::license::License;
+use crate::domain::organisation::Permission;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
 use crate::domain::plan::{MONEY_MAX, Plan, check_currency, check_text};
@@ -55,7 +57,7 @@ impl Services {
         plan_id: PlanId,
     ) -> Result<(Subscription, License)> {
         let ctx = self.ctx_of(actor);
-        let (org_id, user_id) = (actor.org_id, actor.user_id);
+        let (org_id, user_id) = (actor.org(Permission::BillingManage)?, actor.user_id);
         self.commit(move |tx| {
             let plan = plan_on_sale(tx, plan_id)?;
             if plan.trial_duration_days == 0 {
@@ -94,7 +96,8 @@ impl Services {
         actor: &Actor,
         request: &PageRequest,
     ) -> Result<Page<Subscription>> {
-        self.store.read(|tx| store::org(tx, actor.org_id).subscriptions(request))
+        let org_id = actor.org(Permission::BillingRead)?;
+        self.store.read(|tx| store::org(tx, org_id).subscriptions(request))
     }
 
     /// All subscriptions, or those of a status or an organisation, newest first, for operators.
@@ -121,7 +124,8 @@ impl Services {
 
     /// The organisation's payments.
     pub fn payments(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Payment>> {
-        self.store.read(|tx| store::org(tx, actor.org_id).payments(request))
+        let org_id = actor.org(Permission::BillingRead)?;
+        self.store.read(|tx| store::org(tx, org_id).payments(request))
     }
 
     /// All payments, or an organisation's, newest first, for operators.
@@ -195,7 +199,7 @@ impl Services {
     /// The subscription, where Stripe bills it and it has not ended.
     fn billed(&self, actor: &Actor, id: SubscriptionId) -> Result<Option<Subscription>> {
         let found = self.store.read(|tx| {
-            let org_id = if actor.operator { subscriptions::org_of(tx, id)? } else { actor.org_id };
+            let org_id = tenant(tx, actor, id)?;
             store::org(tx, org_id).subscription(id)
         })?;
         let lives = found.status != SubscriptionStatus::Canceled;
@@ -214,7 +218,7 @@ impl Services {
         let ctx = self.ctx_of(actor);
         let actor = actor.clone();
         let change = move |tx: &mut WriteTx<'_>| {
-            let org_id = if actor.operator { subscriptions::org_of(tx, id)? } else { actor.org_id };
+            let org_id = tenant(tx, &actor, id)?;
             let mut subscription = store::org(tx, org_id).subscription(id)?;
             step(&mut subscription, ctx.now)?;
             subscriptions::put(tx, &subscription)?;
@@ -227,7 +231,7 @@ impl Services {
             )?;
             if subscription.status == SubscriptionStatus::Canceled {
                 // Ended at once: no step of time will tell of it.
-                let user = users::get(tx, subscription.user_id)?;
+                let user = recipient(tx, subscription.org_id, subscription.user_id)?;
                 let message = letters::subscription_ended(&user, &subscription);
                 ctx.queue_mail(tx, Some(org_id), user.email.as_str(), action, &message)?;
             }
@@ -281,6 +285,15 @@ impl PaymentInput {
                 "give a subscription_id to pay for it, or org_id and plan_id together to start a new subscription",
             )),
         }
+    }
+}
+
+/// Whose subscription the actor may change: the own organisation's, or any for an operator.
+pub(super) fn tenant(tx: &impl Read, actor: &Actor, id: SubscriptionId) -> Result<OrgId> {
+    if actor.operator {
+        subscriptions::org_of(tx, id)
+    } else {
+        actor.org(Permission::BillingManage)
     }
 }
 
@@ -404,7 +417,7 @@ fn book(
             ("period_end", subscription.current_period_end.to_string()),
         ],
     )?;
-    let user = users::get(tx, subscription.user_id)?;
+    let user = recipient(tx, subscription.org_id, subscription.user_id)?;
     ctx.queue_mail(
         tx,
         Some(org_id),
@@ -442,7 +455,7 @@ fn advance(
     id: SubscriptionId,
 ) -> Result<Option<License>> {
     let mut subscription = store::org(tx, org_id).subscription(id)?;
-    let user = users::get(tx, subscription.user_id)?;
+    let user = recipient(tx, subscription.org_id, subscription.user_id)?;
     let mut moved = false;
     while let Some(step) = subscription.tick(ctx.now, ctx.config.license.grace_days) {
         moved = true;

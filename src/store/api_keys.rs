@@ -4,7 +4,7 @@ use super::tables::{API_KEYS, API_KEYS_BY_HASH, Digest};
 use super::{Read, Scan, WriteTx};
 use crate::domain::api_key::ApiKey;
 use crate::domain::error::{Error, Result};
-use crate::domain::ids::{ApiKeyId, UserId};
+use crate::domain::ids::{ApiKeyId, OrgId, UserId};
 
 /// The key whose secret has this hash.
 pub fn by_hash(tx: &impl Read, hash: &Digest) -> Result<Option<ApiKey>> {
@@ -44,6 +44,16 @@ pub fn update(tx: &mut WriteTx, key: &ApiKey) -> Result<bool> {
 pub fn remove_all(tx: &mut WriteTx, user_id: UserId) -> Result<()> {
     for (_, id) in tx.scan_keys(&API_KEYS, &Scan::prefix(&user_id))? {
         remove(tx, user_id, id)?;
+    }
+    Ok(())
+}
+
+/// Removes the keys of a person that act for this tenant.
+pub fn remove_of_org(tx: &mut WriteTx, user_id: UserId, org_id: OrgId) -> Result<()> {
+    for (place, (_, key)) in tx.scan(&API_KEYS, &Scan::prefix(&user_id))? {
+        if key.org_id == Some(org_id) {
+            remove(tx, user_id, place.1)?;
+        }
     }
     Ok(())
 }

@@ -1,12 +1,16 @@
-//! Tenants and who belongs to them.
+//! Tenants, who belongs to them, and who was asked to.
 
 use super::search::{reindex, words_of_org};
-use super::tables::{MEMBERSHIPS, ORG_WORDS, ORGS};
+use super::tables::{
+    Digest, INVITATIONS, INVITATIONS_BY_END, INVITATIONS_BY_HASH, MEMBERSHIPS, MEMBERSHIPS_BY_USER,
+    ORG_WORDS, ORGS,
+};
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::error::{Error, Result};
-use crate::domain::ids::UserId;
-use crate::domain::organisation::{Membership, Organisation, Role};
+use crate::domain::ids::{InvitationId, OrgId, UserId};
+use crate::domain::organisation::{Invitation, Membership, Organisation, Role};
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::time::Timestamp;
 
 impl<T: Read> Org<'_, T> {
     /// The organisation itself.
@@ -25,6 +29,27 @@ impl<T: Read> Org<'_, T> {
     pub fn membership(&self, user_id: UserId) -> Result<Option<Membership>> {
         self.tx.get(&MEMBERSHIPS, &(self.id, user_id))
     }
+
+    /// Who belongs to it, in the order in which their accounts were made.
+    pub fn members(&self, request: &PageRequest) -> Result<Page<Membership>> {
+        page(self.tx, &MEMBERSHIPS, Scan::prefix(&self.id), request)
+    }
+
+    /// How many belong to it.
+    pub fn members_count(&self) -> Result<u64> {
+        self.tx.count(&MEMBERSHIPS, &Scan::prefix(&self.id))
+    }
+
+    /// Who was asked to join, oldest first, at most `limit`.
+    pub fn invitations(&self, limit: usize) -> Result<Vec<Invitation>> {
+        let rows = self.tx.scan(&INVITATIONS, &Scan::prefix(&self.id).limit(limit))?;
+        Ok(rows.into_iter().map(|(_, invitation)| invitation).collect())
+    }
+
+    /// A request to join it that must exist.
+    pub fn invitation(&self, id: InvitationId) -> Result<Invitation> {
+        self.tx.get(&INVITATIONS, &(self.id, id))?.ok_or_else(|| Error::not_found("invitation"))
+    }
 }
 
 /// Adds or writes a tenant.
@@ -41,7 +66,79 @@ pub fn put(tx: &mut WriteTx, organisation: &Organisation) -> Result<()> {
 
 /// Adds or writes a person's place in a tenant.
 pub fn put_membership(tx: &mut WriteTx, membership: &Membership) -> Result<()> {
-    tx.put(&MEMBERSHIPS, &(membership.org_id, membership.user_id), membership)
+    let (org_id, user_id) = (membership.org_id, membership.user_id);
+    tx.put(&MEMBERSHIPS_BY_USER, &(user_id, org_id), &true)?;
+    tx.put(&MEMBERSHIPS, &(org_id, user_id), membership)
+}
+
+/// Removes a person's place in a tenant; whether there was one.
+pub fn remove_membership(tx: &mut WriteTx, org_id: OrgId, user_id: UserId) -> Result<bool> {
+    tx.remove(&MEMBERSHIPS_BY_USER, &(user_id, org_id))?;
+    tx.remove(&MEMBERSHIPS, &(org_id, user_id))
+}
+
+/// The tenants that a person belongs to, the personal one first, at most `limit`.
+pub fn of_user(
+    tx: &impl Read,
+    user_id: UserId,
+    personal: OrgId,
+    limit: usize,
+) -> Result<Vec<(Organisation, Membership)>> {
+    // What was made before there was an index has no row there.
+    let others = tx.scan_keys(&MEMBERSHIPS_BY_USER, &Scan::prefix(&user_id).limit(limit))?;
+    let others = others.into_iter().map(|(_, org_id)| org_id).filter(|id| *id != personal);
+    let mut found = Vec::new();
+    for org_id in std::iter::once(personal).chain(others) {
+        let org = super::org(tx, org_id);
+        if let Some(membership) = org.membership(user_id)? {
+            found.push((org.organisation()?, membership));
+        }
+    }
+    Ok(found)
+}
+
+/// Adds or writes a request to join a tenant; what it was mailed with before is good no longer.
+pub fn put_invitation(tx: &mut WriteTx, invitation: &Invitation) -> Result<()> {
+    let place = (invitation.org_id, invitation.invitation_id);
+    remove_invitation(tx, place.0, place.1)?;
+    tx.put(&INVITATIONS_BY_HASH, &invitation.token_hash, &place)?;
+    let end = (invitation.expires_at, invitation.invitation_id);
+    tx.put(&INVITATIONS_BY_END, &end, &invitation.org_id)?;
+    tx.put(&INVITATIONS, &place, invitation)
+}
+
+/// Removes a request to join a tenant; the request, if it was there.
+pub fn remove_invitation(
+    tx: &mut WriteTx,
+    org_id: OrgId,
+    id: InvitationId,
+) -> Result<Option<Invitation>> {
+    let Some(old) = tx.get(&INVITATIONS, &(org_id, id))? else { return Ok(None) };
+    tx.remove(&INVITATIONS_BY_HASH, &old.token_hash)?;
+    tx.remove(&INVITATIONS_BY_END, &(old.expires_at, id))?;
+    tx.remove(&INVITATIONS, &(org_id, id))?;
+    Ok(Some(old))
+}
+
+/// The request whose token has this hash.
+pub fn invitation_of_token(tx: &impl Read, hash: &Digest) -> Result<Option<Invitation>> {
+    match tx.get(&INVITATIONS_BY_HASH, hash)? {
+        Some(place) => tx.get(&INVITATIONS, &place),
+        None => Ok(None),
+    }
+}
+
+/// Removes requests that ended before `now`, at most `limit`; how many.
+pub fn remove_ended(tx: &mut WriteTx, now: Timestamp, limit: usize) -> Result<usize> {
+    let mut removed = 0;
+    for ((end, id), org_id) in tx.scan(&INVITATIONS_BY_END, &Scan::all().limit(limit))? {
+        if end > now {
+            break;
+        }
+        remove_invitation(tx, org_id, id)?;
+        removed += 1;
+    }
+    Ok(removed)
 }
 
 /// All tenants, newest first.

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{
-    ActivationId, ApiKeyId, AuditId, InvoiceId, JobId, LicenseId, LoginId, MailId, OrgId,
-    PaymentId, PlanId, SessionId, SubscriptionId, UserId,
+    ActivationId, ApiKeyId, AuditId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId,
+    OrgId, PaymentId, PlanId, SessionId, SubscriptionId, UserId,
 };
 use crate::domain::time::Timestamp;
 
@@ -151,6 +151,7 @@ id_key!(
     SubscriptionId,
     LicenseId,
     ActivationId,
+    InvitationId,
     PaymentId,
     InvoiceId,
     SessionId,

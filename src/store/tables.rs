@@ -9,13 +9,13 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::audit::AuditEntry;
 use crate::domain::billing::{Checkout, Invoice, ProviderEvent};
 use crate::domain::ids::{
-    ActivationId, ApiKeyId, AuditId, InvoiceId, JobId, LicenseId, LoginId, MailId, OrgId,
-    PaymentId, PlanId, SubscriptionId, UserId,
+    ActivationId, ApiKeyId, AuditId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId,
+    OrgId, PaymentId, PlanId, SubscriptionId, UserId,
 };
 use crate::domain::job::Job;
 use crate::domain::license::{Activation, License};
 use crate::domain::mail::MailRecord;
-use crate::domain::organisation::{Membership, Organisation};
+use crate::domain::organisation::{Invitation, Membership, Organisation};
 use crate::domain::payment::Payment;
 use crate::domain::plan::Plan;
 use crate::domain::subscription::{Interval, Subscription};
@@ -44,6 +44,14 @@ tables! {
     ORGS = "orgs": OrgId => Organisation;
     /// Who belongs to a tenant.
     MEMBERSHIPS = "memberships": (OrgId, UserId) => Membership;
+    /// Where a person belongs, beside the personal organisation.
+    MEMBERSHIPS_BY_USER = "memberships_by_user": (UserId, OrgId) => bool;
+    /// Requests to join a tenant.
+    INVITATIONS = "invitations": (OrgId, InvitationId) => Invitation;
+    /// The request of a token's hash.
+    INVITATIONS_BY_HASH = "invitations_by_hash": Digest => (OrgId, InvitationId);
+    /// Requests in order of their end.
+    INVITATIONS_BY_END = "invitations_by_end": (Timestamp, InvitationId) => OrgId;
     /// Sign-ins of a person.
     LOGINS = "logins": (UserId, LoginId) => Login;
     /// Every refresh token ever given by a sign-in that has not ended, spent ones included.

@@ -9,11 +9,12 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "index",
     "getting-started",
     "nine-steps",
     "payments",
+    "organisations",
     "configuration",
     "licenses",
     "seats",

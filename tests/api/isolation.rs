@@ -54,6 +54,10 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 "change_plan" => json!({"plan_name": "Other"}),
                 "operator_rights" => json!({"operator": false}),
                 "change_plan_of_subscription" => json!({"quantity": 2}),
+                "rename_org" => json!({"name": "Mine"}),
+                "transfer_org" => json!({"user_id": NOBODY}),
+                "change_role" => json!({"role": "member"}),
+                "invite" => json!({"email": "dora@example.com", "role": "admin"}),
                 "resize_license" => json!({"max_concurrent_seats": 1}),
                 _ => Value::Null,
             };
@@ -77,6 +81,7 @@ struct Anns {
     activation: String,
     plan: String,
     api_key: String,
+    invitation: String,
 }
 
 impl Anns {
@@ -93,7 +98,11 @@ impl Anns {
         let seat = app.acquire(&license, "hw-1").await.ok(201);
         let sign_ins = person.get("/api/v1/auth/sessions").await.ok(200);
         let key = person.post("/api/v1/api-keys", json!({"name": "script"})).await.ok(201);
+        let orgs = format!("/api/v1/orgs/{}/invitations", text(&person.user["org_id"]));
+        let invite = json!({"email": "cleo@example.com", "role": "member"});
+        let invitation = person.post(&orgs, invite).await.ok(201);
         Self {
+            invitation: text(&invitation["invitation_id"]),
             api_key: text(&key["api_key_id"]),
             subscription: text(&trial["subscription_id"]),
             session: text(&seat["session_id"]),
@@ -114,6 +123,8 @@ impl Anns {
             "activation_id" => self.activation.clone(),
             "plan_id" => self.plan.clone(),
             "api_key_id" => self.api_key.clone(),
+            "org_id" => text(&self.person.user["org_id"]),
+            "invitation_id" => self.invitation.clone(),
             "user_id" => text(&self.person.user["user_id"]),
             "file" => "coditect.backup".to_owned(),
             "message" => "verify_email".to_owned(),
@@ -239,6 +250,8 @@ async fn without_credentials_every_secured_operation_answers_401() {
             "/api/v1/keys",
             // Who signs what it sends need not sign in.
             "/api/v1/webhooks/",
+            // The mailed token is the credential.
+            "/api/v1/invitations/",
             "/.well-known/",
             "/health/",
             "/metrics",

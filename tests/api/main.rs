@@ -21,6 +21,7 @@ mod limits;
 mod mail_sendgrid;
 mod mail_smtp;
 mod operator;
+mod orgs;
 mod people;
 mod plans;
 mod search;

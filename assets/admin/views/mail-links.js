@@ -1,10 +1,11 @@
-// Where the links in mails lead: /verify-email?token=... and /reset-password?token=...
+// Where the links in mails lead: /verify-email?token=..., /reset-password?token=... and
+// /accept-invitation?token=...
 //
 // Nothing happens before a click: mail scanners open links, and an opened link must not spend the
 // token. The token leaves the address bar at once, so that it is in no history and no screenshot.
 
 import { open } from "../api.js";
-import { html, useState } from "../lib.js";
+import { html, useEffect, useState } from "../lib.js";
 import { Field } from "../form.js";
 import { useAction } from "../poll.js";
 import { Alone, Note, Trouble, useFocus } from "../ui.js";
@@ -53,6 +54,57 @@ export function ResetPassword() {
       <${Field} id="password" label="New password" type="password" autocomplete="new-password" value=${password} onValue=${setPassword}
         inputRef=${first} hint="Long beats complicated: four or five unrelated words do well." wrong=${problem?.fields.password ?? weak} />
       <button class="main" disabled=${busy}>${busy ? "Setting…" : "Set the password"}</button>
+    </form><//>`;
+}
+
+/** @param {{ role: string }} props what somebody is to be, in words */
+function Role({ role }) {
+  const words = { admin: "an admin: you manage it", billing: "billing: you see and change what is paid", member: "a member: you use its licences" };
+  return html`${words[/** @type {"member"} */ (role)] ?? role}`;
+}
+
+export function AcceptInvitation() {
+  const [shown, setShown] = useState(/** @type {{ org_name: string, email: string, role: string, has_account: boolean } | null} */ (null));
+  const [wrong, setWrong] = useState(/** @type {any} */ (null));
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  const [done, setDone] = useState(false);
+  useEffect(() => {
+    if (token) open("POST", "/invitations/look", { token }).then(setShown, setWrong);
+  }, []);
+  const { run, busy, problem } = useAction(async () => {
+    if (shown?.has_account) {
+      const signed = await open("POST", "/auth/login", { email: shown.email, password });
+      await open("POST", "/invitations/accept", { token }, signed.access_token);
+      // Nobody stays signed in on a page that a mail opened.
+      await open("POST", "/auth/logout", undefined, signed.access_token).catch(() => null);
+    } else {
+      await open("POST", "/invitations/accept", { token, full_name: name, password });
+    }
+    setDone(true);
+  });
+  if (!token) return html`<${NoToken} title="Join an organisation" />`;
+  if (wrong) {
+    return html`<${Alone} title="Join an organisation">
+      ${wrong.code === "invalid_token" ? html`<${Spent} what="Ask whoever invited you for another." />` : html`<${Trouble} problem=${wrong} />`}<//>`;
+  }
+  if (!shown) return html`<${Alone} title="Join an organisation"><p>Looking at the invitation…</p><//>`;
+  if (done) {
+    return html`<${Alone} title=${`You belong to ${shown.org_name}`}>
+      <p>You can sign in now, as ${shown.email}, in the application that sent you.</p>
+      <p><a class="button main" href="/admin">Sign in</a></p><//>`;
+  }
+  const weak = problem?.code === "weak_password" ? problem.message : undefined;
+  return html`<${Alone} title=${`Join ${shown.org_name}`}>
+    <p>You are invited as <${Role} role=${shown.role} />. ${shown.has_account ? html`Your address, ${shown.email}, has an account: sign in to accept.`
+      : html`Accepting opens an account for ${shown.email}.`}</p>
+    ${problem?.code === "invalid_token" ? html`<${Spent} what="Ask whoever invited you for another." />`
+      : !weak && html`<${Trouble} problem=${problem} shown=${["password", "full_name"]} />`}
+    <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
+      ${!shown.has_account && html`<${Field} id="full_name" label="Your name" autocomplete="name" value=${name} onValue=${setName} wrong=${problem?.fields.full_name} />`}
+      <${Field} id="password" label=${shown.has_account ? "Password" : "Choose a password"} type="password" autocomplete=${shown.has_account ? "current-password" : "new-password"}
+        value=${password} onValue=${setPassword} wrong=${problem?.fields.password ?? weak} hint=${!shown.has_account && "Long beats complicated: four or five unrelated words do well."} />
+      <button class="main" disabled=${busy}>${busy ? "Joining…" : "Accept and join"}</button>
     </form><//>`;
 }
 

@@ -4,13 +4,14 @@ use crate::billing::{Failure, Form, NewCheckout, Stripe};
 use crate::domain::billing::Checkout;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
+use crate::domain::organisation::Permission;
 use crate::domain::page::PageRequest;
 use crate::domain::plan::{Plan, SEATS_MAX};
 use crate::domain::subscription::{Interval, Subscription, SubscriptionStatus};
 use crate::domain::time::{HOUR_MS, Timestamp};
-use crate::services::subscriptions::{plan_on_sale, price};
+use crate::services::subscriptions::{plan_on_sale, price, tenant};
 use crate::services::{Actor, Services};
-use crate::store::{self, Read, billing, plans, subscriptions, users};
+use crate::store::{self, Read, billing, plans, users};
 
 /// How long a page is open; Stripe keeps idempotency keys for an hour more.
 const PAGE_LIFE_MS: i64 = 23 * HOUR_MS;
@@ -65,7 +66,7 @@ impl Services {
         let stripe = self.stripe()?;
         let success = self.page("success_url", input.success_url.as_deref(), "paid")?;
         let cancel = self.page("cancel_url", input.cancel_url.as_deref(), "not-paid")?;
-        let org_id = actor.org_id;
+        let org_id = actor.org(Permission::BillingManage)?;
         let (plan, live, last) = self.store.read(|tx| {
             let plan = plan_on_sale(tx, input.plan_id)?;
             check_quantity(&plan, input.quantity)?;
@@ -272,7 +273,8 @@ impl Services {
     pub async fn create_portal(&self, actor: &Actor, return_url: Option<&str>) -> Result<String> {
         let stripe = self.stripe()?;
         let return_url = self.page("return_url", return_url, "back")?;
-        let known = self.store.read(|tx| store::org(tx, actor.org_id).customer())?;
+        let org_id = actor.org(Permission::BillingManage)?;
+        let known = self.store.read(|tx| store::org(tx, org_id).customer())?;
         let customer = known.ok_or_else(|| {
             Error::new(
                 Code::SubscriptionState,
@@ -317,7 +319,7 @@ impl Services {
         change: ChangeInput,
     ) -> Result<Subscription> {
         let (subscription, plan, interval, quantity) = self.store.read(|tx| {
-            let org_id = if actor.operator { subscriptions::org_of(tx, id)? } else { actor.org_id };
+            let org_id = tenant(tx, actor, id)?;
             let subscription = store::org(tx, org_id).subscription(id)?;
             if subscription.status == SubscriptionStatus::Canceled {
                 let text = "This subscription has ended; start a new one.";

@@ -16,6 +16,7 @@ use crate::domain::payment::Payment;
 use crate::domain::plan::Plan;
 use crate::domain::subscription::{Interval, Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
+use crate::services::customers::recipient;
 use crate::services::licenses::{self, LicenseAct, NewLicense};
 use crate::services::subscriptions::{new_subscription, plan_next_step};
 use crate::services::{Actor, Ctx, Services, letters};
@@ -461,7 +462,7 @@ fn book(ctx: &Ctx, tx: &mut WriteTx, invoice: &Invoice, id: SubscriptionId) -> R
         ("invoice", invoice.number.clone().unwrap_or_default()),
     ];
     ctx.audit(tx, Some(invoice.org_id), "payment.received", payment.payment_id, told)?;
-    let user = users::get(tx, subscription.user_id)?;
+    let user = recipient(tx, subscription.org_id, subscription.user_id)?;
     let message = letters::payment_recorded(&user, &payment, &subscription);
     ctx.queue_mail(tx, Some(invoice.org_id), user.email.as_str(), "payment.received", &message)
 }

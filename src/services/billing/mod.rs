@@ -16,6 +16,7 @@ use crate::billing::{Failure, Stripe};
 use crate::domain::billing::Invoice;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::OrgId;
+use crate::domain::organisation::Permission;
 use crate::domain::page::{Page, PageRequest};
 use crate::store::{self, billing};
 
@@ -35,7 +36,8 @@ impl Services {
 
     /// The organisation's invoices, newest first.
     pub fn invoices(&self, actor: &Actor, request: &PageRequest) -> Result<Page<Invoice>> {
-        self.store.read(|tx| store::org(tx, actor.org_id).invoices(request))
+        let org_id = actor.org(Permission::BillingRead)?;
+        self.store.read(|tx| store::org(tx, org_id).invoices(request))
     }
 
     /// All invoices, or an organisation's, newest first, for operators.

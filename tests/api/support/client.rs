@@ -41,6 +41,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     bearer: Option<String>,
+    org: Option<String>,
 }
 
 impl Client {
@@ -52,7 +53,7 @@ impl Client {
             .user_agent("coditect-tests/1")
             .build()
             .unwrap();
-        Self { http, base: format!("http://{address}"), bearer: None }
+        Self { http, base: format!("http://{address}"), bearer: None, org: None }
     }
 
     /// The same caller with another token.
@@ -60,10 +61,19 @@ impl Client {
         Self { bearer: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same caller for this organisation.
+    pub fn in_org(&self, org_id: &Value) -> Self {
+        Self { org: Some(text(org_id)), ..self.clone() }
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
-        match &self.bearer {
+        let request = match &self.bearer {
             Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        match &self.org {
+            Some(org_id) => request.header("coditect-organisation", org_id),
             None => request,
         }
     }

@@ -131,8 +131,39 @@ describe("the way in", () => {
     await page.getByRole("heading", heading("E-mail address confirmed")).waitFor();
   });
 
+  visit("an invitation is accepted with a new account, and then by signing in", async (page, watched) => {
+    watched.expect(/^400 POST \/api\/v1\/invitations\/look$/, /^400 POST \/api\/v1\/invitations\/accept$/);
+    await register("owner@loom.example");
+    const owner = await new Api(house.server.url).signIn("owner@loom.example", OPERATOR.password);
+    const first = await owner.api.post("/orgs", { name: "Loom Ltd" });
+    const second = await owner.api.post("/orgs", { name: "Spinning Wheel Ltd" });
+    for (const [org, words] of [[first, "Accepting opens an account"], [second, "has an account: sign in"]]) {
+      await owner.api.post(`/orgs/${org.org_id}/invitations`, { email: "joins@loom.example", role: "billing" });
+      const mail = await house.server.mail("joins@loom.example", `Organisation:  ${org.name}`);
+      const token = mail.match(/accept-invitation\?token=([A-Za-z0-9_-]+)/)?.[1] ?? "";
+      await page.goto(`/accept-invitation?token=${token}`);
+      await page.getByRole("heading", heading(`Join ${org.name}`)).waitFor();
+      await page.getByText(words).waitFor();
+      assert.ok(!page.url().includes("token"), "the token is gone from the address");
+      await watched.look(`accept-invitation-${org === first ? "new" : "known"}`);
+      if (org === first) {
+        await page.getByLabel("Your name").fill("Jo Joiner");
+        await page.getByLabel("Choose a password").fill("12345678");
+        await page.getByRole("button", { name: "Accept and join" }).click();
+        await page.locator("#password[aria-invalid=true]").waitFor();
+        await page.getByLabel("Choose a password").fill(CHANGED);
+      } else {
+        await page.getByLabel("Password").fill(CHANGED);
+      }
+      await page.getByRole("button", { name: "Accept and join" }).click();
+      await page.getByRole("heading", heading(`You belong to ${org.name}`)).waitFor();
+      await page.goto(`/accept-invitation?token=${token}`);
+      await page.getByText("This link was used already or has lapsed").waitFor();
+    }
+  });
+
   visit("an incomplete link says so", async (page, watched) => {
-    for (const path of ["/verify-email", "/reset-password"]) {
+    for (const path of ["/verify-email", "/reset-password", "/accept-invitation"]) {
       await page.goto(path);
       await page.getByText("The link is incomplete").waitFor();
       await watched.accessible();

@@ -1,0 +1,156 @@
+//! Who asks for something, and for which tenant.
+
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use crate::domain::audit::By;
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{ApiKeyId, LoginId, OrgId, UserId};
+use crate::domain::organisation::{Permission, Role};
+use crate::domain::user::User;
+
+/// Where a request comes from.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The client's address, or the one a trusted proxy names.
+    pub address: IpAddr,
+    /// What the client calls itself, cut to a bound.
+    pub user_agent: String,
+    /// Leads from an answer to the log; empty where nothing was asked over HTTP.
+    pub request_id: String,
+}
+
+/// By what somebody may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A sign-in.
+    SignIn(LoginId),
+    /// A key that its owner made for programs.
+    ApiKey(ApiKeyId),
+    /// The local socket: whoever can open it could read the data as well. There is no account
+    /// behind it; ids of user and tenant are nil, which no record has.
+    Local,
+}
+
+/// Who asks for something.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// Who.
+    pub user_id: UserId,
+    /// By what.
+    pub via: Via,
+    /// For which tenant. Read through [`Actor::org`], which asks the role.
+    org_id: OrgId,
+    /// What the person is there.
+    role: Role,
+    /// Whether the person runs this appliance.
+    pub operator: bool,
+    /// Where the request comes from.
+    pub caller: Caller,
+}
+
+impl Actor {
+    /// A person who acts for a tenant.
+    pub(crate) fn new(
+        user: &User,
+        via: Via,
+        (org_id, role): (OrgId, Role),
+        caller: Caller,
+    ) -> Self {
+        Self { user_id: user.user_id, via, org_id, role, operator: user.operator, caller }
+    }
+
+    /// The tenant it acts for, where its role there allows that.
+    pub fn org(&self, permission: Permission) -> Result<OrgId> {
+        require(self.role, permission).map(|()| self.org_id)
+    }
+
+    /// The tenant it acts for, to be named in the audit log or on a key; nothing is read with it.
+    pub(super) fn named_org(&self) -> OrgId {
+        self.org_id
+    }
+
+    /// Whether it may reach a tenant at all: a key reaches the one it was made for.
+    pub(super) fn reaches(&self, org_id: OrgId) -> bool {
+        !matches!(self.via, Via::ApiKey(_)) || self.operator || self.org_id == org_id
+    }
+
+    /// Whether its role allows that, or it runs this appliance.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.operator || self.role.may(permission)
+    }
+
+    /// Refuses everybody but operators.
+    pub fn require_operator(&self) -> Result<()> {
+        if self.operator {
+            return Ok(());
+        }
+        Err(Error::new(Code::Forbidden, "Only an operator of this appliance may do that."))
+    }
+
+    /// The sign-in of a person who is there: what concerns passwords, sign-ins and keys is not for
+    /// programs.
+    pub fn require_sign_in(&self) -> Result<LoginId> {
+        match self.via {
+            Via::SignIn(login_id) => Ok(login_id),
+            Via::ApiKey(_) | Via::Local => Err(Error::new(
+                Code::Forbidden,
+                "That is for a person who has signed in with a password, not for a program.",
+            )),
+        }
+    }
+
+    /// Refuses everybody but whoever administers the computer.
+    pub fn require_local(&self) -> Result<()> {
+        if self.via == Via::Local {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::Forbidden,
+            "That can be done over the local socket in the data folder alone.",
+        ))
+    }
+
+    /// As the audit log names the actor.
+    pub fn by(&self) -> By {
+        match self.via {
+            Via::SignIn(_) | Via::ApiKey(_) => By::User(self.user_id),
+            Via::Local => By::Local,
+        }
+    }
+
+    /// Whoever administers the computer, at its command line.
+    pub fn of_the_computer() -> Self {
+        Self::local(Caller {
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            user_agent: "coditect".to_owned(),
+            request_id: String::new(),
+        })
+    }
+
+    /// Whoever administers the computer.
+    pub fn local(caller: Caller) -> Self {
+        Self {
+            user_id: UserId(Uuid::nil()),
+            via: Via::Local,
+            org_id: OrgId(Uuid::nil()),
+            role: Role::Owner,
+            operator: true,
+            caller,
+        }
+    }
+}
+
+/// Refuses a role that does not allow that.
+pub(super) fn require(role: Role, permission: Permission) -> Result<()> {
+    if role.may(permission) {
+        return Ok(());
+    }
+    let text = format!(
+        "Your role in this organisation is {:?}, which does not include {}. Ask its owner or an admin.",
+        role.as_str(),
+        permission.as_str()
+    );
+    Err(Error::new(Code::Forbidden, text))
+}

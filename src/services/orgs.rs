@@ -1,0 +1,229 @@
+//! Organisations and who belongs to them, as their members see and change them.
+
+use super::{Actor, Ctx, Services, Via, require};
+use crate::domain::error::{Code, Error, Result};
+use crate::domain::ids::{OrgId, UserId};
+use crate::domain::organisation::{Membership, Organisation, Permission, Role};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::plan::check_text;
+use crate::domain::user::User;
+use crate::store::{self, Read, WriteTx, api_keys, orgs, users};
+
+/// The most organisations somebody belongs to.
+const ORGS_MAX: usize = 100;
+/// The most that belong to an organisation.
+const MEMBERS_MAX: u64 = 10_000;
+
+impl Services {
+    /// The organisations that the actor belongs to, the personal one first, with the role in each.
+    pub fn my_orgs(&self, actor: &Actor) -> Result<Vec<(Organisation, Role)>> {
+        let mine = self.store.read(|tx| {
+            let user = users::get(tx, actor.user_id)?;
+            orgs::of_user(tx, user.user_id, user.personal_org, ORGS_MAX)
+        })?;
+        let reached = mine.into_iter().filter(|(org, _)| actor.reaches(org.org_id));
+        Ok(reached.map(|(org, member)| (org, member.role)).collect())
+    }
+
+    /// Makes an organisation that the actor owns.
+    pub async fn create_org(&self, actor: &Actor, name: &str) -> Result<Organisation> {
+        actor.require_sign_in()?;
+        let name = checked_name(name)?;
+        let (ctx, user_id) = (self.ctx_of(actor), actor.user_id);
+        self.commit(move |tx| {
+            room_for_another(tx, user_id)?;
+            let org_id = OrgId(ctx.record_id());
+            let org = Organisation { org_id, name, personal: false, created_at: ctx.now };
+            orgs::put(tx, &org)?;
+            let joined_at = ctx.now;
+            let owner = Membership { org_id, user_id, role: Role::Owner, joined_at };
+            orgs::put_membership(tx, &owner)?;
+            ctx.audit(tx, Some(org_id), "org.created", org_id, [("name", org.name.clone())])?;
+            Ok(org)
+        })
+        .await
+    }
+
+    /// One organisation and the actor's role in it.
+    pub fn org(&self, actor: &Actor, id: OrgId) -> Result<(Organisation, Role)> {
+        self.store.read(|tx| place(tx, actor, id, Permission::OrgRead))
+    }
+
+    /// Gives an organisation another name.
+    pub async fn rename_org(
+        &self,
+        actor: &Actor,
+        id: OrgId,
+        name: &str,
+    ) -> Result<(Organisation, Role)> {
+        let name = checked_name(name)?;
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
+        self.commit(move |tx| {
+            let (mut org, role) = place(tx, &actor, id, Permission::OrgManage)?;
+            let before = std::mem::replace(&mut org.name, name);
+            orgs::put(tx, &org)?;
+            let told = [("name_before", before), ("name", org.name.clone())];
+            ctx.audit(tx, Some(id), "org.renamed", id, told)?;
+            Ok((org, role))
+        })
+        .await
+    }
+
+    /// Who belongs to an organisation.
+    pub fn members(
+        &self,
+        actor: &Actor,
+        id: OrgId,
+        request: &PageRequest,
+    ) -> Result<Page<(Membership, User)>> {
+        self.store.read(|tx| {
+            place(tx, actor, id, Permission::OrgRead)?;
+            let page = store::org(tx, id).members(request)?;
+            let with_user =
+                |member: Membership| users::get(tx, member.user_id).map(|user| (member, user));
+            let items = page.items.into_iter().map(with_user).collect::<Result<_>>()?;
+            Ok(Page { items, next: page.next })
+        })
+    }
+
+    /// Makes somebody else of a member.
+    pub async fn change_role(
+        &self,
+        actor: &Actor,
+        id: OrgId,
+        user_id: UserId,
+        role: Role,
+    ) -> Result<(Membership, User)> {
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
+        self.commit(move |tx| {
+            let (_, own) = place(tx, &actor, id, Permission::OrgManage)?;
+            let mut member = member(tx, id, user_id)?;
+            if !own.grants(role) || !own.grants(member.role) {
+                return Err(owner_stays());
+            }
+            let before = std::mem::replace(&mut member.role, role);
+            orgs::put_membership(tx, &member)?;
+            let told =
+                [("role_before", before.as_str().to_owned()), ("role", role.as_str().to_owned())];
+            ctx.audit(tx, Some(id), "member.role_changed", user_id, told)?;
+            Ok((member, users::get(tx, user_id)?))
+        })
+        .await
+    }
+
+    /// Removes a member, or lets the actor leave. Keys that the person made for the organisation open
+    /// nothing any more; mail about what the person had bought goes to the owner.
+    pub async fn remove_member(&self, actor: &Actor, id: OrgId, user_id: UserId) -> Result<()> {
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
+        self.commit(move |tx| {
+            let leaves = user_id == actor.user_id;
+            let wanted = if leaves { Permission::OrgRead } else { Permission::OrgManage };
+            let (_, own) = place(tx, &actor, id, wanted)?;
+            let member = member(tx, id, user_id)?;
+            if member.role == Role::Owner || !(leaves || own.grants(member.role)) {
+                return Err(owner_stays());
+            }
+            if users::get(tx, user_id)?.personal_org == id {
+                let text = "This organisation was made for that person at registration; nobody leaves that one.";
+                return Err(Error::new(Code::MemberState, text));
+            }
+            orgs::remove_membership(tx, id, user_id)?;
+            api_keys::remove_of_org(tx, user_id, id)?;
+            let action = if leaves { "member.left" } else { "member.removed" };
+            let told = [("role", member.role.as_str().to_owned())];
+            ctx.audit(tx, Some(id), action, user_id, told)
+        })
+        .await
+    }
+
+    /// Gives an organisation to another member; whoever owned it is an admin from then on.
+    pub async fn transfer_org(
+        &self,
+        actor: &Actor,
+        id: OrgId,
+        user_id: UserId,
+    ) -> Result<(Organisation, Role)> {
+        if matches!(actor.via, Via::ApiKey(_)) {
+            actor.require_sign_in()?;
+        }
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
+        self.commit(move |tx| {
+            place(tx, &actor, id, Permission::OrgOwn)?;
+            let mut next = member(tx, id, user_id)?;
+            if users::get(tx, user_id)?.deactivated_at.is_some() {
+                let text = "The account of this member is closed.";
+                return Err(Error::new(Code::AccountDeactivated, text));
+            }
+            let owner = store::org(tx, id).owner()?;
+            if owner != user_id {
+                let mut last = member(tx, id, owner)?;
+                (last.role, next.role) = (Role::Admin, Role::Owner);
+                orgs::put_membership(tx, &last)?;
+                orgs::put_membership(tx, &next)?;
+                let told = [("from", owner.to_string()), ("to", user_id.to_string())];
+                ctx.audit(tx, Some(id), "org.transferred", id, told)?;
+            }
+            place(tx, &actor, id, Permission::OrgRead)
+        })
+        .await
+    }
+}
+
+/// The organisation, and the actor's role in it, where that allows it. Operators act as its owner.
+///
+/// # Errors
+/// `NotFound` for an organisation that the actor does not belong to, as for one that there is not.
+pub(super) fn place(
+    tx: &impl Read,
+    actor: &Actor,
+    id: OrgId,
+    permission: Permission,
+) -> Result<(Organisation, Role)> {
+    let org = store::org(tx, id);
+    let member = org.membership(actor.user_id)?.filter(|_| actor.reaches(id));
+    let role = match member {
+        Some(member) if !actor.operator => member.role,
+        None if !actor.operator => return Err(Error::not_found("organisation")),
+        _ => Role::Owner,
+    };
+    let organisation = org.organisation()?;
+    require(role, permission)?;
+    Ok((organisation, role))
+}
+
+fn member(tx: &impl Read, id: OrgId, user_id: UserId) -> Result<Membership> {
+    store::org(tx, id).membership(user_id)?.ok_or_else(|| Error::not_found("member"))
+}
+
+fn owner_stays() -> Error {
+    Error::new(
+        Code::MemberState,
+        "The owner stays what they are until they give the organisation to another member.",
+    )
+}
+
+/// Adds somebody to an organisation.
+pub(super) fn join(ctx: &Ctx, tx: &mut WriteTx, member: &Membership) -> Result<()> {
+    room_for_another(tx, member.user_id)?;
+    if store::org(tx, member.org_id).members_count()? >= MEMBERS_MAX {
+        let text = format!("This organisation has {MEMBERS_MAX} members; remove one first.");
+        return Err(Error::new(Code::MemberState, text));
+    }
+    orgs::put_membership(tx, member)?;
+    let told = [("role", member.role.as_str().to_owned())];
+    ctx.audit(tx, Some(member.org_id), "member.joined", member.user_id, told)
+}
+
+fn room_for_another(tx: &WriteTx, user_id: UserId) -> Result<()> {
+    let user = users::get(tx, user_id)?;
+    if orgs::of_user(tx, user_id, user.personal_org, ORGS_MAX)?.len() < ORGS_MAX {
+        return Ok(());
+    }
+    let text = format!("This person belongs to {ORGS_MAX} organisations; leave one first.");
+    Err(Error::new(Code::MemberState, text))
+}
+
+fn checked_name(name: &str) -> Result<String> {
+    check_text("name", name, 1, 200)?;
+    Ok(name.trim().to_owned())
+}
