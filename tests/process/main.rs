@@ -7,11 +7,20 @@
 
 mod admin_link;
 mod backup;
+mod billing_crash;
+mod commerce;
 mod crash;
 mod disk_full;
 mod doctor;
 mod fixture;
 mod ledger;
+// Not all of it is needed here.
+#[allow(dead_code)]
+#[path = "../api/support/mail.rs"]
+mod mail;
+mod shop;
 mod shutdown;
 mod start;
+#[path = "../support/stripe/mod.rs"]
+mod stripe;
 mod support;

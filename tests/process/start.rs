@@ -1,7 +1,6 @@
 //! Starting: in an empty directory, again, twice on the same data.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -166,33 +165,12 @@ async fn a_first_start_answers_at_once_and_what_needs_the_signing_key_waits_for_
     assert_eq!(operator.get("/health/ready").await.expect(&[200])["signing_key"], "ready");
 }
 
-const LIBFAKETIME: [&str; 3] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/faketime/libfaketimeMT.so.1",
-];
-
 #[tokio::test]
 #[ignore = "needs libfaketime (the package `faketime`)"]
 async fn a_wall_clock_that_jumps_neither_frees_nor_freezes_seats() {
-    let library =
-        LIBFAKETIME.iter().find(|path| Path::new(path).exists()).expect("libfaketime is installed");
-    let home = Home::new();
-    let offset = home.path().join("offset");
-    let jump = |to: &str| {
-        // Replaced in one step: the library reads it at every call.
-        let new = home.path().join("offset.new");
-        fs::write(&new, to).unwrap();
-        fs::rename(&new, &offset).unwrap();
-    };
-    jump("+0");
-    let mut command = home.command(&["serve", "--listen", "127.0.0.1:0"]);
-    command
-        .env("LD_PRELOAD", library)
-        .env("FAKETIME_TIMESTAMP_FILE", &offset)
-        .env("FAKETIME_NO_CACHE", "1")
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    let server = Server::spawn(command);
+    let home = Home::new().with_time().with("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let jump = |to: &str| home.ahead(to);
+    let server = home.start();
     let operator = server.operator().await;
     let license = operator.issue(1).await;
     let seat = operator.acquire(&license, "holder").await.expect(&[201]);

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,6 +17,12 @@ use tempfile::TempDir;
 /// The operator of servers started with [`Home::start`].
 pub const OPERATOR: &str = "operator@example.com";
 pub const PASSWORD: &str = "heron-copper-violin-seventeen";
+/// The library that fakes the system's time for a program, where Debian has it.
+const LIBFAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+];
 /// Long enough for a busy machine; a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -33,7 +39,8 @@ pub fn coditect(arguments: &[&str]) -> Command {
 
 fn clean(mut command: Command, arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CODITECT_")) {
+        let is_ours = |name: &str| name.starts_with("CODITECT_") || name.starts_with("STRIPE_");
+        if name.to_str().is_some_and(is_ours) {
             command.env_remove(name);
         }
     }
@@ -120,6 +127,24 @@ impl Home {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The clocks of its programs are ahead by what [`Home::ahead`] says last, at once and also of those that run.
+    pub fn with_time(self) -> Self {
+        let library = LIBFAKETIME.iter().find(|path| Path::new(path).exists());
+        let offset = self.path().join("offset").to_str().unwrap().to_owned();
+        self.ahead("+0");
+        self.with("LD_PRELOAD", library.expect("libfaketime is installed"))
+            .with("FAKETIME_TIMESTAMP_FILE", &offset)
+            .with("FAKETIME_NO_CACHE", "1")
+    }
+
+    /// How far its clocks are ahead: `+350` for seconds, `-30d` for days.
+    pub fn ahead(&self, offset: &str) {
+        // Replaced in one step: the library reads it at every call.
+        let new = self.path().join("offset.new");
+        std::fs::write(&new, offset).unwrap();
+        std::fs::rename(&new, self.path().join("offset")).unwrap();
     }
 
     /// Servers are started by these words before the program's own.
@@ -397,6 +422,19 @@ impl Client {
         Self { http: http(), base: format!("http://{}", server.address), token: self.token.clone() }
     }
 
+    /// The same caller with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
     /// An answer, unless the connection broke.
     pub async fn call(
         &self,
@@ -404,13 +442,14 @@ impl Client {
         path: &str,
         body: Option<Value>,
     ) -> reqwest::Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(&body);
         }
+        Self::send(request).await
+    }
+
+    pub async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
         let response = request.send().await?;
         let status = response.status().as_u16();
         let retry_after =

@@ -169,7 +169,13 @@ impl FakeStripe {
         self.world(|world| world.after_retries = policy);
     }
 
-    /// A product with one price, charged each `month` or `year`; returns the price.
+    /// The clock is behind that of the program under test, so that weeks can pass until today; a page
+    /// may then be open for longer than Stripe allows.
+    pub fn is_behind(&self) {
+        self.world(|world| world.is_behind = true);
+    }
+
+    /// A product with one price, charged each `week`, `month` or `year`; returns the price.
     pub fn add_price(&self, name: &str, cents: i64, currency: &str, interval: &str) -> String {
         self.world(|world| {
             let product = world.add_product(name);

@@ -33,6 +33,8 @@ pub struct World {
     pub cause: Value,
     pub shape: Shape,
     pub after_retries: AfterRetries,
+    /// The clock is behind that of the program under test.
+    pub is_behind: bool,
 }
 
 impl World {
@@ -49,6 +51,7 @@ impl World {
             cause: nobody(),
             shape: Shape::New,
             after_retries: AfterRetries::Cancel,
+            is_behind: false,
         }
     }
 
