@@ -14,6 +14,7 @@ mod disk_full;
 mod doctor;
 mod fixture;
 mod ledger;
+mod localstripe;
 // Not all of it is needed here.
 #[allow(dead_code)]
 #[path = "../api/support/mail.rs"]
