@@ -70,10 +70,10 @@ impl Drop for Smtpd {
 }
 
 /// A certificate for `localhost` and the authority that signed it.
-struct Certificates(TempDir);
+pub struct Certificates(TempDir);
 
 impl Certificates {
-    fn make() -> Self {
+    pub fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let openssl = |args: &str| {
             let made = Command::new("openssl")
@@ -92,7 +92,7 @@ impl Certificates {
         Self(folder)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.0.path().join(name).to_str().unwrap().to_owned()
     }
 }

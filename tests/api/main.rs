@@ -18,6 +18,7 @@ mod journey;
 mod keys;
 mod licenses;
 mod limits;
+mod mail_maildev;
 mod mail_sendgrid;
 mod mail_smtp;
 mod operator;
