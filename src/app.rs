@@ -94,6 +94,7 @@ impl App {
             .unwrap_or(listen);
         let services = Arc::new(build(loaded, &data, opened, address, clock, entropy, logs)?);
         register_samples(&services);
+        services.prepare_analytics().await?;
         services.tidy_backups();
         services.ensure_keys().await?;
         services.plan_repeating_jobs().await?;

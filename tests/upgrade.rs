@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 
 use coditect::domain::error::Result;
 use coditect::domain::page::{Page, PageRequest};
+use coditect::domain::subscription::Subscription;
 use coditect::seats;
 use coditect::signing::{KeyRecord, MasterKey};
 use coditect::store::{
-    self, Inspection, Options, ReadTx, Schema, Store, counts, jobs, licenses, logs, orgs, plans,
-    subscriptions, users,
+    self, Inspection, Options, ReadTx, Schema, Store, analytics, counts, jobs, licenses, logs,
+    orgs, plans, subscriptions, users,
 };
 use serde_json::Value;
 
@@ -99,6 +100,25 @@ fn read_everything(tx: &ReadTx) -> Result<BTreeMap<String, Vec<String>>> {
     Ok(read)
 }
 
+/// The figures are made once, from what is there.
+fn have_figures(store: &Store) {
+    assert!(!store.read(analytics::is_prepared).unwrap());
+    for _ in 0..2 {
+        store.write_blocking(analytics::prepare).unwrap();
+        assert!(store.read(analytics::is_prepared).unwrap());
+        let subscribed = store.read(|tx| Ok(all(|page| subscriptions::list(tx, page)))).unwrap();
+        let worth: i64 =
+            subscribed.iter().filter_map(Subscription::worth).map(|it| it.yearly_cents).sum();
+        assert!(worth > 0, "one was paid: {subscribed:?}");
+        let standings = store.read(analytics::standings).unwrap();
+        assert_eq!(standings.iter().map(|(_, it)| it.worth.cents).sum::<i64>(), worth);
+        let moved = store.read(|tx| analytics::movements(tx, "2000-01")).unwrap();
+        assert_eq!(moved.iter().map(|(_, month)| month.net_cents()).sum::<i64>(), worth);
+        let trials = store.read(|tx| analytics::trials(tx, "2000-01")).unwrap();
+        assert_eq!(trials.iter().map(|(_, month)| month.converted).sum::<u64>(), 1);
+    }
+}
+
 fn read_kept(version: u64) {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("coditect.redb");
@@ -131,6 +151,7 @@ fn read_kept(version: u64) {
     let events: usize =
         log.iter().map(|(_, record)| seats::decode_all(record).unwrap().len()).sum();
     assert!(events > 0, "there were seats");
+    have_figures(&store);
     store.close().unwrap();
     let after = Inspection::open(&database).unwrap().report;
     assert_eq!(after.schema, Some(Schema::CURRENT.version), "it was upgraded");

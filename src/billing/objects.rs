@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::domain::billing::{InvoiceStatus, ProviderStatus};
+use crate::domain::subscription;
 use crate::domain::time::Timestamp;
 
 /// Something that is told by its id, or whole.
@@ -88,6 +89,24 @@ pub struct Identified {
 pub struct Price {
     /// `price_...`, or the id of a plan in the old way of pricing.
     pub id: String,
+    /// Minor units for each; none where they are not all the same, as in tiers.
+    #[serde(default)]
+    unit_amount: Option<i64>,
+    /// The same in the old way of pricing.
+    #[serde(default)]
+    amount: Option<i64>,
+    /// ISO 4217, in small letters.
+    #[serde(default)]
+    currency: String,
+}
+
+impl Price {
+    /// What one costs, where that is one amount.
+    pub fn of_one(&self) -> Option<subscription::Price> {
+        let amount_cents = self.unit_amount.or(self.amount)?;
+        let currency = self.currency.to_uppercase();
+        (currency.len() == 3).then_some(subscription::Price { amount_cents, currency })
+    }
 }
 
 /// A payment page.
@@ -190,11 +209,11 @@ impl Subscription {
         self.cancel_at_period_end || self.cancel_at.is_some_and(|at| moment(at) <= end)
     }
 
-    /// What it is to: the id of each item and of its price, and how many.
-    pub fn prices(&self) -> impl Iterator<Item = (&str, &str, u32)> {
+    /// What it is to: the id of each item, its price, and how many.
+    pub fn prices(&self) -> impl Iterator<Item = (&str, &Price, u32)> {
         self.items.data.iter().filter_map(|item| {
             let price = item.price.as_ref().or(item.plan.as_ref())?;
-            Some((item.id.as_str(), price.id.as_str(), item.quantity.unwrap_or(1)))
+            Some((item.id.as_str(), price, item.quantity.unwrap_or(1)))
         })
     }
 }

@@ -15,7 +15,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{InvoiceId, OrgId, PlanId, SubscriptionId};
-use super::subscription::{Interval, Subscription, SubscriptionStatus};
+use super::subscription::{Interval, Price, Subscription, SubscriptionStatus};
 use super::time::{HOUR_MS, Timestamp};
 
 /// After the end of a period the provider makes the next invoice final and charges it; Stripe takes
@@ -58,6 +58,8 @@ pub struct Billed {
     pub failed_at: Option<Timestamp>,
     /// What is subscribed to, where the price is one of a plan's.
     pub plan: Option<(PlanId, Interval)>,
+    /// What that costs per interval, once; where the provider says it.
+    pub price: Option<Price>,
     /// How many times the plan; none where nothing of a plan is billed.
     pub quantity: Option<u32>,
 }
@@ -71,6 +73,9 @@ impl Subscription {
         let before = self.clone();
         if let Some((plan_id, interval)) = billed.plan {
             (self.plan_id, self.interval) = (plan_id, interval);
+        }
+        if billed.price.is_some() {
+            self.price.clone_from(&billed.price);
         }
         self.quantity = billed.quantity.unwrap_or(self.quantity).max(1);
         self.trial_end = billed.trial_end.or(self.trial_end);
@@ -114,6 +119,7 @@ impl Subscription {
         if self.status != before.status {
             self.reminded = false;
         }
+        self.note_beginnings(now);
         *self != before
     }
 
@@ -207,6 +213,14 @@ pub struct Invoice {
     pub stripe_payment_intent_id: Option<String>,
 }
 
+impl Invoice {
+    /// What is still to be paid of it; none of one that is not open.
+    pub fn owed_cents(&self) -> Option<i64> {
+        let owed = self.amount_due_cents.saturating_sub(self.amount_paid_cents).max(0);
+        (self.status == InvoiceStatus::Open).then_some(owed)
+    }
+}
+
 /// A payment page that an organisation was sent to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkout {
@@ -270,6 +284,7 @@ mod tests {
             plan_id: PlanId(Uuid::nil()),
             plan_name: "Team".to_owned(),
             interval: Interval::Month,
+            price: None,
             status: SubscriptionStatus::Incomplete,
             trial_end: None,
             current_period_start: START,
@@ -283,6 +298,8 @@ mod tests {
             quantity: 1,
             seen_at: None,
             reminded: false,
+            trial_started_at: None,
+            first_active_at: None,
         }
     }
 
@@ -297,6 +314,7 @@ mod tests {
             unpaid_since: None,
             failed_at: None,
             plan: None,
+            price: None,
             quantity: Some(1),
         }
     }

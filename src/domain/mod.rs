@@ -1,5 +1,6 @@
 //! The words of the product and its rules. Pure: no I/O, no clock, no formats.
 
+pub mod analytics;
 pub mod api_key;
 pub mod audit;
 pub mod billing;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{OrgId, PaymentId, SubscriptionId, UserId};
+use super::ids::{OrgId, PaymentId, PlanId, SubscriptionId, UserId};
 use super::time::Timestamp;
 
 /// A payment, recorded by an operator or told by a provider.
@@ -14,6 +14,9 @@ pub struct Payment {
     pub org_id: OrgId,
     /// What for.
     pub subscription_id: SubscriptionId,
+    /// The plan that the subscription was to; none on rows of before this was kept.
+    #[serde(default)]
+    pub plan_id: Option<PlanId>,
     /// Minor units of `currency`.
     pub amount_cents: i64,
     /// ISO 4217.

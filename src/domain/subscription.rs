@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Code, Error, Result};
 use super::ids::{OrgId, PlanId, SubscriptionId, UserId};
+use super::plan::Plan;
 use super::time::{DAY_MS, Timestamp};
 
 /// The words of Stripe's API for the state of a subscription.
@@ -82,11 +83,36 @@ impl Interval {
         }
     }
 
-    fn months(self) -> u32 {
+    /// How many months it is long.
+    pub fn months(self) -> u32 {
         match self {
             Self::Month => 1,
             Self::Year => 12,
         }
+    }
+}
+
+/// What a subscription costs each time that it is paid, once. It is fixed when the subscription is made
+/// or moved to another plan or interval: whoever keeps these keeps the price, whatever becomes of
+/// the plan's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// Minor units of `currency`.
+    pub amount_cents: i64,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+impl Price {
+    /// What a plan costs now.
+    pub fn of(plan: &Plan, interval: Interval) -> Self {
+        let amount_cents = match interval {
+            Interval::Month => plan.monthly_price_cents,
+            Interval::Year => {
+                plan.yearly_price_cents.unwrap_or(plan.monthly_price_cents.saturating_mul(12))
+            }
+        };
+        Self { amount_cents, currency: plan.currency.clone() }
     }
 }
 
@@ -105,6 +131,9 @@ pub struct Subscription {
     pub plan_name: String,
     /// How often it is paid.
     pub interval: Interval,
+    /// What it costs per interval, once; none on rows of before prices were kept.
+    #[serde(default)]
+    pub price: Option<Price>,
     /// Where it stands. Moved by this module alone.
     pub status: SubscriptionStatus,
     /// When the trial ends or ended.
@@ -136,6 +165,12 @@ pub struct Subscription {
     /// Whether the end of the trial, or of grace, was announced.
     #[serde(default)]
     pub reminded: bool,
+    /// When its trial began; none when it was active first.
+    #[serde(default)]
+    pub trial_started_at: Option<Timestamp>,
+    /// When it was active first.
+    #[serde(default)]
+    pub first_active_at: Option<Timestamp>,
 }
 
 /// The end of a trial is announced so many days before, as Stripe announces it.
@@ -165,6 +200,36 @@ pub enum Step {
 }
 
 impl Subscription {
+    /// Starts its trial.
+    pub fn begin_trial(&mut self, now: Timestamp, end: Timestamp) {
+        self.status = SubscriptionStatus::Trialing;
+        self.trial_end = Some(end);
+        self.current_period_end = end;
+        self.note_beginnings(now);
+    }
+
+    /// Remembers when a trial began and when it was active first.
+    pub(super) fn note_beginnings(&mut self, now: Timestamp) {
+        match self.status {
+            SubscriptionStatus::Active => {
+                self.first_active_at.get_or_insert(now);
+            }
+            SubscriptionStatus::Trialing if self.first_active_at.is_none() => {
+                self.trial_started_at.get_or_insert(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Moves it to a plan; one that it has already, at the same interval, keeps its price.
+    pub fn sell(&mut self, plan: &Plan, interval: Interval, quantity: u32) {
+        if self.price.is_none() || (self.plan_id, self.interval) != (plan.plan_id, interval) {
+            self.price = Some(Price::of(plan, interval));
+        }
+        (self.plan_id, self.plan_name) = (plan.plan_id, plan.plan_name.clone());
+        (self.interval, self.quantity) = (interval, quantity);
+    }
+
     /// When [`Subscription::tick`] next has something to do.
     pub fn next_step_at(&self) -> Option<Timestamp> {
         self.reminder_at().or_else(|| self.next_end_at())
@@ -265,6 +330,7 @@ impl Subscription {
         }
         self.current_period_end = end;
         self.status = SubscriptionStatus::Active;
+        self.note_beginnings(now);
         self.reminded = false;
         self.grace_ends_at = None;
         self.cancel_at_period_end = false;

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 mod actor;
+pub mod analytics;
 pub mod api_keys;
 pub mod backups;
 pub mod billing;

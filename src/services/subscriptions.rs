@@ -14,7 +14,7 @@ use crate::domain::organisation::Permission;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
 use crate::domain::plan::{MONEY_MAX, Plan, check_currency, check_text};
-use crate::domain::subscription::{Interval, Subscription, SubscriptionStatus};
+use crate::domain::subscription::{Interval, Price, Subscription, SubscriptionStatus};
 pub use crate::store::subscriptions::Revenue;
 use crate::store::{self, Read, WriteTx, jobs, plans, subscriptions, users};
 
@@ -28,9 +28,9 @@ pub struct PaymentInput {
     pub plan_id: Option<PlanId>,
     /// How often the new one is paid.
     pub interval: Interval,
-    /// Minor units; none: the plan's price for the periods.
+    /// Minor units; none: what the subscription costs for the periods.
     pub amount_cents: Option<i64>,
-    /// ISO 4217; none: the plan's.
+    /// ISO 4217; none: the subscription's.
     pub currency: Option<String>,
     /// Billing periods it pays for, 1 to 36.
     pub periods: u32,
@@ -71,9 +71,7 @@ impl Services {
             }
             let end = ctx.now.plus_days(plan.trial_duration_days);
             let mut subscription = new_subscription(&ctx, org_id, user_id, &plan, Interval::Month);
-            subscription.status = SubscriptionStatus::Trialing;
-            subscription.trial_end = Some(end);
-            subscription.current_period_end = end;
+            subscription.begin_trial(ctx.now, end);
             subscriptions::put_trial(tx, &subscription)?;
             ctx.audit(
                 tx,
@@ -221,7 +219,7 @@ impl Services {
             let org_id = tenant(tx, &actor, id)?;
             let mut subscription = store::org(tx, org_id).subscription(id)?;
             step(&mut subscription, ctx.now)?;
-            subscriptions::put(tx, &subscription)?;
+            subscriptions::put(tx, &subscription, ctx.now)?;
             ctx.audit(
                 tx,
                 Some(org_id),
@@ -323,6 +321,7 @@ pub(super) fn new_subscription(
         plan_id: plan.plan_id,
         plan_name: plan.plan_name.clone(),
         interval,
+        price: Some(Price::of(plan, interval)),
         status: SubscriptionStatus::Incomplete,
         trial_end: None,
         current_period_start: ctx.now,
@@ -336,6 +335,8 @@ pub(super) fn new_subscription(
         quantity: 1,
         seen_at: None,
         reminded: false,
+        trial_started_at: None,
+        first_active_at: None,
     }
 }
 
@@ -346,7 +347,7 @@ fn begin(
     plan: &Plan,
     subscription: Subscription,
 ) -> Result<(Subscription, License)> {
-    subscriptions::put(tx, &subscription)?;
+    subscriptions::put(tx, &subscription, ctx.now)?;
     plan_next_step(ctx, tx, &subscription)?;
     let mut new = NewLicense::of_plan(plan, subscription.org_id, subscription.user_id);
     new.subscription = Some(subscription.clone());
@@ -366,7 +367,8 @@ pub(super) fn plan_next_step(
     ctx.plan_job(tx, due, Work::SubscriptionDue { org_id, subscription_id })
 }
 
-fn book(
+/// Books a payment, for a subscription or for a new one, as of the context's time.
+pub(super) fn book(
     ctx: &Ctx,
     tx: &mut WriteTx,
     recorded_by: Option<UserId>,
@@ -390,14 +392,18 @@ fn book(
     let before = subscription.status;
     subscription.pay(ctx.now, input.periods)?;
     let org_id = subscription.org_id;
+    let price = subscription.price.clone();
+    let price = price.unwrap_or_else(|| Price::of(&plan, subscription.interval));
     let payment = Payment {
         payment_id: PaymentId(ctx.record_id()),
         org_id,
         subscription_id: subscription.subscription_id,
-        amount_cents: input
-            .amount_cents
-            .unwrap_or_else(|| price(&plan, subscription.interval, input.periods)),
-        currency: input.currency.unwrap_or_else(|| plan.currency.clone()),
+        plan_id: Some(subscription.plan_id),
+        amount_cents: input.amount_cents.unwrap_or_else(|| {
+            let times = i64::from(subscription.quantity).saturating_mul(input.periods.into());
+            price.amount_cents.saturating_mul(times)
+        }),
+        currency: input.currency.unwrap_or(price.currency),
         periods: input.periods,
         reference: input.reference,
         stripe_invoice_id: None,
@@ -429,22 +435,12 @@ fn book(
         let (subscription, license) = begin(ctx, tx, &plan, subscription)?;
         return Ok(PaymentOutcome { payment, subscription, license });
     }
-    subscriptions::put(tx, &subscription)?;
+    subscriptions::put(tx, &subscription, ctx.now)?;
     plan_next_step(ctx, tx, &subscription)?;
     let license = licenses::follow(ctx, tx, &subscription)?.ok_or_else(|| {
         Error::internal(format!("subscription {} has no licence", subscription.subscription_id))
     })?;
     Ok(PaymentOutcome { payment, subscription, license })
-}
-
-pub(super) fn price(plan: &Plan, interval: Interval, periods: u32) -> i64 {
-    let one = match interval {
-        Interval::Month => plan.monthly_price_cents,
-        Interval::Year => {
-            plan.yearly_price_cents.unwrap_or(plan.monthly_price_cents.saturating_mul(12))
-        }
-    };
-    one.saturating_mul(i64::from(periods))
 }
 
 /// Takes every step that is due, each audited and mailed, and plans the next look.
@@ -475,7 +471,7 @@ fn advance(
         // Paid in the meantime: the payment planned its own look at the new period's end.
         return Ok(None);
     }
-    subscriptions::put(tx, &subscription)?;
+    subscriptions::put(tx, &subscription, ctx.now)?;
     plan_next_step(ctx, tx, &subscription)?;
     licenses::follow(ctx, tx, &subscription)
 }

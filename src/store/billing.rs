@@ -108,6 +108,8 @@ pub fn invoice_by_intent(tx: &impl Read, intent: &str) -> Result<Option<Invoice>
 /// Adds or writes an invoice.
 pub fn put_invoice(tx: &mut WriteTx, invoice: &Invoice) -> Result<()> {
     let key = (invoice.org_id, invoice.invoice_id);
+    let old = tx.get(&INVOICES, &key)?;
+    super::analytics::count_invoice(tx, old.as_ref(), invoice)?;
     tx.put(&INVOICES_BY_STRIPE, &invoice.stripe_invoice_id, &key)?;
     if let Some(intent) = &invoice.stripe_payment_intent_id {
         tx.put(&INVOICES_BY_INTENT, intent, &key)?;

@@ -114,10 +114,12 @@ pub fn update(tx: &mut WriteTx, license: &License) -> Result<()> {
     if let Some(old) = tx.get(&LICENSES, &key)? {
         let noted = old.noted_status.as_str();
         super::counts::add(tx, &format!("licenses.{noted}"), -1)?;
+        super::analytics::count_seats(tx, &old, -1)?;
         tx.remove(&LICENSES_BY_STATUS, &(noted.to_owned(), license.license_id))?;
     }
     let noted = license.noted_status.as_str();
     super::counts::add(tx, &format!("licenses.{noted}"), 1)?;
+    super::analytics::count_seats(tx, license, 1)?;
     tx.put(&LICENSES_BY_STATUS, &(noted.to_owned(), license.license_id), &true)?;
     tx.put(&LICENSES, &key, license)
 }

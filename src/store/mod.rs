@@ -12,6 +12,7 @@
 //! Reads run on the caller's thread: they touch memory, and now and then the disk.
 //! Writes are closures sent to the writer; their result comes back when it is on disk.
 
+pub mod analytics;
 pub mod api_keys;
 pub mod backup;
 pub mod billing;

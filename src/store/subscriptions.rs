@@ -5,6 +5,7 @@ use super::tables::{
     SUBSCRIPTIONS_BY_STATUS, TRIALS,
 };
 use super::{Org, Read, Scan, WriteTx, page};
+use crate::domain::billing::Invoice;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
 use crate::domain::page::{Page, PageRequest};
@@ -69,10 +70,12 @@ pub fn list_of_status(
     })
 }
 
-/// Adds or writes a subscription.
-pub fn put(tx: &mut WriteTx, subscription: &Subscription) -> Result<()> {
+/// Adds or writes a subscription; what that changes in money is of `now`.
+pub fn put(tx: &mut WriteTx, subscription: &Subscription, now: Timestamp) -> Result<()> {
     let key = (subscription.org_id, subscription.subscription_id);
-    match tx.get(&SUBSCRIPTIONS, &key)? {
+    let old = tx.get(&SUBSCRIPTIONS, &key)?;
+    super::analytics::follow(tx, old.as_ref(), subscription, now)?;
+    match old {
         Some(old) => {
             let status = old.status.as_str();
             super::counts::add(tx, &format!("subscriptions.{status}"), -1)?;
@@ -107,6 +110,7 @@ pub fn insert_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
         tx.put(&PAYMENTS_BY_REFERENCE, &named, &payment.payment_id)?;
     }
     count_revenue(tx, payment)?;
+    super::analytics::count_payment(tx, payment)?;
     tx.put(&PAYMENT_ORGS, &payment.payment_id, &payment.org_id)?;
     tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), payment)
 }
@@ -116,23 +120,24 @@ pub fn list_payments(tx: &impl Read, request: &PageRequest) -> Result<Page<Payme
     super::through_index(tx, &PAYMENT_ORGS, request, |id, org_id| tx.get(&PAYMENTS, &(org_id, id)))
 }
 
-/// Adds a payment to the sums of its month and currency.
+/// Adds a payment, less what was given back, to the sums of its month and currency.
 pub(super) fn count_revenue(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
     let month = &payment.recorded_at.to_string()[..7];
     let currency = &payment.currency;
-    super::counts::add(tx, &format!("revenue.{month}.{currency}"), payment.amount_cents)?;
+    let kept = super::analytics::kept_cents(tx, payment)?;
+    super::counts::add(tx, &format!("revenue.{month}.{currency}"), kept)?;
     super::counts::add(tx, &format!("payments.{month}.{currency}"), 1)
 }
 
-/// Takes what was given back out of the sums of the month in which it came.
-pub fn count_refund(
-    tx: &mut WriteTx,
-    paid_at: Timestamp,
-    currency: &str,
-    amount_cents: i64,
-) -> Result<()> {
-    let month = &paid_at.to_string()[..7];
-    super::counts::add(tx, &format!("revenue.{month}.{currency}"), -amount_cents)
+/// Takes what was given back of an invoice out of the sums of the month in which its payment came; an
+/// invoice that no payment was counted for leaves them as they are.
+pub fn count_refund(tx: &mut WriteTx, invoice: &Invoice, amount_cents: i64) -> Result<()> {
+    let named = (invoice.org_id, invoice.stripe_invoice_id.clone());
+    let Some(id) = tx.get(&PAYMENTS_BY_REFERENCE, &named)? else { return Ok(()) };
+    let Some(payment) = tx.get(&PAYMENTS, &(invoice.org_id, id))? else { return Ok(()) };
+    let (month, currency) = (&payment.recorded_at.to_string()[..7], &payment.currency);
+    super::counts::add(tx, &format!("revenue.{month}.{currency}"), -amount_cents)?;
+    super::analytics::count_refund(tx, &payment, amount_cents)
 }
 
 /// What came in within a month, in one currency.

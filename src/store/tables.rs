@@ -5,6 +5,7 @@
 //! [`super::scope::Org`] alone, so that a query without a tenant cannot be written.
 
 use super::table::Table;
+use crate::domain::analytics::{Movement, Movements, Standing, Tally, Trials};
 use crate::domain::api_key::ApiKey;
 use crate::domain::audit::AuditEntry;
 use crate::domain::billing::{Checkout, Invoice, ProviderEvent};
@@ -142,6 +143,20 @@ tables! {
     MAILS_BY_STATUS = "mails_by_status": (String, MailId) => bool;
     /// The audit log by the record that something was done to.
     AUDIT_BY_SUBJECT = "audit_by_subject": (String, AuditId) => bool;
+    /// What customers came to be worth, in order of time; the number is that of the movement.
+    MOVEMENTS = "movements": (Timestamp, u64) => Movement;
+    /// What a customer is worth per year in a currency; there is a row once that was ever more than 0.
+    CUSTOMER_WORTHS = "customer_worths": (OrgId, String) => i64;
+    /// The movements of a month, such as `2026-11`, in a currency.
+    MONTHLY_MOVEMENTS = "monthly_movements": (String, String) => Movements;
+    /// What the subscriptions to a plan are worth now, by currency.
+    STANDINGS = "standings": (String, PlanId) => Standing;
+    /// What has come of the trials that began in a month.
+    MONTHLY_TRIALS = "monthly_trials": String => Trials;
+    /// Payments of a month in a currency for a plan, without what was given back.
+    PLAN_REVENUE = "plan_revenue": (String, String, PlanId) => Tally;
+    /// Invoices that wait to be paid, by currency.
+    OPEN_INVOICES = "open_invoices": String => Tally;
     /// How many records of a kind there are in a state.
     COUNTS = "counts": String => u64;
 }

@@ -470,17 +470,59 @@ async fn another_plan_another_number_another_interval() {
     assert_eq!(shop.license().await["max_concurrent_seats"], 75);
 }
 
+/// What came in during the first month: in all, and for the plan.
+async fn came_in(shop: &Shop) -> (i64, i64) {
+    let all = shop.app.operator().await.get("/api/v1/admin/analytics?months=36").await.ok(200);
+    let money = &all["currencies"][0];
+    let place = money["months"].as_array().unwrap().iter().position(|it| it["payments"] != 0);
+    let (month, plan) = (&money["months"][place.unwrap()], &money["plans"][0]["revenue"]);
+    let cents = |of: &Value| of["revenue_cents"].as_i64().unwrap();
+    (cents(month), cents(&plan[place.unwrap()]))
+}
+
+#[tokio::test]
+async fn what_stripe_bills_is_worth_what_stripe_says() {
+    let shop = Shop::open().await;
+    let id = shop.subscribe().await;
+    let figures = async || {
+        let all = shop.app.operator().await.get("/api/v1/admin/analytics").await.ok(200);
+        all["currencies"][0].clone()
+    };
+    assert_eq!(figures().await["mrr_cents"], 4_900);
+    let price = text(&shop.stripe.get(&id)["items"]["data"][0]["price"]["id"]);
+    shop.stripe.change_plan(&id, &price, 3);
+    shop.deliver_all().await;
+    let money = figures().await;
+    assert_eq!((&money["mrr_cents"], &money["customers"]), (&json!(3 * 4_900), &json!(1)));
+    shop.stripe.set_card(&shop.customer(), Card::Declines);
+    shop.pass(33 * DAY, DAY).await;
+    let money = figures().await;
+    assert_eq!(money["past_due"], json!({"count": 1, "mrr_cents": 3 * 4_900}));
+    let open = shop.ann.get("/api/v1/invoices").await.list();
+    let [open] = &open.iter().filter(|it| it["status"] == "open").collect::<Vec<_>>()[..] else {
+        panic!("one: {open:?}")
+    };
+    let owed = json!({"count": 1, "amount_cents": open["amount_due_cents"]});
+    assert_eq!(money["open_invoices"], owed);
+    shop.pass(9 * DAY, DAY).await;
+    let money = figures().await;
+    assert_eq!((&money["mrr_cents"], &money["unpaid"]["count"]), (&json!(0), &json!(1)));
+}
+
 #[tokio::test]
 async fn money_that_goes_back_does_what_the_vendor_has_said() {
     let shop = Shop::open_with(|setup| setup.set("STRIPE_ON_REFUND", "suspend")).await;
     shop.subscribe().await;
     let invoice = text(&shop.ann.get("/api/v1/invoices").await.list()[0]["stripe_invoice_id"]);
     let charge = shop.stripe.charge_of(&invoice);
+    assert_eq!(came_in(&shop).await, (4_900, 4_900));
     shop.stripe.refund(&charge, Some(900));
     shop.deliver_all().await;
     shop.expect("active", "active").await;
+    assert_eq!(came_in(&shop).await, (4_000, 4_000), "what went back is taken out of its month");
     shop.stripe.refund(&charge, None);
     shop.deliver_all().await;
+    assert_eq!(came_in(&shop).await, (0, 0));
     shop.expect("active", "suspended").await;
     let invoices = shop.ann.get("/api/v1/invoices").await.list();
     assert_eq!(invoices[0]["amount_refunded_cents"], 4900);

@@ -6,6 +6,7 @@
 #![recursion_limit = "256"]
 
 mod accounts;
+mod analytics;
 mod api_keys;
 mod bad_http;
 mod bad_input;

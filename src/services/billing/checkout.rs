@@ -7,9 +7,9 @@ use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
 use crate::domain::organisation::Permission;
 use crate::domain::page::PageRequest;
 use crate::domain::plan::{Plan, SEATS_MAX};
-use crate::domain::subscription::{Interval, Subscription, SubscriptionStatus};
+use crate::domain::subscription::{Interval, Price, Subscription, SubscriptionStatus};
 use crate::domain::time::{HOUR_MS, Timestamp};
-use crate::services::subscriptions::{plan_on_sale, price, tenant};
+use crate::services::subscriptions::{plan_on_sale, tenant};
 use crate::services::{Actor, Services};
 use crate::store::{self, Read, billing, plans, users};
 
@@ -245,7 +245,7 @@ impl Services {
         if let Some(known) = known {
             return Ok(known.clone());
         }
-        let (plan_id, amount) = (plan.plan_id, price(&plan, interval, 1));
+        let (plan_id, amount) = (plan.plan_id, Price::of(&plan, interval).amount_cents);
         let product = stripe
             .create_product(
                 &plan.plan_name,
@@ -351,7 +351,7 @@ impl Services {
         let told = stripe.subscription(stripe_id).await?;
         let item = self.store.read(|tx| {
             for (item, price, _) in told.prices() {
-                if plans::by_price(tx, price)?.is_some() {
+                if plans::by_price(tx, &price.id)?.is_some() {
                     return Ok(Some(item.to_owned()));
                 }
             }

@@ -14,7 +14,7 @@ use crate::domain::ids::{InvoiceId, OrgId, PaymentId, PlanId, SubscriptionId};
 use crate::domain::license::License;
 use crate::domain::payment::Payment;
 use crate::domain::plan::Plan;
-use crate::domain::subscription::{Interval, Subscription, SubscriptionStatus};
+use crate::domain::subscription::{Interval, Price, Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
 use crate::services::customers::recipient;
 use crate::services::licenses::{self, LicenseAct, NewLicense};
@@ -97,6 +97,7 @@ impl Services {
             unpaid_since: unpaid.map(|unpaid| unpaid.since),
             failed_at: unpaid.map(|unpaid| unpaid.failed_at),
             plan: None,
+            price: None,
             quantity: None,
         };
         let ctx = self.ctx(By::System);
@@ -132,12 +133,7 @@ impl Services {
             }
             invoice.amount_refunded_cents = refunded_cents;
             billing::put_invoice(tx, &invoice)?;
-            subscriptions::count_refund(
-                tx,
-                invoice.paid_at.unwrap_or(ctx.now),
-                &invoice.currency,
-                more,
-            )?;
+            subscriptions::count_refund(tx, &invoice, more)?;
             let told = [("amount", format!("{more} {}", invoice.currency))];
             ctx.audit(tx, Some(invoice.org_id), "payment.refunded", &id, told)?;
             if suspends && refunded_cents >= invoice.amount_paid_cents {
@@ -181,9 +177,8 @@ impl Services {
             let before = store::org(tx, org_id).subscription(id)?;
             let plan = plans::get(tx, plan_id)?;
             let mut subscription = before.clone();
-            (subscription.plan_id, subscription.plan_name) = (plan_id, plan.plan_name.clone());
-            (subscription.interval, subscription.quantity) = (interval, quantity);
-            subscriptions::put(tx, &subscription)?;
+            subscription.sell(&plan, interval, quantity);
+            subscriptions::put(tx, &subscription, ctx.now)?;
             let told = [("plan", plan.plan_name.clone()), ("quantity", quantity.to_string())];
             ctx.audit(tx, Some(org_id), "subscription.plan_changed", id, told)?;
             let license = licenses::adopt(&ctx, tx, &subscription, Some(&plan))?;
@@ -206,8 +201,9 @@ fn follow(
 ) -> Result<Followed> {
     for (_, price, quantity) in told.prices() {
         // Other things may be sold with it.
-        if let Some(plan) = plans::by_price(tx, price)? {
+        if let Some(plan) = plans::by_price(tx, &price.id)? {
             (billed.plan, billed.quantity) = (Some(plan), Some(quantity));
+            billed.price = price.of_one();
             break;
         }
     }
@@ -222,17 +218,21 @@ fn follow(
     subscription.seen_at = Some(as_of);
     subscription.stripe_subscription_id = Some(told.id.clone());
     subscription.stripe_customer_id = Some(told.customer.id().to_owned());
+    let sold = (subscription.plan_id, subscription.interval);
     let changed = subscription.observe(&billed, ctx.now, ctx.config.license.grace_days);
     let plan = plans::get(tx, subscription.plan_id)?;
     subscription.plan_name.clone_from(&plan.plan_name);
+    if billed.price.is_none() && sold != (subscription.plan_id, subscription.interval) {
+        subscription.price = Some(Price::of(&plan, subscription.interval));
+    }
     let is_new = before.is_none();
     if !changed && !is_new {
-        subscriptions::put(tx, &subscription)?;
+        subscriptions::put(tx, &subscription, ctx.now)?;
         return Ok((Outcome::Followed, None));
     }
     let (org_id, id) = (subscription.org_id, subscription.subscription_id);
     let stood = found(store::org(tx, org_id).subscription(id))?;
-    subscriptions::put(tx, &subscription)?;
+    subscriptions::put(tx, &subscription, ctx.now)?;
     billing::put_billed(tx, &told.id, org_id, id)?;
     if store::org(tx, org_id).checkout()?.is_some_and(|checkout| checkout.subscription_id == id) {
         billing::remove_checkout(tx, org_id)?;
@@ -446,6 +446,7 @@ fn book(ctx: &Ctx, tx: &mut WriteTx, invoice: &Invoice, id: SubscriptionId) -> R
         payment_id: PaymentId(ctx.record_id()),
         org_id: invoice.org_id,
         subscription_id: id,
+        plan_id: Some(subscription.plan_id),
         amount_cents: invoice.amount_paid_cents,
         currency: invoice.currency.clone(),
         periods: 1,

@@ -25,6 +25,12 @@ impl Person {
     pub fn new(client: Client, tokens: &Value) -> Self {
         Self { client, refresh_token: text(&tokens["refresh_token"]), user: tokens["user"].clone() }
     }
+
+    /// The same person, calling with an API key, which lasts while time passes.
+    pub fn with_key(&self, key: &str) -> Self {
+        let (refresh_token, user) = (self.refresh_token.clone(), self.user.clone());
+        Self { client: self.client.with_bearer(key), refresh_token, user }
+    }
 }
 
 impl Deref for Person {
@@ -64,6 +70,11 @@ impl Client {
     /// The same caller for this organisation.
     pub fn in_org(&self, org_id: &Value) -> Self {
         Self { org: Some(text(org_id)), ..self.clone() }
+    }
+
+    /// The token that it calls with.
+    pub fn bearer(&self) -> Option<String> {
+        self.bearer.clone()
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

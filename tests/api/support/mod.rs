@@ -1,7 +1,8 @@
 //! A server to test against, and the people and programs that call it.
 //!
 //! Whatever a test asks, every answer is held to what all answers promise: see [`Answer`]. When a
-//! test ends, its server must stop cleanly and must not have left a job that nobody can do.
+//! test ends, its server must stop cleanly and must not have left a job that nobody can do, and its
+//! running figures must be those that its records give.
 
 mod client;
 mod mail;
@@ -24,7 +25,7 @@ use coditect::entropy::Entropy;
 use coditect::services::Services;
 use coditect::services::keys::master_key;
 use coditect::signing::{KeyRecord, Purpose};
-use coditect::store::{Options, Store, jobs, logs};
+use coditect::store::{Options, Store, analytics, jobs, logs};
 use coditect::telemetry::RecentLogs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -381,13 +382,31 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         let parked =
             if std::thread::panicking() || self.setup.may_park { 0 } else { self.parked() };
+        let figures =
+            if std::thread::panicking() { None } else { figures_and_recounted(&self.services) };
         let _ = self.stop.take().map(|stop| stop.send(()));
         let ended = self.server.take().map(JoinHandle::join);
         if !std::thread::panicking() {
             assert_eq!(parked, 0, "no job is left parked");
+            if let Some((figures, recounted)) = figures {
+                assert_eq!(figures, recounted, "the figures are those of the records");
+            }
             ended.unwrap().expect("the server does not panic").expect("the server stops cleanly");
         }
     }
+}
+
+/// The running figures, and the same made anew from the records; none where storage does not answer.
+pub fn figures_and_recounted(services: &Arc<Services>) -> Option<(Vec<String>, Vec<String>)> {
+    let store = services.store.clone();
+    let both = std::thread::spawn(move || {
+        store.write_blocking(|tx| {
+            let figures = analytics::dump(tx)?;
+            analytics::recount(tx)?;
+            Ok((figures, analytics::dump(tx)?))
+        })
+    });
+    both.join().unwrap().ok()
 }
 
 /// Waits, within bounds, for what must become true by itself.
