@@ -20,7 +20,7 @@ use self::customers::{
 };
 use self::operator::{Noun, Via};
 use self::server::{
-    ApiKeys, AuditCommand, Backup, JobCommand, KeyCommand, Log, MailCommand, SeatDesk,
+    Analytics, ApiKeys, AuditCommand, Backup, JobCommand, KeyCommand, Log, MailCommand, SeatDesk,
 };
 pub use seat::{OnLost, Run, SeatCommand, Whose};
 
@@ -122,6 +122,12 @@ pub enum Command {
     /// Show at a glance what goes on
     #[command(after_help = "Example:\n  coditect overview --json | jq .seats.live")]
     Overview(Via),
+    /// Show recurring revenue and what became of it, what came in, trials and seats
+    #[command(after_help = "Examples:
+  coditect analytics --months 24
+  coditect analytics --csv plans > plans.csv
+  coditect analytics --json | jq '.currencies[] | {currency, mrr_cents}'")]
+    Analytics(Analytics),
     /// Issue, find and change licences
     #[command(visible_alias = "licence")]
     License(Noun<LicenseCommand>),

@@ -6,6 +6,25 @@ use clap::{Args, Subcommand};
 
 use super::operator::{Consent, Paging, Via};
 
+/// The figures of the business.
+#[derive(Args, Clone, PartialEq, Eq, Debug)]
+pub struct Analytics {
+    /// Tell so many calendar months, this one included; 36 at most
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = months)]
+    pub months: u32,
+    /// Print one table as CSV instead
+    #[arg(long, value_name = "TABLE", value_parser = ["months", "plans", "trials"], conflicts_with = "json")]
+    pub csv: Option<String>,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub via: Via,
+}
+
+fn months(text: &str) -> Result<u32, &'static str> {
+    let months = text.parse().ok().filter(|months| (1..=36).contains(months));
+    months.ok_or("write a whole number from 1 to 36")
+}
+
 /// Seats of all licences.
 #[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
 pub enum SeatDesk {

@@ -25,6 +25,20 @@ async fn a_vendor_sells_from_the_command_line() {
     let key = licenses(&desk);
     seats(&desk, &key).await;
     billing(&desk);
+    figures(&desk);
+}
+
+fn figures(desk: &Desk) {
+    let told = desk.says("analytics --months 2");
+    assert!(row(&told, "Monthly recurring").contains("EUR"), "{told}");
+    assert!(row(&told, "MONTH").ends_with("CAME IN"), "{told}");
+    assert!(row(&told, "Trials").contains("began"), "{told}");
+    assert!(row(&told, "Seats").contains("sold"), "{told}");
+    let all = desk.json("analytics");
+    assert_eq!(all["trials"]["months"].as_array().map(Vec::len), Some(12));
+    let table = desk.says("analytics --months 3 --csv trials");
+    assert_eq!(table.lines().count(), 4, "{table}");
+    assert!(table.starts_with("month,started,running,converted,ended,conversion\r\n"), "{table}");
 }
 
 fn plans(desk: &Desk) {

@@ -57,8 +57,8 @@ impl Http {
     }
 
     /// An answer that is no JSON.
-    pub async fn text(&self, path: &[&str]) -> Result<String> {
-        let response = self.send(Method::GET, path, &[], None).await?;
+    pub async fn text(&self, path: &[&str], query: &[(&str, &str)]) -> Result<String> {
+        let response = self.send(Method::GET, path, query, None).await?;
         let bytes = self.read(response).await?;
         String::from_utf8(bytes).map_err(|_| Failure::failed("the server's answer is no text"))
     }

@@ -207,7 +207,7 @@ async fn issue(context: &Context, wanted: IssueLicense) -> Result<()> {
 
 async fn file(context: &Context, license: &str, out: Option<&Path>) -> Result<()> {
     let found = context.license(license).await?;
-    let signed = context.http.text(&["licenses", word(&found, "license_id"), "file"]).await?;
+    let signed = context.http.text(&["licenses", word(&found, "license_id"), "file"], &[]).await?;
     let Some(out) = out else { return output::print(&signed) };
     let write = || -> std::io::Result<()> {
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(out)?;

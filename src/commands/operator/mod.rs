@@ -3,6 +3,7 @@
 //! Answers are not turned into types: a column names a member of the JSON, so that `--json` prints
 //! what the server said, and a newer server's members are no trouble.
 
+mod analytics;
 mod backup;
 mod billing;
 mod connect;
@@ -35,6 +36,9 @@ use crate::config::DataDir;
 pub fn run(command: Command, settings: &Settings) -> Result<()> {
     match command {
         Command::Overview(via) => ask(&via, settings, async |c| watch::overview(c).await),
+        Command::Analytics(wanted) => {
+            ask(&wanted.via, settings, async |c| analytics::show(c, &wanted).await)
+        }
         Command::License(noun) => {
             ask(&noun.via, settings, async |c| license::run(c, noun.command).await)
         }
