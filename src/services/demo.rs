@@ -1,8 +1,11 @@
 //! Sample data, made by the same operations as real data.
 
+use std::collections::BTreeMap;
+
 use super::accounts::{NewProfile, RegisterInput};
 use super::licenses::IssueInput;
 use super::plans::PlanInput;
+use super::subscriptions::{PaymentInput, book};
 use super::{Actor, Caller, Services, Via};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
@@ -10,9 +13,11 @@ use crate::domain::ids::{LoginId, PlanId};
 use crate::domain::organisation::Role;
 use crate::domain::page::PageRequest;
 use crate::domain::plan::Feature;
+use crate::domain::subscription::Interval;
+use crate::domain::time::DAY_MS;
 use crate::domain::user::{Email, User};
 use crate::identity::tokens;
-use crate::store::{logs, users};
+use crate::store::{WriteTx, logs, users};
 
 /// The demo's operator.
 const OPERATOR: &str = "operator@demo.example";
@@ -20,6 +25,17 @@ const OPERATOR: &str = "operator@demo.example";
 const MARK: &str = "demo_license_key";
 /// The demo's customer.
 const CUSTOMER: &str = "ada@customer.example";
+/// Who else buys there: the plan, how long ago in days, and for how many months at once.
+const SALES: [(&str, &str, &str, u32, u32); 8] = [
+    ("bruno@nordwind.example", "Bruno Keller", "Team", 300, 24),
+    ("chiara@studio-lume.example", "Chiara Lombardi", "Solo", 262, 12),
+    ("dev@kiwi-robotics.example", "Devika Rao", "Team", 221, 12),
+    ("emil@fjordlab.example", "Emil Sørensen", "Studio", 170, 12),
+    ("fatima@atlas-survey.example", "Fatima El-Amrani", "Solo", 131, 2),
+    ("grace@hollowaybooks.example", "Grace Holloway", "Team", 75, 12),
+    ("hana@tidewater.example", "Hana Sato", "Solo", 33, 1),
+    ("ivo@brickyard.example", "Ivo Novak", "Studio", 6, 1),
+];
 
 /// How to get into the demo.
 pub struct DemoAccess {
@@ -80,12 +96,15 @@ impl Services {
     }
 
     async fn demo_records(&self, actor: &Actor) -> Result<String> {
-        let mut team = None;
+        let mut plans = BTreeMap::new();
         for (name, seats, price, days) in
             [("Solo", 1, 1_900, 14), ("Team", 12, 14_900, 14), ("Studio", 60, 59_900, 30)]
         {
             let plan = self.create_plan(actor, demo_plan(name, seats, price, days)).await?;
-            team = if name == "Team" { Some(plan.plan_id) } else { team };
+            plans.insert(name, plan.plan_id);
+        }
+        for sale in SALES {
+            self.demo_sale(actor, sale, plans.get(sale.2).copied()).await?;
         }
         let customer =
             demo_person(CUSTOMER, "Ada Customer", tokens::secret(&self.entropy, "demo-"));
@@ -93,11 +112,10 @@ impl Services {
             Err(error) if error.code != Code::EmailTaken => return Err(error),
             _ => {}
         }
-        let plan_id: Option<PlanId> = team;
         let input = IssueInput {
             org_id: None,
             email: Some(CUSTOMER.to_owned()),
-            plan_id,
+            plan_id: plans.get("Team").copied(),
             max_concurrent_seats: None,
             max_activations: None,
             expiry_date: None,
@@ -107,6 +125,34 @@ impl Services {
         let mark = license_key.clone();
         self.commit(move |tx| logs::put_fact(tx, MARK, &mark)).await?;
         Ok(license_key)
+    }
+
+    /// A customer, and a payment of some time ago.
+    async fn demo_sale(
+        &self,
+        actor: &Actor,
+        (email, name, _, days_ago, periods): (&str, &str, &str, u32, u32),
+        plan_id: Option<PlanId>,
+    ) -> Result<()> {
+        let customer = demo_person(email, name, tokens::secret(&self.entropy, "demo-"));
+        let org_id = match self.register(&actor.caller, customer).await {
+            Err(error) if error.code == Code::EmailTaken => return Ok(()),
+            registered => registered?.personal_org,
+        };
+        let mut ctx = self.ctx_of(actor);
+        ctx.now = ctx.now + -i64::from(days_ago) * DAY_MS;
+        let input = PaymentInput {
+            subscription_id: None,
+            org_id: Some(org_id),
+            plan_id,
+            interval: Interval::Month,
+            amount_cents: None,
+            currency: None,
+            periods,
+            reference: String::new(),
+        };
+        let sale = move |tx: &mut WriteTx<'_>| book(&ctx, tx, None, input);
+        self.commit_license(sale, |outcome| Some(&outcome.license)).await.map(drop)
     }
 
     fn demo_actor(&self, user: &User) -> Actor {
