@@ -6,7 +6,7 @@ import { html, useEffect, useRef, useState } from "./lib.js";
  * @typedef {object} Series
  * @property {string} label
  * @property {(number | null)[]} values
- * @property {"accent" | "good" | "warn" | "bad" | "soft"} [tone]
+ * @property {"accent" | "good" | "warn" | "bad" | "soft" | "one" | "two" | "three" | "four" | "five" | "six"} [tone] `one` to `six` tell kinds apart and judge none
  * @property {boolean} [area] filled below
  * @property {boolean} [bars] rather than a line
  *
@@ -16,6 +16,7 @@ import { html, useEffect, useRef, useState } from "./lib.js";
  * @property {Series[]} series
  * @property {(value: number) => string} [format] of a value
  * @property {boolean} [bars]
+ * @property {boolean} [stacked] bars on one another: what is less than 0 hangs down
  * @property {"time" | "month"} [axis]
  * @property {number} [height]
  * @property {any} table the same in rows
@@ -47,16 +48,17 @@ export function Chart(props) {
   const box = useRef(/** @type {any} */ (null));
   const plot = useRef(/** @type {any} */ (null));
   const [drawn, setDrawn] = useState(false);
-  const data = [x, ...series.map((each) => each.values)];
-  const latest = useRef(data);
-  latest.current = data;
+  const layers = props.stacked ? piled(series) : series;
+  const data = [x, ...layers.map((each) => each.values)];
+  const latest = useRef({ data, series });
+  latest.current = { data, series };
   useEffect(() => {
     let over = false;
     const draw = async () => {
       const uPlot = await load().catch(() => null);
       if (over || !uPlot || !box.current) return;
       plot.current?.destroy();
-      plot.current = new uPlot(options(uPlot, props, box.current.clientWidth || 300, height), latest.current, box.current);
+      plot.current = new uPlot(options(uPlot, { ...props, series: layers }, box.current.clientWidth || 300, height, () => latest.current.series), latest.current.data, box.current);
       setDrawn(true);
     };
     draw();
@@ -73,15 +75,30 @@ export function Chart(props) {
     };
   }, [series.length]);
   const mark = `${x.length} ${x[x.length - 1]} ${series.map((each) => each.values[x.length - 1]).join(" ")}`;
-  useEffect(() => { plot.current?.setData(latest.current); }, [mark, drawn]);
+  useEffect(() => { plot.current?.setData(latest.current.data); }, [mark, drawn]);
   return html`<figure class="chart">
     ${series.length > 1 && html`<figcaption class="legend">${series.map((each) => html`<span class=${each.tone ?? "accent"}>${each.label}</span>`)}</figcaption>`}
     <div class=${`plot h${height}`} ref=${box} role="img" aria-label=${label}></div>
     <details><summary>As a table</summary><div class="scroll tall">${table}</div></details></figure>`;
 }
 
-/** @param {any} uPlot @param {ChartProps} props @param {number} width @param {number} height */
-function options(uPlot, { series, format = String, bars = false, axis = "time" }, width, height) {
+/** Layers to draw one over the other, the longest first, so that each shows its own part. @param {Series[]} series @returns {Series[]} */
+function piled(series) {
+  const up = series[0].values.map(() => 0), down = [...up];
+  const layers = series.map((each) => ({
+    ...each,
+    values: each.values.map((value, i) => {
+      const pile = (value ?? 0) < 0 ? down : up;
+      pile[i] += value ?? 0;
+      // A layer without a part of its own is not drawn at all.
+      return value ? pile[i] : null;
+    }),
+  }));
+  return layers.reverse();
+}
+
+/** @param {any} uPlot @param {ChartProps} props @param {number} width @param {number} height @param {() => Series[]} told what the values are, whatever is drawn */
+function options(uPlot, { series, format = String, bars = false, stacked = false, axis = "time" }, width, height, told) {
   const style = getComputedStyle(document.documentElement);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
   const font = `11px ${colour("sans")}`;
@@ -98,7 +115,7 @@ function options(uPlot, { series, format = String, bars = false, axis = "time" }
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: {
       x: { time: axis === "time", range: bars ? (/** @type {any} */ _u, /** @type {number} */ min, /** @type {number} */ max) => { const edge = Math.max((max - min) * 0.06, 1_300_000); return [min - edge, max + edge]; } : undefined },
-      y: { range: (/** @type {any} */ _u, /** @type {number} */ _min, /** @type {number} */ max) => [0, Math.max(max * 1.12, 1)] },
+      y: { range: (/** @type {any} */ _u, /** @type {number} */ min, /** @type {number} */ max) => [Math.min(min * 1.12, 0), Math.max(max * 1.12, min < 0 ? 0 : 1)] },
     },
     axes: [
       { ...lines, size: 26, grid: { show: false }, space: 70, splits: axis === "month" ? (/** @type {any} */ u) => u.data[0].filter((/** @type {number} */ _at, /** @type {number} */ i) => i % Math.ceil((u.data[0].length * 62) / u.width) === 0) : undefined,
@@ -109,15 +126,15 @@ function options(uPlot, { series, format = String, bars = false, axis = "time" }
     ],
     series: [{}, ...series.map(({ tone = "accent", area, bars: thin }) => ({
       stroke: colour(tone), width: 1.75, points: { show: false },
-      fill: thin ? colour(tone) : area || bars ? colour(`${tone}-soft`) : undefined,
+      fill: thin || stacked ? colour(tone) : area || bars ? colour(`${tone}-soft`) : undefined,
       paths: thin ? uPlot.paths.bars({ size: [1, 3, 1] }) : bars ? uPlot.paths.bars({ size: [0.5, 46], radius: 0.12 }) : undefined,
     }))],
-    hooks: { setCursor: [tip(format, words, series)] },
+    hooks: { setCursor: [tip(format, words, told)] },
   };
 }
 
-/** What the pointer is on, in words beside it. @param {(value: number) => string} format @param {(at: number) => string} words @param {Series[]} series */
-function tip(format, words, series) {
+/** What the pointer is on, in words beside it. @param {(value: number) => string} format @param {(at: number) => string} words @param {() => Series[]} told */
+function tip(format, words, told) {
   return (/** @type {any} */ u) => {
     let box = u.over.querySelector(".tip");
     if (!box) {
@@ -128,7 +145,8 @@ function tip(format, words, series) {
     const { idx, left } = u.cursor;
     box.hidden = idx == null || left < 0;
     if (box.hidden) return;
-    const values = series.map((each, i) => (u.data[i + 1][idx] == null ? "" : `${series.length > 1 ? `${each.label} ` : ""}${format(u.data[i + 1][idx])}`));
+    const series = told();
+    const values = series.map(({ label, values: of }) => (of[idx] == null ? "" : `${series.length > 1 ? `${label} ` : ""}${format(/** @type {number} */ (of[idx]))}`));
     box.textContent = [words(u.data[0][idx]), ...values.filter(Boolean)].join("\n");
     const right = left > u.over.clientWidth / 2;
     box.classList.toggle("right", right);

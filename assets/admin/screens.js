@@ -18,6 +18,7 @@ export const SCREENS = [
   { name: "seats", title: "Seats", group: "Customers", load: () => import("./views/seats.js") },
   { name: "users", title: "Users", group: "Customers", load: () => import("./views/users.js") },
   { name: "orgs", title: "Organisations", group: "Customers", load: () => import("./views/orgs.js") },
+  { name: "analytics", title: "Analytics", group: "Money", load: () => import("./views/analytics.js") },
   { name: "plans", title: "Plans", group: "Money", load: () => import("./views/plans.js") },
   { name: "subscriptions", title: "Subscriptions", group: "Money", load: () => import("./views/subscriptions.js") },
   { name: "invoices", title: "Invoices", group: "Money", load: () => import("./views/invoices.js") },
