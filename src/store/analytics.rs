@@ -369,3 +369,87 @@ fn remember(subscription: &mut Subscription, paid_at: Option<Timestamp>) {
         subscription.trial_started_at = Some(created_at);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::ids::{OrgId, UserId};
+    use crate::domain::subscription::Interval;
+    use crate::domain::time::DAY_MS;
+    use crate::store::fault::FaultDisk;
+    use crate::store::{Options, Store, subscriptions};
+
+    /// Enough for a table that grows with them to be seen; `ANALYTICS_CUSTOMERS` makes more.
+    const MANY: u32 = 2_000;
+
+    fn subscription(number: u32, began: Timestamp) -> Subscription {
+        let id = Uuid::from_u128(u128::from(number));
+        Subscription {
+            subscription_id: SubscriptionId(id),
+            org_id: OrgId(id),
+            user_id: UserId(id),
+            plan_id: PlanId(Uuid::from_u128(u128::from(number % 3))),
+            plan_name: "Team".to_owned(),
+            interval: Interval::Month,
+            price: Some(Price { amount_cents: 1_000, currency: "EUR".to_owned() }),
+            status: SubscriptionStatus::Incomplete,
+            trial_end: None,
+            current_period_start: began,
+            current_period_end: began,
+            grace_ends_at: None,
+            cancel_at_period_end: false,
+            canceled_at: None,
+            created_at: began,
+            stripe_subscription_id: None,
+            stripe_customer_id: None,
+            quantity: 1,
+            seen_at: None,
+            reminded: false,
+            trial_started_at: None,
+            first_active_at: None,
+        }
+    }
+
+    /// What is read for an answer does not grow with customers: only months, plans and currencies make rows.
+    #[test]
+    fn reading_costs_the_same_however_many_customers_there_are() {
+        let disk = FaultDisk::new();
+        let options = Options { disk: Arc::new(disk), ..Options::default() };
+        let store = Store::open(Path::new("/data/coditect.redb"), options).unwrap();
+        let start = Timestamp(1_790_000_000_000);
+        let many = std::env::var("ANALYTICS_CUSTOMERS").ok().and_then(|n| n.parse().ok());
+        let many: u32 = many.unwrap_or(MANY);
+        let fill = move |tx: &mut WriteTx<'_>| {
+            for number in 0..many {
+                let now = start + i64::from(number % 360) * DAY_MS;
+                let mut one = subscription(number, now);
+                one.begin_trial(now, now.plus_days(14));
+                subscriptions::put(tx, &one, now)?;
+                one.pay(now + DAY_MS, 12)?;
+                subscriptions::put(tx, &one, now + DAY_MS)?;
+            }
+            Ok(())
+        };
+        store.write_blocking(fill).unwrap();
+        let read = |tx: &crate::store::ReadTx| {
+            let asked = std::time::Instant::now();
+            let worth: i64 = standings(tx)?.iter().map(|(_, plan)| plan.worth.cents).sum();
+            assert_eq!(worth, 12_000 * i64::from(many));
+            assert_eq!(customers(tx)?["EUR"], u64::from(many));
+            assert_eq!(standings(tx)?.len(), 3, "a row for each plan");
+            assert!(movements(tx, "")?.len() <= 13 && trials(tx, "")?.len() <= 13);
+            println!("{many} customers: read in {:?}", asked.elapsed());
+            assert_eq!(tx.len(&MOVEMENTS)?, u64::from(many), "the ledger has all");
+            Ok(())
+        };
+        // The first reading after so large a change waits for what the change left behind.
+        store.read(read).unwrap();
+        store.read(read).unwrap();
+    }
+}
