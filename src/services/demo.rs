@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::accounts::{NewProfile, RegisterInput};
 use super::licenses::IssueInput;
 use super::plans::PlanInput;
-use super::subscriptions::{PaymentInput, book};
-use super::{Actor, Caller, Services, Via};
+use super::subscriptions::{PaymentInput, PaymentOutcome, book};
+use super::{Actor, Caller, Ctx, Services, Via};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LoginId, PlanId};
@@ -25,14 +25,14 @@ const OPERATOR: &str = "operator@demo.example";
 const MARK: &str = "demo_license_key";
 /// The demo's customer.
 const CUSTOMER: &str = "ada@customer.example";
-/// Who else buys there: the plan, how long ago in days, and for how many months at once.
+/// Who else buys there: the plan, how long ago in days, and how many months were paid since.
 const SALES: [(&str, &str, &str, u32, u32); 8] = [
-    ("bruno@nordwind.example", "Bruno Keller", "Team", 300, 24),
-    ("chiara@studio-lume.example", "Chiara Lombardi", "Solo", 262, 12),
-    ("dev@kiwi-robotics.example", "Devika Rao", "Team", 221, 12),
-    ("emil@fjordlab.example", "Emil Sørensen", "Studio", 170, 12),
+    ("bruno@nordwind.example", "Bruno Keller", "Team", 300, 11),
+    ("chiara@studio-lume.example", "Chiara Lombardi", "Solo", 262, 10),
+    ("dev@kiwi-robotics.example", "Devika Rao", "Team", 221, 8),
+    ("emil@fjordlab.example", "Emil Sørensen", "Studio", 170, 6),
     ("fatima@atlas-survey.example", "Fatima El-Amrani", "Solo", 131, 2),
-    ("grace@hollowaybooks.example", "Grace Holloway", "Team", 75, 12),
+    ("grace@hollowaybooks.example", "Grace Holloway", "Team", 75, 3),
     ("hana@tidewater.example", "Hana Sato", "Solo", 33, 1),
     ("ivo@brickyard.example", "Ivo Novak", "Studio", 6, 1),
 ];
@@ -127,11 +127,11 @@ impl Services {
         Ok(license_key)
     }
 
-    /// A customer, and a payment of some time ago.
+    /// A customer, and payments of some time ago, one a month.
     async fn demo_sale(
         &self,
         actor: &Actor,
-        (email, name, _, days_ago, periods): (&str, &str, &str, u32, u32),
+        (email, name, _, days_ago, months): (&str, &str, &str, u32, u32),
         plan_id: Option<PlanId>,
     ) -> Result<()> {
         let customer = demo_person(email, name, tokens::secret(&self.entropy, "demo-"));
@@ -139,20 +139,28 @@ impl Services {
             Err(error) if error.code == Code::EmailTaken => return Ok(()),
             registered => registered?.personal_org,
         };
-        let mut ctx = self.ctx_of(actor);
-        ctx.now = ctx.now + -i64::from(days_ago) * DAY_MS;
-        let input = PaymentInput {
-            subscription_id: None,
-            org_id: Some(org_id),
-            plan_id,
-            interval: Interval::Month,
-            amount_cents: None,
-            currency: None,
-            periods,
-            reference: String::new(),
+        let ctx = self.ctx_of(actor);
+        let began = ctx.now + -i64::from(days_ago) * DAY_MS;
+        let sale = move |tx: &mut WriteTx<'_>| {
+            let mut outcome = None::<PaymentOutcome>;
+            for month in 0..months {
+                let ctx = Ctx { now: began.plus_months(month).min(ctx.now), ..ctx.clone() };
+                let paid = outcome.as_ref().map(|it| it.subscription.subscription_id);
+                let input = PaymentInput {
+                    subscription_id: paid,
+                    org_id: Some(org_id).filter(|_| paid.is_none()),
+                    plan_id: plan_id.filter(|_| paid.is_none()),
+                    interval: Interval::Month,
+                    amount_cents: None,
+                    currency: None,
+                    periods: 1,
+                    reference: String::new(),
+                };
+                outcome = Some(book(&ctx, tx, None, input)?);
+            }
+            Ok(outcome)
         };
-        let sale = move |tx: &mut WriteTx<'_>| book(&ctx, tx, None, input);
-        self.commit_license(sale, |outcome| Some(&outcome.license)).await.map(drop)
+        self.commit_license(sale, |it| it.as_ref().map(|it| &it.license)).await.map(drop)
     }
 
     fn demo_actor(&self, user: &User) -> Actor {
