@@ -66,7 +66,7 @@ export function RevenueByPlan({ plans, months, currency }) {
 export function MonthsTable({ months, currency }) {
   const share = (/** @type {number | null} */ part) => (part == null ? "–" : `${(part * 100).toFixed(1)} %`);
   const heads = ["Month", "Recurring", "Customers", "New", "Came back", "Lost", "Customers lost", "Revenue lost", "Payments", "Came in"];
-  return html`<div class="scroll tall"><table><thead><tr>${heads.map((head, i) => html`<th key=${head} scope="col" class=${i ? "number" : ""}>${head}</th>`)}</tr></thead>
+  return html`<div class="scroll tall" role="region" aria-label="Month by month" tabindex="0"><table><thead><tr>${heads.map((head, i) => html`<th key=${head} scope="col" class=${i ? "number" : ""}>${head}</th>`)}</tr></thead>
     <tbody>${[...months].reverse().map((each) => html`<tr key=${each.month}><td>${each.month}</td><td class="number">${money(each.mrr_cents, currency)}</td><td class="number">${count(each.customers)}</td>
       <td class="number">${count(each.new.count)}</td><td class="number">${count(each.reactivation.count)}</td><td class="number">${count(each.churn.count)}</td>
       <td class="number">${share(each.customer_churn)}</td><td class="number">${share(each.revenue_churn)}</td><td class="number">${count(each.payments)}</td><td class="number">${money(each.revenue_cents, currency)}</td></tr>`)}</tbody></table></div>`;

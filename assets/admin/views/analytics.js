@@ -140,7 +140,7 @@ function TrialPart({ of }) {
   return html`<${Section} title="Trials">
     <div class="figures"><${Figure} words="became paid" value=${percent(of.conversion)} /><${Figure} words="began" value=${count(of.started)} /><${Figure} words="run" value=${count(of.running)} />
       <${Figure} words="ended unpaid" value=${count(of.ended)} /></div>
-    ${began.length > 0 ? html`<div class="scroll tall"><table><thead><tr><th scope="col">Began in</th><th scope="col" class="number">Trials</th><th scope="col" class="number">Paid</th><th scope="col" class="number">Run</th><th scope="col" class="number">Ended</th><th scope="col" class="number">Became paid</th></tr></thead>
+    ${began.length > 0 ? html`<div class="scroll tall" role="region" aria-label="Trials by month" tabindex="0"><table><thead><tr><th scope="col">Began in</th><th scope="col" class="number">Trials</th><th scope="col" class="number">Paid</th><th scope="col" class="number">Run</th><th scope="col" class="number">Ended</th><th scope="col" class="number">Became paid</th></tr></thead>
       <tbody>${began.map((month) => html`<tr key=${month.month}><td>${month.month}</td><td class="number">${count(month.started)}</td><td class="number">${count(month.converted)}</td><td class="number">${count(month.running)}</td><td class="number">${count(month.ended)}</td><td class="number">${percent(month.conversion)}</td></tr>`)}</tbody></table></div>`
     : html`<p class="text soft">No trial began in these months. Plans with days of trial offer them.</p>`}<//>`;
 }

@@ -350,3 +350,37 @@ describe("users", () => {
     await watched.accessible("a refusal in a dialog");
   });
 });
+
+describe("analytics", () => {
+  signedIn("tells what the business is worth, for a span and in a currency, with a table behind each chart", "", async (page, api) => {
+    const { customers } = await records();
+    const plan = await api.post("/admin/plans", { plan_name: "Yen", max_concurrent_seats: 3, monthly_price_cents: 8000, currency: "JPY", trial_duration_days: 0 });
+    await api.post("/admin/payments", { org_id: customers[1].org_id, plan_id: plan.plan_id, reference: "JP 1" });
+    await page.goto("/admin#/analytics");
+    const told = (/** @type {string} */ words) => page.locator(".figure", { hasText: words }).first().locator("strong");
+    const euros = (await api.get("/admin/analytics")).currencies.find((/** @type {any} */ each) => each.currency === "EUR");
+    await told("monthly recurring revenue").waitFor();
+    assert.equal(await told("monthly recurring revenue").innerText(), `EUR ${new Intl.NumberFormat("en", { minimumFractionDigits: 2 }).format(euros.mrr_cents / 100)}`);
+    assert.equal(await told("paying customers").innerText(), String(euros.customers));
+    await page.getByLabel("Currency").selectOption("JPY");
+    await page.waitForURL(/currency=JPY/);
+    await page.waitForFunction(() => document.querySelector(".figure.big strong")?.textContent === "JPY 8,000");
+    await page.getByLabel("Span").selectOption("24");
+    await page.waitForURL(/months=24/);
+    const changed = page.locator("section", { has: page.getByRole("heading", { name: "What changed it" }) });
+    await changed.getByText("As a table").click();
+    await page.waitForFunction(() => [...document.querySelectorAll(".chart details[open] tbody tr")].length === 24);
+    assert.match(await changed.locator("tbody tr").first().innerText(), /JPY 8,000/);
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector(".figure.big strong")?.textContent === "JPY 8,000");
+  });
+
+  signedIn("is saved as CSV", "#/analytics", async (page) => {
+    await records();
+    const [file] = await Promise.all([page.waitForEvent("download"), button(page, "Plans as CSV").click()]);
+    assert.match(file.suggestedFilename(), /^analytics-plans-\d{4}-\d\d-\d\d\.csv$/);
+    const [head, ...rows] = (await readFile(await file.path(), "utf8")).trimEnd().split("\r\n");
+    assert.equal(head, "month,currency,plan_id,plan_name,revenue_cents,payments");
+    assert.ok(rows.length > 0 && rows.every((each) => each.split(",").length === 6), rows.join("\n"));
+  });
+});

@@ -9,7 +9,7 @@ import { house, signedIn } from "../house.js";
 import { records } from "../records.js";
 
 /** Those without a test of their own that looks at them. */
-const SCREENS = ["", "licenses", "seats", "users", "orgs", "plans", "subscriptions", "payments", "logs"];
+const SCREENS = ["", "licenses", "seats", "users", "orgs", "analytics", "plans", "subscriptions", "payments", "logs"];
 
 describe("every screen", () => {
   for (const name of SCREENS) {
@@ -24,7 +24,7 @@ describe("every screen", () => {
 
   signedIn("all are in the navigation, and an unknown one says so", "#/", async (page, api, watched) => {
     const links = await page.locator("nav[aria-label=Screens] a").evaluateAll((all) => all.map((each) => each.getAttribute("href") ?? ""));
-    assert.ok(links.length >= 16, links.join());
+    assert.ok(links.length >= 17, links.join());
     for (const href of links) {
       await page.locator(`nav[aria-label=Screens] a[href="${href}"]`).click();
       await page.locator("main h1").waitFor();
