@@ -41,6 +41,7 @@ pub fn table(code: Code) -> (&'static str, StatusCode, &'static str) {
         Code::PriceTaken             => ("price_taken",              StatusCode::CONFLICT,               "The price is another plan's"),
         Code::SubscriptionExists     => ("subscription_exists",      StatusCode::CONFLICT,               "There is a subscription already"),
         Code::PaymentExists          => ("payment_exists",           StatusCode::CONFLICT,               "The payment is recorded already"),
+        Code::PaymentState           => ("payment_state",            StatusCode::CONFLICT,               "The payment does not allow that"),
         Code::ProviderRefused        => ("provider_refused",         StatusCode::CONFLICT,               "The payment provider refuses"),
         Code::TrialUsed              => ("trial_used",               StatusCode::CONFLICT,               "The trial was used"),
         Code::TrialUnavailable       => ("trial_unavailable",        StatusCode::CONFLICT,               "The plan has no trial"),

@@ -203,6 +203,39 @@ pub struct Cancel {
     at_period_end: Option<bool>,
 }
 
+/// What stands behind a payment.
+#[derive(Clone, Copy, Enum, Serialize, Deserialize)]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentKind {
+    /// Money that came.
+    Payment,
+    /// A promise to pay: what it is for works at once, and stops when it is not settled in time.
+    PurchaseOrder,
+    /// Time that is given, for no money.
+    Credit,
+}
+
+impl From<payment::PaymentKind> for PaymentKind {
+    fn from(kind: payment::PaymentKind) -> Self {
+        match kind {
+            payment::PaymentKind::Payment => Self::Payment,
+            payment::PaymentKind::PurchaseOrder => Self::PurchaseOrder,
+            payment::PaymentKind::Credit => Self::Credit,
+        }
+    }
+}
+
+impl From<PaymentKind> for payment::PaymentKind {
+    fn from(kind: PaymentKind) -> Self {
+        match kind {
+            PaymentKind::Payment => Self::Payment,
+            PaymentKind::PurchaseOrder => Self::PurchaseOrder,
+            PaymentKind::Credit => Self::Credit,
+        }
+    }
+}
+
 /// A payment.
 #[derive(Object, Serialize)]
 pub struct Payment {
@@ -212,12 +245,18 @@ pub struct Payment {
     org_id: Uuid,
     /// What for.
     subscription_id: Uuid,
+    /// What stands behind it.
+    kind: PaymentKind,
     /// Minor units of `currency`.
     amount_cents: i64,
     /// ISO 4217.
     currency: String,
     /// Billing periods it pays for.
     periods: u32,
+    /// Of a purchase order: until when it is to be settled.
+    due_at: Option<Time>,
+    /// Of a purchase order: when its money came; null while it is open.
+    settled_at: Option<Time>,
     /// What finds it in other books.
     reference: String,
     /// When it was recorded.
@@ -242,6 +281,9 @@ impl From<payment::Payment> for Payment {
             payment_id: payment.payment_id.0,
             org_id: payment.org_id.0,
             subscription_id: payment.subscription_id.0,
+            kind: payment.kind.into(),
+            due_at: payment.due_at.map(Time),
+            settled_at: payment.settled_at.map(Time),
             amount_cents: payment.amount_cents,
             currency: payment.currency,
             periods: payment.periods,
@@ -279,6 +321,12 @@ pub struct NewPayment {
     /// different ones, so that none is recorded twice.
     #[oai(validator(max_length = 200))]
     reference: Option<String>,
+    /// What stands behind it; left out: money that came. A purchase order needs its number as reference.
+    kind: Option<PaymentKind>,
+    /// Days until a purchase order is to be settled, 1 to 365; left out: 30. Over that date a grace period
+    /// begins.
+    #[oai(validator(minimum(value = "1"), maximum(value = "365")))]
+    due_days: Option<u32>,
 }
 
 impl From<NewPayment> for PaymentInput {
@@ -292,6 +340,8 @@ impl From<NewPayment> for PaymentInput {
             currency: body.currency,
             periods: body.periods.unwrap_or(1),
             reference: body.reference.unwrap_or_default(),
+            kind: body.kind.unwrap_or(PaymentKind::Payment).into(),
+            due_days: body.due_days,
         }
     }
 }
@@ -457,8 +507,8 @@ impl Subscriptions {
 
     /// Record a payment
     ///
-    /// It extends or revives a subscription, or starts one for an organisation and a plan; the
-    /// licence follows at once.
+    /// Money that came, a purchase order or a credit. It extends or revives a subscription, or starts one
+    /// for an organisation and a plan; the licence follows at once.
     #[oai(
         path = "/admin/payments",
         method = "post",
@@ -471,12 +521,36 @@ impl Subscriptions {
         body: Json<NewPayment>,
     ) -> Answer<Created<Recorded>> {
         let outcome = self.services.record_payment(&person.0, body.0.into()).await?;
+        Ok(Created(self.recorded(outcome)))
+    }
+
+    /// Settle a purchase order
+    ///
+    /// Its money came. What had stopped because it came late works again, for as long as the order pays.
+    #[oai(
+        path = "/admin/payments/:payment_id/settle",
+        method = "post",
+        operation_id = "settle_payment",
+        tag = "Tag::Operator"
+    )]
+    async fn settle_payment(
+        &self,
+        person: Person,
+        payment_id: Path<String>,
+    ) -> Answer<Json<Recorded>> {
+        let id = path_id(&payment_id.0, "payment")?;
+        Ok(Json(self.recorded(self.services.settle_order(&person.0, id).await?)))
+    }
+}
+
+impl Subscriptions {
+    fn recorded(&self, outcome: PaymentOutcome) -> Recorded {
         let PaymentOutcome { payment, subscription, license } = outcome;
-        Ok(Created(Recorded {
+        Recorded {
             payment_id: payment.payment_id.0,
             payment: payment.into(),
             subscription: subscription.into(),
             license: License::of(&self.services, license),
-        }))
+        }
     }
 }

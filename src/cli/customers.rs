@@ -458,14 +458,24 @@ pub enum PaymentCommand {
         #[command(flatten)]
         paging: Paging,
     },
-    /// Record a payment that arrived by other ways, such as a bank transfer
+    /// Record a payment that arrived by other ways, such as a bank transfer, a purchase order or a credit
     ///
     /// It extends or revives a subscription, or starts one for a customer and a plan; the licence
     /// follows at once.
     #[command(after_help = "Examples:
   coditect payment record --subscription ada@example.com --reference 'PO 4711'
-  coditect payment record --org ada@example.com --plan Team --interval year --amount 990 --currency EUR")]
+  coditect payment record --org ada@example.com --plan Team --interval year --amount 990 --currency EUR
+  coditect payment record --org ada@example.com --plan Team --kind purchase-order --reference 'PO 4711' --due-days 60
+  coditect payment record --subscription ada@example.com --kind credit --reference 'outage of 3 May'")]
     Record(RecordPayment),
+    /// Settle a purchase order: its money came
+    #[command(
+        after_help = "Example:\n  coditect payment settle 0198a6c1-3f4b-7c52-9b1e-6a1d0c2b7e11"
+    )]
+    Settle {
+        /// The id of the payment, as `coditect payment list` shows it
+        payment: String,
+    },
 }
 
 /// A payment to record.
@@ -496,4 +506,10 @@ pub struct RecordPayment {
     /// What finds it in other books: a purchase order, a bank reference
     #[arg(long, value_name = "TEXT")]
     pub reference: Option<String>,
+    /// What stands behind it: money that came, a promise to pay, or time that is given [default: payment]
+    #[arg(long, value_parser = ["payment", "purchase-order", "credit"])]
+    pub kind: Option<String>,
+    /// Days until a purchase order is to be settled [default: 30]
+    #[arg(long, value_name = "N", value_parser = number, requires = "kind")]
+    pub due_days: Option<u32>,
 }

@@ -336,6 +336,7 @@ mod tests {
             reminded: false,
             trial_started_at: None,
             first_active_at: Some(START),
+            owed: None,
         }
     }
 

@@ -300,6 +300,7 @@ mod tests {
             reminded: false,
             trial_started_at: None,
             first_active_at: None,
+            owed: None,
         }
     }
 

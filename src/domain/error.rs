@@ -39,6 +39,7 @@ pub enum Code {
     PriceTaken,
     SubscriptionExists,
     PaymentExists,
+    PaymentState,
     TrialUsed,
     TrialUnavailable,
     SetupDone,

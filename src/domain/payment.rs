@@ -1,9 +1,33 @@
-//! Money that was received.
+//! Money that was received, was promised, or is let off.
 
 use serde::{Deserialize, Serialize};
 
 use super::ids::{OrgId, PaymentId, PlanId, SubscriptionId, UserId};
 use super::time::Timestamp;
+
+/// What stands behind a payment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentKind {
+    /// Money that came.
+    #[default]
+    Payment,
+    /// A promise to pay: what it is for works at once, and stops when it is not settled in time.
+    PurchaseOrder,
+    /// Time that is given, for no money.
+    Credit,
+}
+
+impl PaymentKind {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Payment => "payment",
+            Self::PurchaseOrder => "purchase_order",
+            Self::Credit => "credit",
+        }
+    }
+}
 
 /// A payment, recorded by an operator or told by a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +41,9 @@ pub struct Payment {
     /// The plan that the subscription was to; none on rows of before this was kept.
     #[serde(default)]
     pub plan_id: Option<PlanId>,
+    /// What stands behind it.
+    #[serde(default)]
+    pub kind: PaymentKind,
     /// Minor units of `currency`.
     pub amount_cents: i64,
     /// ISO 4217.
@@ -32,4 +59,29 @@ pub struct Payment {
     pub stripe_invoice_id: Option<String>,
     /// The operator who recorded it.
     pub recorded_by: Option<UserId>,
+    /// Of a purchase order: until when it is to be settled.
+    #[serde(default)]
+    pub due_at: Option<Timestamp>,
+    /// Of a purchase order: when its money came.
+    #[serde(default)]
+    pub settled_at: Option<Timestamp>,
+    /// Of a purchase order: until when that pays.
+    #[serde(default)]
+    pub pays_until: Option<Timestamp>,
+}
+
+impl Payment {
+    /// When its money came, if it has.
+    pub fn received_at(&self) -> Option<Timestamp> {
+        match self.kind {
+            PaymentKind::Payment => Some(self.recorded_at),
+            PaymentKind::PurchaseOrder => self.settled_at,
+            PaymentKind::Credit => None,
+        }
+    }
+
+    /// Whether it is a promise that was not kept yet.
+    pub fn is_open(&self) -> bool {
+        self.kind == PaymentKind::PurchaseOrder && self.settled_at.is_none()
+    }
 }

@@ -5,7 +5,9 @@
 //! | trialing | trial over | `past_due`, grace begins |
 //! | active | period over | `past_due`, grace begins |
 //! | `past_due` | grace over | unpaid |
-//! | trialing, active, `past_due`, unpaid | paid | active |
+//! | active | a purchase order over its date | `past_due`, grace begins |
+//! | trialing, active, `past_due`, unpaid | paid, ordered, credited | active |
+//! | `past_due`, unpaid | the purchase order settled, while it still pays | active |
 //! | trialing, active | over, and cancellation was asked for | canceled |
 //! | any live one | canceled at once | canceled |
 //!
@@ -18,7 +20,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::{Code, Error, Result};
-use super::ids::{OrgId, PlanId, SubscriptionId, UserId};
+use super::ids::{OrgId, PaymentId, PlanId, SubscriptionId, UserId};
 use super::plan::Plan;
 use super::time::{DAY_MS, Timestamp};
 
@@ -171,6 +173,18 @@ pub struct Subscription {
     /// When it was active first.
     #[serde(default)]
     pub first_active_at: Option<Timestamp>,
+    /// The purchase order that pays for it and is not settled.
+    #[serde(default)]
+    pub owed: Option<Owed>,
+}
+
+/// A purchase order that is not settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// The record of the order.
+    pub payment_id: PaymentId,
+    /// Until when it is to be settled.
+    pub due_at: Timestamp,
 }
 
 /// The end of a trial is announced so many days before, as Stripe announces it.
@@ -193,6 +207,8 @@ pub enum Step {
     TrialEnded,
     /// The paid period ended unpaid and grace began.
     PeriodEnded,
+    /// A purchase order was not settled in time, and grace began.
+    OrderOverdue,
     /// Grace ended unpaid.
     GraceEnded,
     /// It ended as was asked.
@@ -255,7 +271,8 @@ impl Subscription {
             // The provider says whether it goes on.
             SubscriptionStatus::Trialing | SubscriptionStatus::Active if self.is_billed() => None,
             SubscriptionStatus::Trialing | SubscriptionStatus::Active => {
-                Some(self.current_period_end)
+                let due_at = self.owed.map_or(self.current_period_end, |owed| owed.due_at);
+                Some(self.current_period_end.min(due_at))
             }
             SubscriptionStatus::PastDue => self.grace_ends_at,
             SubscriptionStatus::Canceled
@@ -279,9 +296,13 @@ impl Subscription {
                 return Some(Step::GraceEnded);
             }
             SubscriptionStatus::Trialing => Step::TrialEnded,
+            _ if due < self.current_period_end => {
+                self.current_period_end = due;
+                Step::OrderOverdue
+            }
             _ => Step::PeriodEnded,
         };
-        if self.cancel_at_period_end {
+        if self.cancel_at_period_end && step != Step::OrderOverdue {
             self.status = SubscriptionStatus::Canceled;
             self.canceled_at = Some(due);
             return Some(Step::Canceled);
@@ -297,8 +318,16 @@ impl Subscription {
     /// the end of the period that was not paid, and one after suspension starts afresh at `now`.
     ///
     /// # Errors
-    /// `SubscriptionState` when the subscription has ended, or a provider bills it.
+    /// `SubscriptionState` when the subscription has ended, a provider bills it, or a purchase order is
+    /// open.
     pub fn pay(&mut self, now: Timestamp, periods: u32) -> Result<()> {
+        if let Some(owed) = self.owed {
+            let text = format!(
+                "A purchase order of this subscription is open: settle it first (payment {}).",
+                owed.payment_id
+            );
+            return Err(Error::new(Code::SubscriptionState, text));
+        }
         if self.is_billed() {
             return Err(Error::new(
                 Code::SubscriptionState,
@@ -335,6 +364,20 @@ impl Subscription {
         self.grace_ends_at = None;
         self.cancel_at_period_end = false;
         Ok(())
+    }
+
+    /// Books the money of the open purchase order, which pays until then. What it did not pay for in
+    /// time works again for the rest of that time; what is over is over.
+    pub fn settle(&mut self, now: Timestamp, pays_until: Timestamp) {
+        self.owed = None;
+        let lapsed =
+            matches!(self.status, SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid);
+        if lapsed && pays_until > now && !self.is_billed() {
+            self.status = SubscriptionStatus::Active;
+            self.current_period_end = pays_until;
+            self.grace_ends_at = None;
+            self.reminded = false;
+        }
     }
 
     /// Asks for the end: with the current period, or at once.

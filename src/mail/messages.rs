@@ -292,7 +292,7 @@ messages! {
         license_key_hint: String,
     }
 
-    /// A plan was ordered and its first payment is awaited.
+    /// A plan was ordered, works at once, and its payment is awaited.
     OrderReceived = "order_received" {
         /// The reader.
         full_name: String,
@@ -304,6 +304,10 @@ messages! {
         currency: String,
         /// What to name in the payment, so that it is found.
         reference: String,
+        /// Until when it is to be paid.
+        due_at: Timestamp,
+        /// Until when that pays.
+        current_period_end: Timestamp,
     }
 
     /// A payment was booked.
@@ -320,6 +324,9 @@ messages! {
         reference: String,
         /// Until when that pays.
         current_period_end: Timestamp,
+        /// Whether it was given, and no money came.
+        #[serde(default)]
+        credit: bool,
     }
 
     /// A subscription ended as its owner had asked.

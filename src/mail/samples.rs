@@ -123,7 +123,9 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             plan_name: plan_name.to_owned(),
             amount_cents: 49_900,
             currency: "EUR".to_owned(),
-            reference: "CDT-1042".to_owned(),
+            reference: "PO 4711".to_owned(),
+            due_at: NOON.plus_days(30),
+            current_period_end: NOON.plus_months(12),
         }
         .into(),
         PaymentRecorded {
@@ -133,6 +135,7 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             currency: "EUR".to_owned(),
             reference: "PO 7".to_owned(),
             current_period_end: NOON.plus_months(1),
+            credit: false,
         }
         .into(),
         SubscriptionEnded {

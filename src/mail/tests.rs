@@ -65,6 +65,7 @@ fn variants() -> Vec<Message> {
             }
             Message::PaymentRecorded(mut m) => {
                 m.reference.clear();
+                m.credit = true;
                 Some(m.into())
             }
             _ => None,

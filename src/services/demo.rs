@@ -12,6 +12,7 @@ use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LoginId, PlanId};
 use crate::domain::organisation::Role;
 use crate::domain::page::PageRequest;
+use crate::domain::payment::PaymentKind;
 use crate::domain::plan::Feature;
 use crate::domain::subscription::Interval;
 use crate::domain::time::DAY_MS;
@@ -155,6 +156,8 @@ impl Services {
                     currency: None,
                     periods: 1,
                     reference: String::new(),
+                    kind: PaymentKind::Payment,
+                    due_days: None,
                 };
                 outcome = Some(book(&ctx, tx, None, input)?);
             }

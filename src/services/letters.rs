@@ -2,15 +2,15 @@
 
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::organisation::{Invitation, Organisation};
-use crate::domain::payment::Payment;
+use crate::domain::payment::{Payment, PaymentKind};
 use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
 use crate::mail::messages::{
     AccountCreated, GraceEnding, GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated,
-    LicenseRevoked, LicenseSuspended, NewSignIn, PasswordChanged, PasswordReset, PaymentRecorded,
-    SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail,
-    Welcome, shorten_key,
+    LicenseRevoked, LicenseSuspended, NewSignIn, OrderReceived, PasswordChanged, PasswordReset,
+    PaymentRecorded, SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding,
+    TrialStarted, VerifyEmail, Welcome, shorten_key,
 };
 use crate::mail::{Message, messages};
 
@@ -102,6 +102,25 @@ pub(super) fn payment_recorded(
         currency: payment.currency.clone(),
         reference: payment.reference.clone(),
         current_period_end: subscription.current_period_end,
+        credit: payment.kind == PaymentKind::Credit,
+    }
+    .into()
+}
+
+pub(super) fn order_received(
+    user: &User,
+    payment: &Payment,
+    subscription: &Subscription,
+    due_at: Timestamp,
+) -> Message {
+    OrderReceived {
+        full_name: user.full_name.clone(),
+        plan_name: subscription.plan_name.clone(),
+        amount_cents: payment.amount_cents,
+        currency: payment.currency.clone(),
+        reference: payment.reference.clone(),
+        due_at,
+        current_period_end: subscription.current_period_end,
     }
     .into()
 }
@@ -135,6 +154,9 @@ pub(super) fn step_taken(
         }
         Step::PeriodEnded => {
             ("subscription.period_ended", Some(grace_started(user, subscription, false)))
+        }
+        Step::OrderOverdue => {
+            ("subscription.order_overdue", Some(grace_started(user, subscription, false)))
         }
         Step::GraceEnded => ("subscription.grace_ended", None),
         Step::Canceled => ("subscription.ended", Some(subscription_ended(user, subscription))),

@@ -12,9 +12,9 @@ use crate::domain::job::{Job, Work};
 use crate::domain::license::License;
 use crate::domain::organisation::Permission;
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::payment::Payment;
+use crate::domain::payment::{Payment, PaymentKind};
 use crate::domain::plan::{MONEY_MAX, Plan, check_currency, check_text};
-use crate::domain::subscription::{Interval, Price, Subscription, SubscriptionStatus};
+use crate::domain::subscription::{Interval, Owed, Price, Subscription, SubscriptionStatus};
 pub use crate::store::subscriptions::Revenue;
 use crate::store::{self, Read, WriteTx, jobs, plans, subscriptions, users};
 
@@ -36,7 +36,14 @@ pub struct PaymentInput {
     pub periods: u32,
     /// What finds it in other books.
     pub reference: String,
+    /// What stands behind it.
+    pub kind: PaymentKind,
+    /// Days until a purchase order is to be settled, 1 to 365; none: thirty.
+    pub due_days: Option<u32>,
 }
+
+/// Days until a purchase order is to be settled, where nothing else was agreed.
+const DUE_DAYS: u32 = 30;
 
 /// What recording a payment led to.
 #[derive(Debug)]
@@ -160,6 +167,17 @@ impl Services {
         self.commit_license(change, |outcome| Some(&outcome.license)).await
     }
 
+    /// Books the money of a purchase order.
+    ///
+    /// # Errors
+    /// `PaymentState` when it is no purchase order, or was settled before.
+    pub async fn settle_order(&self, actor: &Actor, id: PaymentId) -> Result<PaymentOutcome> {
+        actor.require_operator()?;
+        let ctx = self.ctx_of(actor);
+        let change = move |tx: &mut WriteTx<'_>| settle(&ctx, tx, id);
+        self.commit_license(change, |outcome| Some(&outcome.license)).await
+    }
+
     /// Asks for the end of a subscription: with its period, or at once.
     pub async fn cancel_subscription(
         &self,
@@ -276,6 +294,13 @@ impl PaymentInput {
         if let Some(currency) = &self.currency {
             check_currency(currency)?;
         }
+        let order = self.kind == PaymentKind::PurchaseOrder;
+        if order && self.reference.trim().is_empty() {
+            return Err(Error::invalid("reference", "must be the number of the purchase order"));
+        }
+        if self.due_days.is_some_and(|days| !order || !(1..=365).contains(&days)) {
+            return Err(Error::invalid("due_days", "must be 1 to 365, for a purchase order alone"));
+        }
         match (self.subscription_id, self.org_id, self.plan_id) {
             (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
             _ => Err(Error::invalid(
@@ -337,6 +362,7 @@ pub(super) fn new_subscription(
         reminded: false,
         trial_started_at: None,
         first_active_at: None,
+        owed: None,
     }
 }
 
@@ -391,13 +417,18 @@ pub(super) fn book(
     let mut subscription = subscription;
     let before = subscription.status;
     subscription.pay(ctx.now, input.periods)?;
+    let payment_id = PaymentId(ctx.record_id());
+    let due_at = (input.kind == PaymentKind::PurchaseOrder)
+        .then(|| ctx.now.plus_days(input.due_days.unwrap_or(DUE_DAYS)));
+    subscription.owed = due_at.map(|due_at| Owed { payment_id, due_at });
     let org_id = subscription.org_id;
     let price = subscription.price.clone();
     let price = price.unwrap_or_else(|| Price::of(&plan, subscription.interval));
     let payment = Payment {
-        payment_id: PaymentId(ctx.record_id()),
+        payment_id,
         org_id,
         subscription_id: subscription.subscription_id,
+        kind: input.kind,
         plan_id: Some(subscription.plan_id),
         amount_cents: input.amount_cents.unwrap_or_else(|| {
             let times = i64::from(subscription.quantity).saturating_mul(input.periods.into());
@@ -409,38 +440,77 @@ pub(super) fn book(
         stripe_invoice_id: None,
         recorded_at: ctx.now,
         recorded_by,
+        due_at,
+        settled_at: None,
+        pays_until: due_at.map(|_| subscription.current_period_end),
     };
     subscriptions::insert_payment(tx, &payment)?;
-    ctx.audit(
-        tx,
-        Some(org_id),
-        "payment.recorded",
-        payment.payment_id,
-        [
-            ("amount", format!("{} {}", payment.amount_cents, payment.currency)),
-            ("subscription", subscription.subscription_id.to_string()),
-            ("status_before", before.as_str().to_owned()),
-            ("period_end", subscription.current_period_end.to_string()),
-        ],
-    )?;
-    let user = recipient(tx, subscription.org_id, subscription.user_id)?;
-    ctx.queue_mail(
-        tx,
-        Some(org_id),
-        user.email.as_str(),
-        "payment.recorded",
-        &letters::payment_recorded(&user, &payment, &subscription),
-    )?;
+    let cause = match input.kind {
+        PaymentKind::Payment => "payment.recorded",
+        PaymentKind::PurchaseOrder => "payment.ordered",
+        PaymentKind::Credit => "payment.credited",
+    };
+    tell(ctx, tx, cause, &payment, &subscription, before)?;
     if new {
         let (subscription, license) = begin(ctx, tx, &plan, subscription)?;
         return Ok(PaymentOutcome { payment, subscription, license });
     }
+    carried_on(ctx, tx, payment, subscription)
+}
+
+fn carried_on(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    payment: Payment,
+    subscription: Subscription,
+) -> Result<PaymentOutcome> {
     subscriptions::put(tx, &subscription, ctx.now)?;
     plan_next_step(ctx, tx, &subscription)?;
     let license = licenses::follow(ctx, tx, &subscription)?.ok_or_else(|| {
         Error::internal(format!("subscription {} has no licence", subscription.subscription_id))
     })?;
     Ok(PaymentOutcome { payment, subscription, license })
+}
+
+fn settle(ctx: &Ctx, tx: &mut WriteTx, id: PaymentId) -> Result<PaymentOutcome> {
+    let mut payment = subscriptions::payment(tx, id)?;
+    let Some(pays_until) = payment.pays_until.filter(|_| payment.is_open()) else {
+        let text = "This is no open purchase order: its money came, or was never promised.";
+        return Err(Error::new(Code::PaymentState, text));
+    };
+    payment.settled_at = Some(ctx.now);
+    subscriptions::settle_payment(tx, &payment)?;
+    let mut subscription = store::org(tx, payment.org_id).subscription(payment.subscription_id)?;
+    let before = subscription.status;
+    subscription.settle(ctx.now, pays_until);
+    tell(ctx, tx, "payment.settled", &payment, &subscription, before)?;
+    carried_on(ctx, tx, payment, subscription)
+}
+
+/// Audits and mails what was booked.
+fn tell(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    cause: &str,
+    payment: &Payment,
+    subscription: &Subscription,
+    before: SubscriptionStatus,
+) -> Result<()> {
+    let org_id = Some(payment.org_id);
+    let told = [
+        ("amount", format!("{} {}", payment.amount_cents, payment.currency)),
+        ("reference", payment.reference.clone()),
+        ("subscription", subscription.subscription_id.to_string()),
+        ("status_before", before.as_str().to_owned()),
+        ("period_end", subscription.current_period_end.to_string()),
+    ];
+    ctx.audit(tx, org_id, cause, payment.payment_id, told)?;
+    let user = recipient(tx, subscription.org_id, subscription.user_id)?;
+    let message = match (payment.due_at, payment.settled_at) {
+        (Some(due_at), None) => letters::order_received(&user, payment, subscription, due_at),
+        _ => letters::payment_recorded(&user, payment, subscription),
+    };
+    ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)
 }
 
 /// Takes every step that is due, each audited and mailed, and plans the next look.

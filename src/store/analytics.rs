@@ -58,7 +58,7 @@ pub(super) fn follow(
     }
 }
 
-/// Counts a payment, as much of it as was kept, for its plan.
+/// Counts a payment whose money has come, as much of it as was kept, for its plan.
 pub(super) fn count_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
     let kept = kept_cents(tx, payment)?;
     change_revenue(tx, payment, |tally| tally.add(kept))
@@ -147,8 +147,9 @@ fn count_movement(tx: &mut WriteTx, movement: &Movement) -> Result<()> {
 }
 
 fn change_revenue(tx: &mut WriteTx, payment: &Payment, how: impl FnOnce(&mut Tally)) -> Result<()> {
+    let Some(received_at) = payment.received_at() else { return Ok(()) };
     let Some(plan_id) = plan_of(tx, payment)? else { return Ok(()) };
-    let key = (payment.recorded_at.month_before(0), payment.currency.clone(), plan_id);
+    let key = (received_at.month_before(0), payment.currency.clone(), plan_id);
     change(tx, &PLAN_REVENUE, &key, how)
 }
 
@@ -413,6 +414,7 @@ mod tests {
             reminded: false,
             trial_started_at: None,
             first_active_at: None,
+            owed: None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::tables::{
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::billing::Invoice;
 use crate::domain::error::{Code, Error, Result};
-use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
+use crate::domain::ids::{OrgId, PaymentId, PlanId, SubscriptionId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
 use crate::domain::subscription::{Subscription, SubscriptionStatus};
@@ -115,14 +115,29 @@ pub fn insert_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
     tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), payment)
 }
 
+/// A payment that must exist, wherever it belongs, for operators.
+pub fn payment(tx: &impl Read, id: PaymentId) -> Result<Payment> {
+    let missing = || Error::not_found("payment");
+    let org_id = tx.get(&PAYMENT_ORGS, &id)?.ok_or_else(missing)?;
+    tx.get(&PAYMENTS, &(org_id, id))?.ok_or_else(missing)
+}
+
+/// Writes a purchase order whose money has come.
+pub fn settle_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
+    count_revenue(tx, payment)?;
+    super::analytics::count_payment(tx, payment)?;
+    tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), payment)
+}
+
 /// All payments, newest first, for operators.
 pub fn list_payments(tx: &impl Read, request: &PageRequest) -> Result<Page<Payment>> {
     super::through_index(tx, &PAYMENT_ORGS, request, |id, org_id| tx.get(&PAYMENTS, &(org_id, id)))
 }
 
-/// Adds a payment, less what was given back, to the sums of its month and currency.
+/// Adds a payment whose money has come, less what was given back, to the sums of its month and currency.
 pub(super) fn count_revenue(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
-    let month = &payment.recorded_at.to_string()[..7];
+    let Some(received_at) = payment.received_at() else { return Ok(()) };
+    let month = &received_at.to_string()[..7];
     let currency = &payment.currency;
     let kept = super::analytics::kept_cents(tx, payment)?;
     super::counts::add(tx, &format!("revenue.{month}.{currency}"), kept)?;

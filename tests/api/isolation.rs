@@ -129,7 +129,7 @@ impl Anns {
             "file" => "coditect.backup".to_owned(),
             "message" => "verify_email".to_owned(),
             // Only operators read these, and no job stays parked in a healthy server.
-            "mail_id" | "job_id" => NOBODY.to_owned(),
+            "mail_id" | "job_id" | "payment_id" => NOBODY.to_owned(),
             other => panic!(
                 "{path} has a new kind of id, {other}: say here which of Ann's records it is"
             ),

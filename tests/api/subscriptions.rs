@@ -266,3 +266,174 @@ async fn operators_see_every_subscription() {
     assert_eq!(items(&operator.get("/api/v1/admin/subscriptions").await.ok(200)).len(), 2);
     assert!(items(&operator.get("/api/v1/subscriptions").await.ok(200)).is_empty());
 }
+
+// ---- purchase orders and credit ------------------------------------------------------------------
+
+struct Ordered {
+    app: TestApp,
+    ann: crate::support::Person,
+    outcome: Value,
+}
+
+impl Ordered {
+    /// A year on a purchase order that is due within ten days.
+    async fn new() -> Self {
+        let app = TestApp::start().await;
+        let plan = app.plan("Team", 5).await;
+        let ann = app.customer("ann@example.com").await;
+        let order = json!({
+            "org_id": ann.user["org_id"], "plan_id": plan["plan_id"], "interval": "year",
+            "kind": "purchase_order", "reference": "PO 4711", "due_days": 10,
+        });
+        let outcome = pay(&app, order).await.ok(201);
+        Self { app, ann, outcome }
+    }
+
+    async fn settle(&self) -> crate::support::Answer {
+        let id = text(&self.outcome["payment_id"]);
+        let operator = self.app.operator().await;
+        operator.post_nothing(&format!("/api/v1/admin/payments/{id}/settle")).await
+    }
+
+    async fn standing(&self) -> (String, String) {
+        let ann = self.app.sign_in("ann@example.com").await;
+        let subscription = items(&ann.get("/api/v1/subscriptions").await.ok(200))[0].clone();
+        let license = items(&ann.get("/api/v1/licenses").await.ok(200))[0].clone();
+        (text(&subscription["status"]), text(&license["status"]))
+    }
+
+    async fn revenue(&self) -> Value {
+        let overview = self.app.operator().await.get("/api/v1/admin/overview").await.ok(200);
+        overview["revenue"].clone()
+    }
+}
+
+fn standing(subscription: &str, license: &str) -> (String, String) {
+    (subscription.to_owned(), license.to_owned())
+}
+
+#[tokio::test]
+async fn what_is_ordered_works_at_once_and_is_revenue_when_its_money_comes() {
+    let ordered = Ordered::new().await;
+    let payment = &ordered.outcome["payment"];
+    assert_eq!(
+        (&payment["kind"], &payment["due_at"]),
+        (&json!("purchase_order"), &json!(later(10 * DAY)))
+    );
+    assert_eq!(ordered.outcome["subscription"]["status"], "active");
+    assert_eq!(ordered.standing().await, standing("active", "active"));
+    let mail = ordered.app.mail_to("ann@example.com", "Your order").await;
+    assert!(mail.text.contains("PO 4711") && mail.text.contains("490.00"), "{}", mail.text);
+    assert_eq!(ordered.revenue().await, json!([]));
+
+    ordered.app.advance(5 * DAY).await;
+    let settled = ordered.settle().await.ok(200);
+    assert_eq!(settled["payment"]["settled_at"], later(5 * DAY));
+    assert_eq!(
+        settled["subscription"]["current_period_end"],
+        ordered.outcome["subscription"]["current_period_end"]
+    );
+    assert_eq!(ordered.revenue().await[0]["amount_cents"], 49_000);
+    ordered.app.mail_to("ann@example.com", "Payment received").await;
+    ordered.settle().await.refused(409, "payment_state");
+    ordered.app.advance(100 * DAY).await;
+    assert_eq!(ordered.standing().await, standing("active", "active"));
+}
+
+#[tokio::test]
+async fn an_order_that_is_not_settled_in_time_goes_the_way_of_what_is_not_paid() {
+    let ordered = Ordered::new().await;
+    ordered.app.advance(10 * DAY).await;
+    assert_eq!(ordered.standing().await, standing("past_due", "grace"));
+    ordered.app.mail_to("ann@example.com", "Payment for").await;
+    assert!(ordered.app.audited().await.contains(&"subscription.order_overdue".to_owned()));
+    ordered.app.advance(7 * DAY).await;
+    assert_eq!(ordered.standing().await, standing("unpaid", "suspended"));
+
+    // Late is better than never: what is left of the year works again.
+    let settled = ordered.settle().await.ok(200);
+    assert_eq!(
+        settled["subscription"]["current_period_end"],
+        ordered.outcome["subscription"]["current_period_end"]
+    );
+    assert_eq!(ordered.standing().await, standing("active", "active"));
+    ordered.app.mail_to("ann@example.com", "works again").await;
+}
+
+#[tokio::test]
+async fn an_order_for_a_time_that_is_over_is_revenue_and_nothing_else() {
+    let app = TestApp::start().await;
+    let plan = app.plan("Team", 5).await;
+    let ann = app.customer("ann@example.com").await;
+    let order = json!({
+        "org_id": ann.user["org_id"], "plan_id": plan["plan_id"],
+        "kind": "purchase_order", "reference": "PO 1", "due_days": 60,
+    });
+    let outcome = pay(&app, order).await.ok(201);
+    let ordered = Ordered { app, ann, outcome };
+    ordered.app.advance(32 * DAY).await;
+    assert_eq!(ordered.standing().await, standing("past_due", "grace"));
+    let settled = ordered.settle().await.ok(200);
+    assert_eq!(settled["subscription"]["status"], "past_due");
+    // The next period is paid as any.
+    let next = json!({"subscription_id": settled["subscription"]["subscription_id"]});
+    pay(&ordered.app, next).await.ok(201);
+    assert_eq!(ordered.standing().await, standing("active", "active"));
+}
+
+#[tokio::test]
+async fn an_open_order_is_settled_before_anything_else_is_paid() {
+    let ordered = Ordered::new().await;
+    let id = &ordered.outcome["subscription"]["subscription_id"];
+    let more = json!({"subscription_id": id, "reference": "bank 7"});
+    let problem = pay(&ordered.app, more.clone()).await.refused(409, "subscription_state");
+    assert!(text(&problem["detail"]).contains(&text(&ordered.outcome["payment_id"])));
+    ordered.settle().await.ok(200);
+    pay(&ordered.app, more).await.ok(201);
+    let mine = ordered.app.sign_in("ann@example.com").await.get("/api/v1/payments").await.ok(200);
+    assert_eq!(items(&mine).len(), 2);
+    drop(ordered.ann);
+}
+
+#[tokio::test]
+async fn a_credit_gives_time_and_is_no_revenue() {
+    let app = TestApp::start().await;
+    let plan = app.plan("Team", 5).await;
+    let ann = app.customer("ann@example.com").await;
+    let trial = start_trial(&ann, &plan).await.ok(201);
+    let credit = json!({
+        "subscription_id": trial["subscription_id"], "kind": "credit",
+        "reference": "outage of 3 May",
+    });
+    let credited = pay(&app, credit).await.ok(201);
+    assert_eq!(credited["subscription"]["status"], "active");
+    assert_eq!(credited["payment"]["kind"], "credit");
+    let overview = app.operator().await.get("/api/v1/admin/overview").await.ok(200);
+    assert_eq!(overview["revenue"], json!([]));
+    let mail = app.mail_to("ann@example.com", "A credit").await;
+    assert!(mail.text.contains("you are credited"), "{}", mail.text);
+    let id = text(&credited["payment_id"]);
+    let settle = format!("/api/v1/admin/payments/{id}/settle");
+    app.operator().await.post_nothing(&settle).await.refused(409, "payment_state");
+}
+
+#[tokio::test]
+async fn an_order_names_its_number_and_nothing_else_has_a_due_date() {
+    let app = TestApp::start().await;
+    let plan = app.plan("Team", 5).await;
+    let ann = app.customer("ann@example.com").await;
+    let with = |more: Value| {
+        let mut body = json!({"org_id": ann.user["org_id"], "plan_id": plan["plan_id"]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (more, field) in [
+        (json!({"kind": "purchase_order"}), "reference"),
+        (json!({"kind": "purchase_order", "reference": " "}), "reference"),
+        (json!({"kind": "credit", "due_days": 30}), "due_days"),
+        (json!({"due_days": 30}), "due_days"),
+        (json!({"kind": "purchase_order", "reference": "PO 1", "due_days": 366}), "due_days"),
+    ] {
+        pay(&app, with(more)).await.refused_field(field);
+    }
+}

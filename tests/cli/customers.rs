@@ -298,6 +298,13 @@ fn billing(desk: &Desk) {
     assert!(desk.says("subscription cancel ada@example.com --now --yes").contains("ended"));
     assert_eq!(desk.json(&format!("license show {key}"))["subscription_id"], *id);
 
+    let ordered = desk.json("payment record --org ada@example.com --plan Team --kind purchase-order --reference 'PO 4713' --due-days 60");
+    assert_eq!(ordered["payment"]["kind"], "purchase_order");
+    let order = text(&ordered["payment_id"]);
+    assert!(row(&desk.says("payment list"), "PO 4713").contains("purchase order, due"));
+    assert!(desk.says(&format!("payment settle {order}")).contains("active"));
+    assert!(row(&desk.says("payment list"), "PO 4713").contains("purchase order, settled"));
+    desk.refuses(&format!("payment settle {order}"), 5, "no open purchase order");
     desk.refuses("subscription resume nobody@example.com", 3, "nobody@example.com");
     desk.refuses("payment record --subscription ada@example.com --amount 1", 2, "--currency");
     desk.refuses("payment record --org ada@example.com", 2, "--plan");

@@ -58,12 +58,14 @@ function record(plans, subscriptions, org_id, who, anew) {
   return ask({
     title: `Payment of ${who}`,
     fields: [
+      { name: "kind", label: "Kind", type: "select", options: [["payment", "Payment: the money came"], ["purchase_order", "Purchase order: it works now, the money comes later"], ["credit", "Credit: time is given, no money comes"]] },
       { name: "target", label: "Pays for", type: "select", options: [...targets].map(([key, { words }]) => [key, words]) },
       { name: "periods", label: "Periods", type: "number", min: 1, max: 36, hint: "Months or years, as it is paid." },
       { name: "amount_cents", label: "Amount", type: "money", hint: "The plan's price, unless you change it." },
-      { name: "reference", label: "Reference", optional: true, hint: "A purchase order or the bank's reference: what finds it in other books." },
+      { name: "reference", label: "Reference", optional: true, hint: "The number of the purchase order or the bank's reference: what finds it in other books." },
+      { name: "due_days", label: "Days until an order is to be settled", type: "number", optional: true, min: 1, max: 365, hint: "For purchase orders; over that date grace begins. Left empty: 30." },
     ],
-    values: { target: first, periods: "1", amount_cents: price(first, "1") },
+    values: { kind: "payment", target: first, periods: "1", amount_cents: price(first, "1") },
     change: (values, name) => (name === "target" || name === "periods" ? { ...values, amount_cents: price(values.target, values.periods) } : values),
     action: "Record",
     async submit(values) {
@@ -72,7 +74,7 @@ function record(plans, subscriptions, org_id, who, anew) {
       const n = cents(values.amount_cents, currency);
       if (Number.isNaN(n)) throw invalid("amount_cents", "Write an amount such as 49 or 49.00.");
       const done = await call("POST", "/admin/payments", {
-        ...target?.body, amount_cents: n, currency, periods: Number(values.periods), ...(values.reference ? { reference: values.reference } : {}),
+        ...target?.body, amount_cents: n, currency, periods: Number(values.periods), kind: values.kind, ...(values.kind === "purchase_order" && values.due_days ? { due_days: Number(values.due_days) } : {}), ...(values.reference ? { reference: values.reference } : {}),
       });
       toast(html`${money(n, currency)} for ${count(Number(values.periods), "period")} recorded.
         ${done?.license && html` <a href=${to("licenses", done.license.license_id)}>Its licence</a>`}`);

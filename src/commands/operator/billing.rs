@@ -19,13 +19,14 @@ const SUBSCRIPTIONS: [Column; 6] = [
     whole("SUBSCRIPTION", "subscription_id"),
 ];
 
-const PAYMENTS: [Column; 6] = [
+const PAYMENTS: [Column; 7] = [
     time("RECORDED", "recorded_at"),
     made("AMOUNT", amount),
+    made("KIND", kind),
     whole("PERIODS", "periods"),
     made("CUSTOMER", customer),
     text("REFERENCE", "reference"),
-    whole("SUBSCRIPTION", "subscription_id"),
+    whole("PAYMENT", "payment_id"),
 ];
 
 const RECORDED: [Column; 7] = [
@@ -53,6 +54,15 @@ const INVOICES: [Column; 6] = [
 fn status(subscription: &Value) -> String {
     let status = shown(&subscription["status"]);
     if subscription["cancel_at_period_end"] == true { format!("{status}, ends") } else { status }
+}
+
+fn kind(payment: &Value) -> String {
+    let kind = shown(&payment["kind"]).replace('_', " ");
+    match (&payment["due_at"], &payment["settled_at"]) {
+        (Value::Null, _) => kind,
+        (due, Value::Null) => format!("{kind}, due {}", &shown(due)),
+        _ => format!("{kind}, settled"),
+    }
 }
 
 fn amount(payment: &Value) -> String {
@@ -131,6 +141,10 @@ pub async fn payments(context: &Context, command: PaymentCommand) -> Result<()> 
             context.list(&["admin", "payments"], &filters, &paging, &PAYMENTS, none).await
         }
         PaymentCommand::Record(payment) => record(context, payment).await,
+        PaymentCommand::Settle { payment } => {
+            let path = ["admin", "payments", &payment, "settle"];
+            context.show(&context.http.post(&path, None).await?, &RECORDED)
+        }
     }
 }
 
@@ -161,6 +175,8 @@ async fn record(context: &Context, payment: RecordPayment) -> Result<()> {
         );
     }
     put("reference", payment.reference.into());
+    put("kind", payment.kind.map(|kind| kind.replace('-', "_")).into());
+    put("due_days", payment.due_days.into());
     let recorded = context.http.post(&["admin", "payments"], Some(body.into())).await?;
     context.show(&recorded, &RECORDED)
 }

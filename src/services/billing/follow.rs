@@ -12,7 +12,7 @@ use crate::domain::billing::{Billed, Invoice, InvoiceStatus, ProviderStatus};
 use crate::domain::error::{Code, Error, Result, found};
 use crate::domain::ids::{InvoiceId, OrgId, PaymentId, PlanId, SubscriptionId};
 use crate::domain::license::License;
-use crate::domain::payment::Payment;
+use crate::domain::payment::{Payment, PaymentKind};
 use crate::domain::plan::Plan;
 use crate::domain::subscription::{Interval, Price, Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
@@ -446,6 +446,7 @@ fn book(ctx: &Ctx, tx: &mut WriteTx, invoice: &Invoice, id: SubscriptionId) -> R
         payment_id: PaymentId(ctx.record_id()),
         org_id: invoice.org_id,
         subscription_id: id,
+        kind: PaymentKind::Payment,
         plan_id: Some(subscription.plan_id),
         amount_cents: invoice.amount_paid_cents,
         currency: invoice.currency.clone(),
@@ -455,6 +456,9 @@ fn book(ctx: &Ctx, tx: &mut WriteTx, invoice: &Invoice, id: SubscriptionId) -> R
         stripe_invoice_id: Some(invoice.stripe_invoice_id.clone()),
         recorded_at: invoice.paid_at.unwrap_or(ctx.now),
         recorded_by: None,
+        due_at: None,
+        settled_at: None,
+        pays_until: None,
     };
     subscriptions::insert_payment(tx, &payment)?;
     let told = [
