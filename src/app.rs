@@ -98,6 +98,7 @@ impl App {
         services.tidy_backups();
         services.ensure_keys().await?;
         services.plan_repeating_jobs().await?;
+        services.follow_stripe_mode().await?;
         let local = bind_locally(&data).await;
         Ok(Self { services, address, data, acceptor, local })
     }

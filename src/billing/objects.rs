@@ -165,6 +165,9 @@ pub struct Subscription {
     /// What we attached.
     #[serde(default)]
     pub metadata: Metadata,
+    /// The invoice that was made last.
+    #[serde(default)]
+    pub latest_invoice: Option<Reference>,
 }
 
 /// One of the things a subscription is to.

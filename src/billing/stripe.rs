@@ -271,6 +271,12 @@ impl Stripe {
         self.all("/events", &query, |it: &Event| &it.id).await
     }
 
+    /// Asks for something small that the key must be allowed to read.
+    pub async fn ping(&self) -> Result<(), Failure> {
+        let _: List<Event> = self.get("/events", &[("limit", "1")]).await?;
+        Ok(())
+    }
+
     async fn all<T: DeserializeOwned>(
         &self,
         path: &str,

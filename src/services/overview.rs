@@ -78,6 +78,14 @@ impl Attention {
     fn of(state: State, code: &'static str, text: String, screen: &'static str) -> Option<Self> {
         (state != State::Ok).then_some(Self { state, code, text, screen })
     }
+
+    /// An organisation paid for a second subscription, under this id of Stripe.
+    pub(super) fn second_subscription(stripe_id: &str) -> Self {
+        let text = format!(
+            "An organisation paid for a second subscription, {stripe_id}: see whether its payment is to be given back at Stripe."
+        );
+        Self { state: State::Warning, code: "second_subscription", text, screen: "audit" }
+    }
 }
 
 /// Months of revenue before this one, which with it are a year.
@@ -110,6 +118,7 @@ impl Services {
                 screen: "backups",
             });
         }
+        attention.extend(self.second_subscription_seen(now)?);
         attention.extend(backup_age(seen, last_backup.as_ref(), now));
         if let Some((free, _)) = disk {
             let text = format!("The disk has {} left.", computer::size(free));

@@ -48,6 +48,28 @@ pub fn forget_customer(tx: &mut WriteTx, customer: &str) -> Result<()> {
     Ok(())
 }
 
+/// Forgets every customer, payment page and price of the provider; how many. What was billed stays known.
+pub fn forget_all(tx: &mut WriteTx<'_>) -> Result<usize> {
+    let mut forgotten = 0;
+    for (org_id, customer) in tx.scan(&BILLING_CUSTOMERS, &Scan::all())? {
+        tx.remove(&BILLING_CUSTOMERS, &org_id)?;
+        tx.remove(&BILLING_CUSTOMER_ORGS, &customer)?;
+        forgotten += 1;
+    }
+    for org_id in tx.scan_keys(&CHECKOUTS, &Scan::all())? {
+        tx.remove(&CHECKOUTS, &org_id)?;
+        forgotten += 1;
+    }
+    for mut plan in super::plans::all(tx)? {
+        let prices = [plan.stripe_monthly_price_id.take(), plan.stripe_yearly_price_id.take()];
+        if prices.iter().any(Option::is_some) {
+            super::plans::put(tx, &plan)?;
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
+}
+
 /// Our subscription that a provider's one bills.
 pub fn billed(tx: &impl Read, stripe_id: &str) -> Result<Option<(OrgId, SubscriptionId)>> {
     tx.get(&BILLED_SUBSCRIPTIONS, &stripe_id.to_owned())

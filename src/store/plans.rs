@@ -56,3 +56,8 @@ pub fn by_price(tx: &impl Read, price: &str) -> Result<Option<(PlanId, Interval)
 pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<Plan>> {
     page(tx, &PLANS, Scan::all(), request)
 }
+
+/// Every plan there is.
+pub fn all(tx: &impl Read) -> Result<Vec<Plan>> {
+    Ok(tx.scan(&PLANS, &Scan::all())?.into_iter().map(|(_, plan)| plan).collect())
+}

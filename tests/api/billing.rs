@@ -567,3 +567,93 @@ async fn operators_see_all_invoices_and_customers_their_own() {
     assert!(operator.get("/api/v1/invoices").await.list().is_empty());
     shop.ann.get("/api/v1/admin/invoices").await.refused(403, "forbidden");
 }
+
+// ---- what operators are told --------------------------------------------------------------------
+
+async fn doctors_word(shop: &Shop) -> Value {
+    let report = shop.app.operator().await.get("/api/v1/admin/diagnostics").await.ok(200);
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == "stripe").unwrap().clone()
+}
+
+#[tokio::test]
+async fn the_doctor_says_whether_stripe_takes_the_key() {
+    let shop = Shop::open().await;
+    let word = doctors_word(&shop).await;
+    assert_eq!(
+        (&word["state"], &word["found"]),
+        (&json!("ok"), &json!("the key works, in test mode"))
+    );
+    shop.stripe.down(true);
+    assert_eq!(doctors_word(&shop).await["state"], "problem");
+    let without = Shop::open_with(|setup| setup.env("STRIPE_WEBHOOK_SECRET", "")).await;
+    assert_eq!(doctors_word(&without).await["state"], "warning");
+}
+
+/// What was made in test mode is nothing to live mode.
+#[tokio::test]
+async fn a_key_of_another_mode_forgets_customers_and_prices() {
+    let shop = Shop::open().await;
+    let first = shop.page().await.ok(201);
+    let mode = |mode: &'static str| {
+        shop.app
+            .services
+            .store
+            .write(move |tx| coditect::store::logs::put_fact(tx, "stripe.mode", mode))
+    };
+    // As a server with a key of that mode would have left it.
+    mode("live").await.unwrap();
+    let shop = shop.restart().await;
+    assert!(shop.app.audited().await.contains(&"billing.mode_changed".to_owned()));
+    let second = shop.page().await.ok(201);
+    assert_ne!(first["session_id"], second["session_id"]);
+    assert_eq!(shop.stripe.all("price").len(), 1, "the same request within the hour");
+    let shop = shop.restart().await;
+    assert_eq!(shop.page().await.ok(201)["session_id"], second["session_id"], "nothing changed");
+}
+
+#[tokio::test]
+async fn a_second_subscription_is_shown_to_operators() {
+    let shop = Shop::open().await;
+    shop.subscribe().await;
+    let customer = text(&shop.stripe.all("customer")[0]["id"]);
+    let price = text(&shop.stripe.all("price")[0]["id"]);
+    let form = [("customer", customer.as_str()), ("items[0][price]", price.as_str())];
+    let made = reqwest::Client::new()
+        .post(format!("{}/v1/subscriptions", shop.stripe.url()))
+        .bearer_auth(SECRET_KEY)
+        .form(&form)
+        .send()
+        .await
+        .unwrap();
+    assert!(made.status().is_success(), "{}", made.text().await.unwrap());
+    shop.deliver_all().await;
+    assert_eq!(shop.ann.get("/api/v1/subscriptions").await.list().len(), 1);
+    let seen = shop.app.operator().await.get("/api/v1/admin/overview").await.ok(200);
+    let attention = seen["attention"].as_array().unwrap();
+    assert!(attention.iter().any(|each| each["code"] == "second_subscription"), "{seen}");
+    let told = shop.app.audit().await;
+    let told = told.iter().filter(|entry| entry["action"] == "billing.second_subscription");
+    assert_eq!(told.count(), 1, "once, however many events tell of it");
+}
+
+/// Not one event of a renewal is to be had any more; the look at what lives finds it.
+#[tokio::test]
+async fn a_renewal_of_which_every_event_is_lost_is_found() {
+    let shop = Shop::open().await;
+    let id = shop.subscribe().await;
+    let before = shop.ann.get("/api/v1/payments").await.list().len();
+    let end = shop.stripe.period_end(&id);
+    shop.stripe.advance_to(end + 7_200);
+    shop.stripe.take_events();
+    let far = (end + 400 * 86_400) * 1_000;
+    let mark = far.to_string();
+    let note = move |tx: &mut coditect::store::WriteTx<'_>| {
+        coditect::store::logs::put_fact(tx, "stripe.reconciled", &mark)
+    };
+    shop.app.services.store.write(note).await.unwrap();
+    shop.app.services.reconcile_billing().await.unwrap();
+    assert_eq!(shop.ann.get("/api/v1/payments").await.list().len(), before + 1);
+    shop.app.services.reconcile_billing().await.unwrap();
+    assert_eq!(shop.ann.get("/api/v1/payments").await.list().len(), before + 1);
+}

@@ -1,6 +1,7 @@
 //! What customers do about a subscription that Stripe bills.
 
 use crate::billing::{Failure, Form, NewCheckout, Stripe};
+use crate::domain::audit::By;
 use crate::domain::billing::Checkout;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
@@ -256,6 +257,7 @@ impl Services {
         let word = interval.as_str();
         let key = format!("price-{plan_id}-{word}-{}", self.hour());
         let made = stripe.create_price(&product, &plan.currency, amount, word, &key).await?;
+        let ctx = self.ctx(By::System);
         self.commit(move |tx| {
             let mut plan = plans::get(tx, plan_id)?;
             let place = match interval {
@@ -264,6 +266,8 @@ impl Services {
             };
             let price_id = place.get_or_insert(made.id).clone();
             plans::put(tx, &plan)?;
+            let told = [("interval", interval.as_str().to_owned()), ("price", price_id.clone())];
+            ctx.audit(tx, None, "plan.price_made", plan_id, told)?;
             Ok(price_id)
         })
         .await
@@ -283,7 +287,11 @@ impl Services {
         })?;
         // A page more does no harm; the request itself is the key.
         let key = format!("portal-{}", self.ctx_of(actor).record_id());
-        Ok(stripe.create_portal(&customer, &return_url, &key).await?.url)
+        let url = stripe.create_portal(&customer, &return_url, &key).await?.url;
+        let ctx = self.ctx_of(actor);
+        self.commit(move |tx| ctx.audit(tx, Some(org_id), "billing.portal_opened", customer, []))
+            .await?;
+        Ok(url)
     }
 
     /// Has Stripe end a subscription at once, or with its period; or go on after all.

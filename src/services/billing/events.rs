@@ -9,7 +9,7 @@ use crate::billing::objects::{
 use crate::billing::{Failure, Stripe, signature};
 use crate::config::Secret;
 use crate::domain::audit::By;
-use crate::domain::billing::ProviderEvent;
+use crate::domain::billing::{InvoiceStatus, ProviderEvent};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::job::{Job, Work};
 use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
@@ -210,14 +210,23 @@ impl Services {
                 return Err(failure.into());
             }
         };
-        let unpaid_since = self.unpaid_since(&found).await?;
-        let mut outcome = self.follow_subscription(&found, unpaid_since, as_of).await?;
+        self.follow_found(stripe, &found, as_of).await
+    }
+
+    async fn follow_found(
+        &self,
+        stripe: &Stripe,
+        found: &Subscription,
+        as_of: Timestamp,
+    ) -> Result<Outcome> {
+        let unpaid_since = self.unpaid_since(found).await?;
+        let mut outcome = self.follow_subscription(found, unpaid_since, as_of).await?;
         if let Outcome::Second { first } = &outcome {
-            outcome = self.second_subscription(stripe, first, &found, as_of).await?;
+            outcome = self.second_subscription(stripe, first, found, as_of).await?;
         }
         if outcome == Outcome::Begun {
             // What was told of its invoices before may have been about nobody.
-            for invoice in stripe.invoices_of(id).await? {
+            for invoice in stripe.invoices_of(&found.id).await? {
                 self.follow_invoice(&invoice).await?;
             }
         }
@@ -241,7 +250,10 @@ impl Services {
         if !matches!(outcome, Outcome::Second { .. }) {
             return Ok(outcome);
         }
-        if second.metadata.contains_key("coditect_subscription_id") {
+        let ours = second.metadata.contains_key("coditect_subscription_id");
+        let org_id = self.store.read(|tx| billing::org_of_customer(tx, second.customer.id()))?;
+        self.note_second(org_id, &second.id, ours).await?;
+        if ours {
             tracing::warn!(
                 subscription = second.id,
                 "an organisation has paid for a second subscription; it is ended at Stripe, and its payment waits to be given back there"
@@ -348,6 +360,24 @@ impl Services {
         self.look_at_all(stripe).await
     }
 
+    /// Looks at a subscription that lives, and at its last invoice, of which every event may have been lost.
+    async fn look_at_living(&self, stripe: &Stripe, id: &str) -> Result<Outcome> {
+        let as_of = self.clock.now().wall;
+        let found = match stripe.subscription(id).await {
+            Ok(found) => found,
+            Err(failure) if failure.is_missing() => return Ok(Outcome::Foreign),
+            Err(failure) => return Err(failure.into()),
+        };
+        let outcome = self.follow_found(stripe, &found, as_of).await?;
+        if let Some(last) = found.latest_invoice.as_ref().map(Reference::id) {
+            let known = self.store.read(|tx| billing::invoice_by_stripe(tx, last))?;
+            if known.is_none_or(|known| known.status != InvoiceStatus::Paid) {
+                self.follow_invoice(&stripe.invoice(last).await?).await?;
+            }
+        }
+        Ok(outcome)
+    }
+
     /// Looks at every subscription that lives. One that cannot be looked at keeps nobody from the others.
     async fn look_at_all(&self, stripe: &Stripe) -> Result<()> {
         let mut after: Option<String> = None;
@@ -360,7 +390,7 @@ impl Services {
                 if !self.lives(org_id, id)? {
                     continue;
                 }
-                match self.look_at_subscription(stripe, &stripe_id, None).await {
+                match self.look_at_living(stripe, &stripe_id).await {
                     Ok(Outcome::Foreign) => {
                         tracing::warn!(
                             subscription = stripe_id,

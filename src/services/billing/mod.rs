@@ -1,11 +1,12 @@
 //! Subscriptions that Stripe bills: payment pages, changes, and what its events lead to.
 //!
 //! `checkout` sends customers there, `events` takes what it tells, `follow` makes subscription,
-//! licence, invoices and mail follow what it says.
+//! licence, invoices and mail follow what it says. `health` tells operators what is not in order.
 
 mod checkout;
 mod events;
 mod follow;
+mod health;
 
 pub(super) use checkout::End;
 pub use checkout::{ChangeInput, CheckoutInput, CheckoutLink};

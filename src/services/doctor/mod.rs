@@ -25,6 +25,7 @@ impl Services {
             .await
             .map_err(Error::internal)?;
         checks.push(self.way_out().await);
+        checks.extend(self.check_stripe().await);
         checks.extend(computer::mail_templates(&self.data, &self.templates));
         Ok(Report::new(self.data.path().display().to_string(), true, checks))
     }
