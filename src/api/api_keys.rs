@@ -27,6 +27,10 @@ pub struct ApiKey {
     api_key_id: Uuid,
     /// What its owner calls it.
     name: String,
+    /// For which organisation it acts; null: the person's own.
+    org_id: Option<Uuid>,
+    /// What it may do of what its owner may; null: all of it.
+    scopes: Option<Vec<String>>,
     /// How the secret begins.
     prefix: String,
     /// When it was made.
@@ -41,6 +45,10 @@ impl From<api_key::ApiKey> for ApiKey {
     fn from(key: api_key::ApiKey) -> Self {
         Self {
             api_key_id: key.api_key_id.0,
+            org_id: key.org_id.map(|id| id.0),
+            scopes: key
+                .scopes
+                .map(|scopes| scopes.iter().map(|one| one.as_str().to_owned()).collect()),
             name: key.name,
             prefix: key.prefix,
             created_at: key.created_at.into(),
@@ -78,6 +86,10 @@ pub struct CreateApiKey {
     /// 1 to 3650; left out: until it is revoked.
     #[oai(validator(minimum(value = "1"), maximum(value = "3650")))]
     expires_in_days: Option<u32>,
+    /// What it may do, of what you may: `licenses.read` and the other permissions of `/orgs`, and
+    /// `operator`. Left out: everything that you may.
+    #[oai(validator(max_items = 20))]
+    scopes: Option<Vec<String>>,
 }
 
 /// A person's API keys.
@@ -108,8 +120,9 @@ impl ApiKeys {
         person: Person,
         body: Json<CreateApiKey>,
     ) -> Answer<Created<NewApiKey>> {
-        let Json(CreateApiKey { name, expires_in_days }) = body;
-        let (key, secret) = self.services.create_api_key(&person.0, name, expires_in_days).await?;
+        let Json(CreateApiKey { name, expires_in_days, scopes }) = body;
+        let made = self.services.create_api_key(&person.0, name, expires_in_days, scopes).await?;
+        let (key, secret) = made;
         Ok(Created(NewApiKey {
             api_key_id: key.api_key_id.0,
             name: key.name,

@@ -164,7 +164,7 @@ pub enum ApiKeyCommand {
     },
     /// Make an API key and print it, once
     #[command(
-        after_help = "Example:\n  coditect api-key create nightly-report --expires-in-days 365"
+        after_help = "Example:\n  coditect api-key create nightly-report --expires-in-days 365 --scope licenses.read"
     )]
     Create {
         /// What it is for
@@ -172,6 +172,9 @@ pub enum ApiKeyCommand {
         /// Until when it works [default: without end]
         #[arg(long, value_name = "DAYS")]
         expires_in_days: Option<u32>,
+        /// What it may do of what you may, such as operator or licenses.read; several times [default: all]
+        #[arg(long = "scope", value_name = "WHAT")]
+        scopes: Vec<String>,
     },
     /// Take an API key back
     #[command(

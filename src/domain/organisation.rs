@@ -47,7 +47,8 @@ pub enum Role {
 }
 
 /// What a role may allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Permission {
     /// See the organisation and who belongs to it.
     OrgRead,

@@ -228,6 +228,7 @@ impl Services {
 
     /// Changes the actor's own profile.
     pub async fn update_profile(&self, actor: &Actor, input: ProfileInput) -> Result<User> {
+        actor.require_whole()?;
         let full_name = input.full_name.map(|name| checked_name(&name)).transpose()?;
         let company_name =
             input.company_name.map(|name| checked_company(Some(name))).transpose()?;

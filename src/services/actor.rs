@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
+use crate::domain::api_key::{ApiKey, Scope};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{ApiKeyId, LoginId, OrgId, UserId};
@@ -44,6 +45,8 @@ pub struct Actor {
     org_id: OrgId,
     /// What the person is there.
     role: Role,
+    /// What the key may do of that; none: all of it.
+    scopes: Option<Vec<Scope>>,
     /// Whether the person runs this appliance.
     pub operator: bool,
     /// Where the request comes from.
@@ -58,12 +61,55 @@ impl Actor {
         (org_id, role): (OrgId, Role),
         caller: Caller,
     ) -> Self {
-        Self { user_id: user.user_id, via, org_id, role, operator: user.operator, caller }
+        let (user_id, operator) = (user.user_id, user.operator);
+        Self { user_id, via, org_id, role, scopes: None, operator, caller }
+    }
+
+    /// The same as far as the key goes.
+    pub(super) fn with_key(mut self, key: &ApiKey) -> Self {
+        self.operator &= key.covers(Scope::Operator);
+        self.scopes.clone_from(&key.scopes);
+        self
+    }
+
+    /// Refuses what somebody who has this role may not do, or what the key was not made for.
+    pub(super) fn require(&self, role: Role, permission: Permission) -> Result<()> {
+        require(role, permission)?;
+        if self.operator || self.covers(permission) {
+            return Ok(());
+        }
+        let text = format!(
+            "This API key was not made for that: it does not cover {}.",
+            permission.as_str()
+        );
+        Err(Error::new(Code::Forbidden, text))
+    }
+
+    fn covers(&self, permission: Permission) -> bool {
+        self.scopes.as_ref().is_none_or(|scopes| scopes.contains(&Scope::Org(permission)))
+    }
+
+    /// Refuses keys that were made for something in particular.
+    pub(super) fn require_whole(&self) -> Result<()> {
+        if self.scopes.is_none() {
+            return Ok(());
+        }
+        let text =
+            "This API key was made for something else; a whole one, or a sign-in, may do that.";
+        Err(Error::new(Code::Forbidden, text))
+    }
+
+    /// Whether the person, whatever the key, may do that.
+    pub(super) fn could(&self, scope: Scope) -> bool {
+        match scope {
+            Scope::Org(permission) => self.role.may(permission),
+            Scope::Operator => self.operator,
+        }
     }
 
     /// The tenant it acts for, where its role there allows that.
     pub fn org(&self, permission: Permission) -> Result<OrgId> {
-        require(self.role, permission).map(|()| self.org_id)
+        self.require(self.role, permission).map(|()| self.org_id)
     }
 
     /// The tenant it acts for, to be named in the audit log or on a key; nothing is read with it.
@@ -78,7 +124,7 @@ impl Actor {
 
     /// Whether its role allows that, or it runs this appliance.
     pub fn may(&self, permission: Permission) -> bool {
-        self.operator || self.role.may(permission)
+        self.operator || (self.role.may(permission) && self.covers(permission))
     }
 
     /// Refuses everybody but operators.
@@ -136,6 +182,7 @@ impl Actor {
             via: Via::Local,
             org_id: OrgId(Uuid::nil()),
             role: Role::Owner,
+            scopes: None,
             operator: true,
             caller,
         }
@@ -143,7 +190,7 @@ impl Actor {
 }
 
 /// Refuses a role that does not allow that.
-pub(super) fn require(role: Role, permission: Permission) -> Result<()> {
+fn require(role: Role, permission: Permission) -> Result<()> {
     if role.may(permission) {
         return Ok(());
     }

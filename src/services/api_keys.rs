@@ -1,7 +1,7 @@
 //! Keys by which programs act for a person.
 
 use super::{Actor, Caller, Services, Via};
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, Scope};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::ApiKeyId;
 use crate::domain::plan::check_text;
@@ -25,12 +25,14 @@ impl Services {
         actor: &Actor,
         name: String,
         expires_in_days: Option<u32>,
+        scopes: Option<Vec<String>>,
     ) -> Result<(ApiKey, String)> {
         actor.require_sign_in()?;
         check_text("name", &name, 1, 100)?;
         if expires_in_days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
             return Err(Error::invalid("expires_in_days", "must be 1 to 3650, or left out"));
         }
+        let scopes = scopes.map(|words| checked_scopes(actor, &words)).transpose()?;
         let ctx = self.ctx_of(actor);
         let secret = tokens::secret(&ctx.entropy, tokens::API_KEY_PREFIX);
         let hash = tokens::digest(&secret);
@@ -38,6 +40,7 @@ impl Services {
             api_key_id: ApiKeyId(ctx.record_id()),
             user_id: actor.user_id,
             org_id: Some(actor.named_org()),
+            scopes,
             name,
             prefix: secret[..SHOWN].to_owned(),
             created_at: ctx.now,
@@ -52,7 +55,15 @@ impl Services {
                     return Err(Error::new(Code::TooManyKeys, text));
                 }
                 api_keys::insert(tx, &hash, &key)?;
-                let told = [("name", key.name.clone()), ("prefix", key.prefix.clone())];
+                let scopes = key.scopes.as_ref().map_or_else(
+                    || "all".to_owned(),
+                    |scopes| scopes.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" "),
+                );
+                let told = [
+                    ("name", key.name.clone()),
+                    ("prefix", key.prefix.clone()),
+                    ("scopes", scopes),
+                ];
                 ctx.audit(tx, Some(org_id), "api_key.created", key.api_key_id, told)?;
                 Ok(key)
             })
@@ -105,8 +116,9 @@ impl Services {
         let via = Via::ApiKey(key.api_key_id);
         let bound = key.org_id.unwrap_or(user.personal_org);
         let place = self.place(&user, org, Some(bound))?;
+        let actor = Actor::new(&user, via, place, caller).with_key(&key);
         self.note_use(key, now).await;
-        Ok(Actor::new(&user, via, place, caller))
+        Ok(actor)
     }
 
     async fn note_use(&self, mut key: ApiKey, now: Timestamp) {
@@ -119,4 +131,30 @@ impl Services {
             tracing::debug!(%error, "the use of an API key was not noted");
         }
     }
+}
+
+/// What a key is to be limited to: nothing that its owner may not do.
+fn checked_scopes(actor: &Actor, words: &[String]) -> Result<Vec<Scope>> {
+    let mut scopes = Vec::new();
+    for word in words {
+        let Some(scope) = Scope::parse(word) else {
+            let text = format!(
+                "{word:?} is nothing that a key may do; leave it out, or see /handbook/organisations"
+            );
+            return Err(Error::invalid("scopes", text));
+        };
+        if !actor.could(scope) {
+            return Err(Error::invalid(
+                "scopes",
+                format!("{word} is more than you may do yourself"),
+            ));
+        }
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    if scopes.is_empty() {
+        return Err(Error::invalid("scopes", "must name something, or be left out"));
+    }
+    Ok(scopes)
 }

@@ -39,7 +39,6 @@ use std::sync::{Arc, OnceLock};
 use moka::sync::Cache;
 use tokio::sync::{Notify, Semaphore, watch as channel};
 
-use self::actor::require;
 pub use self::actor::{Actor, Caller, Via};
 pub use self::ctx::Ctx;
 use self::desk::Desk;

@@ -1,6 +1,6 @@
 //! Organisations and who belongs to them, as their members see and change them.
 
-use super::{Actor, Ctx, Services, Via, require};
+use super::{Actor, Ctx, Services, Via};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::organisation::{Membership, Organisation, Permission, Role};
@@ -187,7 +187,7 @@ pub(super) fn place(
         _ => Role::Owner,
     };
     let organisation = org.organisation()?;
-    require(role, permission)?;
+    actor.require(role, permission)?;
     Ok((organisation, role))
 }
 

@@ -42,6 +42,44 @@ async fn the_list_tells_keys_apart_and_never_their_secrets() {
     assert!(used[0]["last_used_at"].is_string(), "{used:?}");
 }
 
+/// A key covers what it was made for, of what its owner may at that time.
+#[tokio::test]
+async fn a_limited_key_does_what_it_was_made_for_alone() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let body = json!({"name": "report", "scopes": ["licenses.read", "licenses.read"]});
+    let (program, _) = make(&ann, body).await;
+    program.get("/api/v1/licenses").await.ok(200);
+    for path in ["subscriptions", "payments", "invoices"] {
+        let problem = program.get(&format!("/api/v1/{path}")).await.refused(403, "forbidden");
+        assert!(text(&problem["detail"]).contains("API key"), "{problem}");
+    }
+    let org = format!("/api/v1/orgs/{}", text(&ann.user["org_id"]));
+    program.get(&org).await.refused(403, "forbidden");
+    program.patch("/api/v1/users/me", json!({"full_name": "Eve"})).await.refused(403, "forbidden");
+    assert_eq!(ann.get("/api/v1/api-keys").await.list()[0]["scopes"], json!(["licenses.read"]));
+    for (scopes, word) in [
+        (json!(["licenses.reed"]), "licenses.reed"),
+        (json!(["operator"]), "more than you may"),
+        (json!([]), "must name something"),
+    ] {
+        let body = json!({"name": "x", "scopes": scopes});
+        let problem = ann.post("/api/v1/api-keys", body).await.refused_field("scopes");
+        assert!(problem.to_string().contains(word), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn an_operators_key_without_that_scope_is_no_operators() {
+    let app = TestApp::start().await;
+    let operator = app.sign_in(OPERATOR).await;
+    let (own, _) = make(&operator, json!({"name": "own", "scopes": ["licenses.read"]})).await;
+    own.get("/api/v1/admin/overview").await.refused(403, "forbidden");
+    own.get("/api/v1/licenses").await.ok(200);
+    let (ops, _) = make(&operator, json!({"name": "ops", "scopes": ["operator"]})).await;
+    ops.get("/api/v1/admin/overview").await.ok(200);
+}
+
 #[tokio::test]
 async fn a_key_that_was_revoked_or_has_ended_opens_nothing() {
     let app = TestApp::start().await;

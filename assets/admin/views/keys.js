@@ -77,10 +77,20 @@ async function rotate() {
   }).then((done) => { if (done) toast("Licences are signed with a new key."); });
 }
 
+/** What a key may be limited to, in words. @type {[string, string][]} */
+const SCOPES = [
+  ["", "Everything that you may"],
+  ["operator", "What operators do, and nothing of your own organisation"],
+  ["org.read licenses.read seats.read billing.read", "Read your own organisation"],
+  ["licenses.read seats.read licenses.manage", "Your organisation's licences, machines and seats"],
+  ["billing.read billing.manage", "What your organisation pays"],
+];
+
 /** @type {import("../list.js").Column[]} */
 const API_KEY_COLUMNS = [
   { title: "Name", cell: (/** @type {ApiKey} */ key) => key.name },
   { title: "Begins with", class: "mono", cell: (key) => `${key.prefix}…` },
+  { title: "May do", cell: (key) => (key.scopes ? key.scopes.join(", ") : "everything") },
   { title: "Made", cell: (key) => html`<${Day} at=${key.created_at} />` },
   { title: "Last used", cell: (key) => html`<${Ago} at=${key.last_used_at} missing="never" />` },
   { title: "Expires", cell: (key) => html`<${Day} at=${key.expires_at} missing="never" />` },
@@ -89,7 +99,7 @@ const API_KEY_COLUMNS = [
 function ApiKeys() {
   const { data, problem } = usePoll(() => list("/api-keys", { limit: 200 }), 30_000);
   return html`<${Section} title="API keys" actions=${html`<button class="main" onClick=${makeKey}>Make an API key</button>`}>
-    <p class="text">For programs that call this server in your place: they may do what you may. Give each program a key of its own, so that one can be
+    <p class="text">For programs that call this server in your place: they may do what you may, or the part of it that you choose. Give each program a key of its own, so that one can be
       revoked alone. These are yours; other operators have their own.</p>
     <${Trouble} problem=${problem} />
     ${!data && !problem && html`<${Loading} />`}
@@ -105,9 +115,12 @@ async function makeKey() {
     fields: [
       { name: "name", label: "Name", hint: "What will use it, such as “billing import”." },
       { name: "expires_in_days", label: "Expires after", type: "select", options: LIFETIMES },
+      { name: "scopes", label: "May do", type: "select", options: SCOPES, hint: "As little as the program needs: a key that leaks can do no more." },
     ],
-    values: { expires_in_days: "90" },
-    submit: ({ name, expires_in_days }) => call("POST", "/api-keys", { name, ...(expires_in_days ? { expires_in_days: Number(expires_in_days) } : {}) }),
+    values: { expires_in_days: "90", scopes: "" },
+    submit: ({ name, expires_in_days, scopes }) => call("POST", "/api-keys", {
+      name, ...(expires_in_days ? { expires_in_days: Number(expires_in_days) } : {}), ...(scopes ? { scopes: scopes.split(" ") } : {}),
+    }),
   });
   if (!made) return;
   await ask({

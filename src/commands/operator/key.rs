@@ -49,16 +49,19 @@ pub async fn api_keys(context: &Context, command: ApiKeyCommand) -> Result<()> {
             let none = "No API keys. `coditect api-key create NAME` makes one.";
             context.list(&["api-keys"], &[], &paging, &API_KEYS, none).await
         }
-        ApiKeyCommand::Create { name, expires_in_days } => {
+        ApiKeyCommand::Create { name, expires_in_days, scopes } => {
             let mut body = json!({"name": name});
             if let Some(days) = expires_in_days {
                 body["expires_in_days"] = days.into();
+            }
+            if !scopes.is_empty() {
+                body["scopes"] = scopes.into();
             }
             let made = context.http.post(&["api-keys"], Some(body)).await?;
             if context.is_json() {
                 return output::json(&made);
             }
-            eprintln!("Keep it well: it is shown this once. Whoever has it acts as you do.");
+            eprintln!("Keep it well: it is shown this once. Whoever has it acts in your place.");
             output::print(&format!("{}\n", plain(word(&made, "secret"))))
         }
         ApiKeyCommand::Revoke { api_key, consent } => {
