@@ -33,7 +33,7 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// How long a validation may rely on the licence that an earlier one read.
 const LICENSE_SEEN: Duration = Duration::from_secs(1);
 /// Requests that one HTTP/2 connection may have open.
-const HTTP2_STREAMS_MAX: u32 = 100;
+const HTTP2_STREAMS_MAX: u32 = 32;
 /// The longest headers of a request over HTTP/2, in bytes.
 const HTTP2_HEADERS_MAX: u32 = 16 * 1024;
 /// Command lines that talk to the server at once.

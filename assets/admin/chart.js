@@ -118,7 +118,7 @@ function options(uPlot, { series, format = String, bars = false, stacked = false
       y: { range: (/** @type {any} */ _u, /** @type {number} */ min, /** @type {number} */ max) => [Math.min(min * 1.12, 0), Math.max(max * 1.12, min < 0 ? 0 : 1)] },
     },
     axes: [
-      { ...lines, size: 26, grid: { show: false }, space: 70, splits: axis === "month" ? (/** @type {any} */ u) => u.data[0].filter((/** @type {number} */ _at, /** @type {number} */ i) => i % Math.ceil((u.data[0].length * 62) / u.width) === 0) : undefined,
+      { ...lines, size: 26, grid: { show: false }, space: 70, splits: axis === "month" ? (/** @type {any} */ u) => u.data[0].filter((/** @type {number} */ _at, /** @type {number} */ i) => (u.data[0].length - 1 - i) % Math.ceil((u.data[0].length * 62) / u.width) === 0) : undefined,
         values: (/** @type {any} */ _u, /** @type {number[]} */ at) => ticks(at) },
       { ...lines, size: (/** @type {any} */ _u, /** @type {string[] | null} */ values) => 14 + Math.max(2, ...(values ?? []).map((each) => each.length)) * 6.5, space: 36,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9],

@@ -37,7 +37,12 @@ async fn authenticate(request: &Request, bearer: Bearer) -> poem::Result<Actor> 
     if request.data::<OverLocalSocket>().is_some() {
         return Ok(Actor::local(caller(request)));
     }
-    let org = request.header(ORGANISATION);
+    // One that cannot be read, or two, name nothing that there is.
+    let mut named = request.headers().get_all(ORGANISATION).iter();
+    let org = named.next().map(|value| match (value.to_str(), named.next()) {
+        (Ok(value), None) => value,
+        _ => "",
+    });
     services
         .authenticate(&bearer.token, org, caller(request))
         .await

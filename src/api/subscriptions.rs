@@ -13,10 +13,11 @@ use super::licenses::License;
 use super::wire::{Customer, Time, list, page_request};
 use super::{Answer, Tag};
 use crate::domain::ids::{OrgId, PlanId, SubscriptionId};
+use crate::domain::organisation::Permission;
 use crate::domain::{payment, subscription};
 use crate::services::Services;
 use crate::services::customers::Owned;
-use crate::services::subscriptions::{PaymentInput, PaymentOutcome};
+use crate::services::subscriptions::{OrderAct, PaymentInput, PaymentOutcome};
 
 /// The calls about subscriptions and payments.
 pub struct Subscriptions {
@@ -130,6 +131,11 @@ pub struct Subscription {
     canceled_at: Option<Time>,
     /// How many times the plan's seats.
     quantity: u32,
+    /// What it costs each time that it is paid, in minor units of `currency`; kept when the plan's price
+    /// changes.
+    amount_cents: Option<i64>,
+    /// ISO 4217.
+    currency: Option<String>,
     /// The id under which Stripe bills it; null: operators record its payments.
     stripe_subscription_id: Option<String>,
     /// When it was made.
@@ -163,6 +169,11 @@ impl From<subscription::Subscription> for Subscription {
             cancel_at_period_end: subscription.cancel_at_period_end,
             canceled_at: subscription.canceled_at.map(Time),
             quantity: subscription.quantity,
+            amount_cents: subscription
+                .price
+                .as_ref()
+                .map(|price| price.amount_cents.saturating_mul(subscription.quantity.into())),
+            currency: subscription.price.map(|price| price.currency),
             stripe_subscription_id: subscription.stripe_subscription_id,
             created_at: subscription.created_at.into(),
             customer: None,
@@ -190,8 +201,8 @@ pub struct Trial {
     trial_end: Option<Time>,
     /// The subscription.
     subscription: Subscription,
-    /// The licence it came with.
-    license: License,
+    /// The licence it came with; null for somebody whose role shows no licences.
+    license: Option<License>,
 }
 
 /// When a subscription is to end.
@@ -257,6 +268,8 @@ pub struct Payment {
     due_at: Option<Time>,
     /// Of a purchase order: when its money came; null while it is open.
     settled_at: Option<Time>,
+    /// Of a purchase order: when it was withdrawn.
+    withdrawn_at: Option<Time>,
     /// What finds it in other books.
     reference: String,
     /// When it was recorded.
@@ -284,6 +297,7 @@ impl From<payment::Payment> for Payment {
             kind: payment.kind.into(),
             due_at: payment.due_at.map(Time),
             settled_at: payment.settled_at.map(Time),
+            withdrawn_at: payment.withdrawn_at.map(Time),
             amount_cents: payment.amount_cents,
             currency: payment.currency,
             periods: payment.periods,
@@ -308,7 +322,8 @@ pub struct NewPayment {
     plan_id: Option<Uuid>,
     /// How often the new subscription is paid; left out: every month.
     interval: Option<Interval>,
-    /// Minor units; left out: the plan's price for the periods.
+    /// Minor units; left out: the price that the subscription was sold at, for the periods. A credit has
+    /// none.
     #[oai(validator(minimum(value = "0"), maximum(value = "100000000000")))]
     amount_cents: Option<i64>,
     /// ISO 4217; left out: the plan's.
@@ -323,8 +338,8 @@ pub struct NewPayment {
     reference: Option<String>,
     /// What stands behind it; left out: money that came. A purchase order needs its number as reference.
     kind: Option<PaymentKind>,
-    /// Days until a purchase order is to be settled, 1 to 365; left out: 30. Over that date a grace period
-    /// begins.
+    /// Days until a purchase order is to be settled, 1 to 365, no longer than what it pays for; left out:
+    /// 30. Over that date a grace period begins, once what was paid before is over too.
     #[oai(validator(minimum(value = "1"), maximum(value = "365")))]
     due_days: Option<u32>,
 }
@@ -380,7 +395,8 @@ impl Subscriptions {
     async fn start_trial(&self, person: Person, body: Json<StartTrial>) -> Answer<Created<Trial>> {
         let (subscription, license) =
             self.services.start_trial(&person.0, PlanId(body.0.plan_id)).await?;
-        let license = License::of(&self.services, license);
+        let shown = person.0.may(Permission::LicensesRead);
+        let license = shown.then(|| License::of(&self.services, license));
         let subscription = Subscription::from(subscription);
         Ok(Created(Trial {
             subscription_id: subscription.subscription_id,
@@ -539,7 +555,27 @@ impl Subscriptions {
         payment_id: Path<String>,
     ) -> Answer<Json<Recorded>> {
         let id = path_id(&payment_id.0, "payment")?;
-        Ok(Json(self.recorded(self.services.settle_order(&person.0, id).await?)))
+        let settled = self.services.end_order(&person.0, id, OrderAct::Settle).await?;
+        Ok(Json(self.recorded(settled)))
+    }
+
+    /// Withdraw a purchase order
+    ///
+    /// Its money will not come. What was paid before goes on to its end; without that grace begins.
+    #[oai(
+        path = "/admin/payments/:payment_id/withdraw",
+        method = "post",
+        operation_id = "withdraw_payment",
+        tag = "Tag::Operator"
+    )]
+    async fn withdraw_payment(
+        &self,
+        person: Person,
+        payment_id: Path<String>,
+    ) -> Answer<Json<Recorded>> {
+        let id = path_id(&payment_id.0, "payment")?;
+        let withdrawn = self.services.end_order(&person.0, id, OrderAct::Withdraw).await?;
+        Ok(Json(self.recorded(withdrawn)))
     }
 }
 

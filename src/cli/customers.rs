@@ -463,11 +463,19 @@ pub enum PaymentCommand {
     /// It extends or revives a subscription, or starts one for a customer and a plan; the licence
     /// follows at once.
     #[command(after_help = "Examples:
-  coditect payment record --subscription ada@example.com --reference 'PO 4711'
+  coditect payment record --subscription ada@example.com --reference 'transfer 4711'
   coditect payment record --org ada@example.com --plan Team --interval year --amount 990 --currency EUR
-  coditect payment record --org ada@example.com --plan Team --kind purchase-order --reference 'PO 4711' --due-days 60
+  coditect payment record --subscription ada@example.com --kind purchase-order --reference 'PO 4713' --due-days 20
   coditect payment record --subscription ada@example.com --kind credit --reference 'outage of 3 May'")]
     Record(RecordPayment),
+    /// Withdraw a purchase order: its money will not come
+    #[command(
+        after_help = "Example:\n  coditect payment withdraw 0198a6c1-3f4b-7c52-9b1e-6a1d0c2b7e11"
+    )]
+    Withdraw {
+        /// The id of the payment, as `coditect payment list` shows it
+        payment: String,
+    },
     /// Settle a purchase order: its money came
     #[command(
         after_help = "Example:\n  coditect payment settle 0198a6c1-3f4b-7c52-9b1e-6a1d0c2b7e11"

@@ -42,7 +42,7 @@ id! {
     UserId,
     /// An organisation: the tenant every record belongs to.
     OrgId,
-    /// A request to join an organisation.
+    /// An invitation to join an organisation.
     InvitationId,
     /// A plan in the catalogue.
     PlanId,

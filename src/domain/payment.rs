@@ -1,4 +1,4 @@
-//! Money that was received, was promised, or is let off.
+//! What pays for a subscription: money that came, a promise of it, or a gift of time.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ impl PaymentKind {
 pub struct Payment {
     /// Identifies the payment.
     pub payment_id: PaymentId,
-    /// Who paid.
+    /// Whose subscription it pays for.
     pub org_id: OrgId,
     /// What for.
     pub subscription_id: SubscriptionId,
@@ -44,7 +44,7 @@ pub struct Payment {
     /// What stands behind it.
     #[serde(default)]
     pub kind: PaymentKind,
-    /// Minor units of `currency`.
+    /// Minor units of `currency`; nothing for a credit.
     pub amount_cents: i64,
     /// ISO 4217.
     pub currency: String,
@@ -65,9 +65,9 @@ pub struct Payment {
     /// Of a purchase order: when its money came.
     #[serde(default)]
     pub settled_at: Option<Timestamp>,
-    /// Of a purchase order: until when that pays.
+    /// Of a purchase order: when it was withdrawn.
     #[serde(default)]
-    pub pays_until: Option<Timestamp>,
+    pub withdrawn_at: Option<Timestamp>,
 }
 
 impl Payment {
@@ -82,6 +82,8 @@ impl Payment {
 
     /// Whether it is a promise that was not kept yet.
     pub fn is_open(&self) -> bool {
-        self.kind == PaymentKind::PurchaseOrder && self.settled_at.is_none()
+        self.kind == PaymentKind::PurchaseOrder
+            && self.settled_at.is_none()
+            && self.withdrawn_at.is_none()
     }
 }

@@ -5,9 +5,12 @@
 //! | trialing | trial over | `past_due`, grace begins |
 //! | active | period over | `past_due`, grace begins |
 //! | `past_due` | grace over | unpaid |
-//! | active | a purchase order over its date | `past_due`, grace begins |
-//! | trialing, active, `past_due`, unpaid | paid, ordered, credited | active |
-//! | `past_due`, unpaid | the purchase order settled, while it still pays | active |
+//! | trialing, active, `past_due`, unpaid | ordered | active |
+//! | active | the order over its date, and what was paid before over | `past_due`, grace begins |
+//! | active | the order withdrawn, and nothing was paid before | `past_due`, grace begins |
+//! | `past_due`, unpaid | the order settled, while it still pays | active |
+//! | active, or one that was | credited | active |
+//! | one that was never paid | credited | trialing |
 //! | trialing, active | over, and cancellation was asked for | canceled |
 //! | any live one | canceled at once | canceled |
 //!
@@ -185,12 +188,27 @@ pub struct Owed {
     pub payment_id: PaymentId,
     /// Until when it is to be settled.
     pub due_at: Timestamp,
+    /// Until when it was paid before: the order takes nothing of that away.
+    pub paid_until: Timestamp,
+    /// Once it is overdue: until when it pays, if it is settled after all.
+    #[serde(default)]
+    pub pays_until: Option<Timestamp>,
+}
+
+impl Owed {
+    /// When what it pays for ends unless it is settled.
+    fn ends_at(&self) -> Option<Timestamp> {
+        self.pays_until.is_none().then(|| self.due_at.max(self.paid_until))
+    }
 }
 
 /// The end of a trial is announced so many days before, as Stripe announces it.
 const TRIAL_REMINDER_MS: i64 = 3 * DAY_MS;
 /// The end of grace is announced so many days before.
 const GRACE_REMINDER_MS: i64 = 2 * DAY_MS;
+
+/// Nothing is paid for beyond this, the year 9000: what comes after cannot all be written as dates.
+const LATEST: Timestamp = Timestamp(221_845_392_000_000);
 
 fn one() -> u32 {
     1
@@ -271,8 +289,8 @@ impl Subscription {
             // The provider says whether it goes on.
             SubscriptionStatus::Trialing | SubscriptionStatus::Active if self.is_billed() => None,
             SubscriptionStatus::Trialing | SubscriptionStatus::Active => {
-                let due_at = self.owed.map_or(self.current_period_end, |owed| owed.due_at);
-                Some(self.current_period_end.min(due_at))
+                let end = self.owed.and_then(|owed| owed.ends_at());
+                Some(end.map_or(self.current_period_end, |end| end.min(self.current_period_end)))
             }
             SubscriptionStatus::PastDue => self.grace_ends_at,
             SubscriptionStatus::Canceled
@@ -297,7 +315,8 @@ impl Subscription {
             }
             SubscriptionStatus::Trialing => Step::TrialEnded,
             _ if due < self.current_period_end => {
-                self.current_period_end = due;
+                let pays_until = Some(std::mem::replace(&mut self.current_period_end, due));
+                self.owed = self.owed.map(|owed| Owed { pays_until, ..owed });
                 Step::OrderOverdue
             }
             _ => Step::PeriodEnded,
@@ -318,16 +337,8 @@ impl Subscription {
     /// the end of the period that was not paid, and one after suspension starts afresh at `now`.
     ///
     /// # Errors
-    /// `SubscriptionState` when the subscription has ended, a provider bills it, or a purchase order is
-    /// open.
+    /// `SubscriptionState` when the subscription has ended, or a provider bills it.
     pub fn pay(&mut self, now: Timestamp, periods: u32) -> Result<()> {
-        if let Some(owed) = self.owed {
-            let text = format!(
-                "A purchase order of this subscription is open: settle it first (payment {}).",
-                owed.payment_id
-            );
-            return Err(Error::new(Code::SubscriptionState, text));
-        }
         if self.is_billed() {
             return Err(Error::new(
                 Code::SubscriptionState,
@@ -347,6 +358,10 @@ impl Subscription {
             }
         };
         let end = start.plus_months(self.interval.months().saturating_mul(periods));
+        if end >= LATEST {
+            let text = "that would be paid until after the year 9000; book fewer periods";
+            return Err(Error::invalid("periods", text));
+        }
         // Grace may have been longer than a period: what is paid now must not be over already.
         let (start, end) = if end <= now {
             (now, now.plus_months(self.interval.months() * periods))
@@ -366,16 +381,66 @@ impl Subscription {
         Ok(())
     }
 
-    /// Books the money of the open purchase order, which pays until then. What it did not pay for in
-    /// time works again for the rest of that time; what is over is over.
-    pub fn settle(&mut self, now: Timestamp, pays_until: Timestamp) {
-        self.owed = None;
+    /// Books a purchase order, which pays for so many periods, and is to be settled by then; no later than
+    /// what it pays for ends.
+    ///
+    /// # Errors
+    /// As [`Subscription::pay`], and while another order is open.
+    pub fn order(
+        &mut self,
+        now: Timestamp,
+        periods: u32,
+        payment_id: PaymentId,
+        due_at: Timestamp,
+    ) -> Result<Owed> {
+        let runs = matches!(self.status, SubscriptionStatus::Trialing | SubscriptionStatus::Active);
+        let paid_until = if runs { self.current_period_end } else { now };
+        self.pay(now, periods)?;
+        let due_at = due_at.min(self.current_period_end);
+        let owed = Owed { payment_id, due_at, paid_until, pays_until: None };
+        self.owed = Some(owed);
+        Ok(owed)
+    }
+
+    /// Gives so many periods for no money. One that was never paid is on trial for them.
+    ///
+    /// # Errors
+    /// As [`Subscription::pay`].
+    pub fn credit(&mut self, now: Timestamp, periods: u32) -> Result<()> {
+        let before = (self.first_active_at, self.trial_started_at);
+        self.pay(now, periods)?;
+        if before.0.is_none() {
+            (self.first_active_at, self.trial_started_at) = before;
+            self.begin_trial(now, self.current_period_end);
+        }
+        Ok(())
+    }
+
+    /// Books the money of the open purchase order. What ended because it was late works again for the
+    /// rest of the time that it pays for; what is over is over.
+    pub fn settle(&mut self, now: Timestamp) {
+        let Some(pays_until) = self.owed.take().and_then(|owed| owed.pays_until) else { return };
         let lapsed =
             matches!(self.status, SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid);
         if lapsed && pays_until > now && !self.is_billed() {
             self.status = SubscriptionStatus::Active;
             self.current_period_end = pays_until;
             self.grace_ends_at = None;
+            self.reminded = false;
+        }
+    }
+
+    /// Takes the open purchase order out: what was paid before goes on to its end, and without that grace
+    /// begins.
+    pub fn withdraw(&mut self, now: Timestamp, grace_days: u32) {
+        let Some(owed) = self.owed.take() else { return };
+        if self.status != SubscriptionStatus::Active || self.is_billed() {
+            return;
+        }
+        self.current_period_end = self.current_period_end.min(owed.paid_until.max(now));
+        if owed.paid_until <= now {
+            self.status = SubscriptionStatus::PastDue;
+            self.grace_ends_at = Some(now.plus_days(grace_days));
             self.reminded = false;
         }
     }

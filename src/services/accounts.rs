@@ -1,5 +1,6 @@
 //! Accounts: registration, links, profile, deactivation, and the first operator.
 
+use super::orgs::require_no_company;
 use super::people::{self, UserAct};
 use super::sign_in::{Grant, SignedIn};
 use super::{Actor, Caller, Ctx, Services, letters};
@@ -248,13 +249,17 @@ impl Services {
     /// Closes the actor's own account: no sign-in works any more. Licences live on with their organisation.
     ///
     /// # Errors
-    /// `LastOperator` when nobody could run this appliance afterwards.
+    /// `LastOperator` when nobody could run this appliance afterwards; `MemberState` when an organisation
+    /// of others would be left without its owner.
     pub async fn deactivate_account(&self, actor: &Actor) -> Result<()> {
         actor.require_sign_in()?;
         let ctx = self.ctx_of(actor);
         let user_id = actor.user_id;
-        self.commit(move |tx| people::perform(&ctx, tx, user_id, UserAct::Deactivate).map(drop))
-            .await
+        self.commit(move |tx| {
+            require_no_company(tx, user_id)?;
+            people::perform(&ctx, tx, user_id, UserAct::Deactivate).map(drop)
+        })
+        .await
     }
 
     /// Whether this appliance has no operator yet.

@@ -147,6 +147,14 @@ impl Actor {
         }
     }
 
+    /// Refuses API keys.
+    pub(super) fn refuse_programs(&self) -> Result<()> {
+        match self.via {
+            Via::SignIn(_) | Via::Local => Ok(()),
+            Via::ApiKey(_) => self.require_sign_in().map(drop),
+        }
+    }
+
     /// Refuses everybody but whoever administers the computer.
     pub fn require_local(&self) -> Result<()> {
         if self.via == Via::Local {

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 
 use crate::domain::error::{Result, found};
 use crate::domain::ids::{OrgId, UserId};
+use crate::domain::organisation::Permission;
 use crate::domain::page::Page;
 use crate::domain::user::User;
 use crate::store::{self, Read, users};
@@ -59,6 +60,14 @@ pub(super) fn recipient(tx: &impl Read, org_id: OrgId, user_id: UserId) -> Resul
         None => org.owner()?,
     };
     users::get(tx, user_id)
+}
+
+/// Who is told of a licence: as [`recipient`], where the role shows licences; else the owner.
+pub(super) fn license_recipient(tx: &impl Read, org_id: OrgId, user_id: UserId) -> Result<User> {
+    let org = store::org(tx, org_id);
+    let member = org.membership(user_id)?;
+    let reads = member.is_some_and(|member| member.role.may(Permission::LicensesRead));
+    users::get(tx, if reads { user_id } else { org.owner()? })
 }
 
 /// A page with the customer behind each record, each looked up once.

@@ -63,6 +63,8 @@ impl Services {
     ) -> Result<Invitation> {
         let email = Email::parse(email)?;
         self.throttles.check_address(actor.caller.address)?;
+        // Whoever is invited and taken out again and again is mailed no more often than others.
+        self.throttles.check_account(&format!("invited {}", email.as_str()))?;
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (org, own) = place(tx, &actor, id, Permission::OrgManage)?;
@@ -75,14 +77,16 @@ impl Services {
                 let text = "Whoever has this address belongs to the organisation already.";
                 return Err(Error::new(Code::MemberState, text));
             }
-            let open = store::org(tx, id).invitations(INVITATIONS_MAX)?;
-            for earlier in &open {
-                if earlier.expires_at <= ctx.now {
-                    orgs::remove_invitation(tx, id, earlier.invitation_id)?;
-                } else if earlier.email == email {
-                    let text = "This address was invited and has not answered; send that invitation again, or revoke it.";
-                    return Err(Error::new(Code::InvitationExists, text));
-                }
+            let (open, over): (Vec<_>, Vec<_>) = store::org(tx, id)
+                .invitations(INVITATIONS_MAX)?
+                .into_iter()
+                .partition(|earlier| earlier.expires_at > ctx.now);
+            for earlier in over {
+                orgs::remove_invitation(tx, id, earlier.invitation_id)?;
+            }
+            if open.iter().any(|earlier| earlier.email == email) {
+                let text = "This address was invited and has not answered; send that invitation again, or revoke it.";
+                return Err(Error::new(Code::InvitationExists, text));
             }
             if open.len() >= INVITATIONS_MAX {
                 let text = format!("{INVITATIONS_MAX} invitations are open; revoke some first.");
@@ -183,6 +187,15 @@ impl Services {
                 })
                 .await;
         }
+        if !has_account && !self.config.auth.open_registration {
+            let by_vendor = self.store.read(|tx| users::find(tx, invitation.invited_by))?;
+            if by_vendor.is_some_and(|inviter| !inviter.operator) {
+                return Err(Error::new(
+                    Code::Forbidden,
+                    "Registration is closed here; ask the vendor for an account, then accept with it.",
+                ));
+            }
+        }
         let email = invitation.email.as_str();
         let Some(newcomer) = newcomer.filter(|_| !has_account) else {
             let what = if has_account { "Sign in as" } else { "Give a name and a password for" };
@@ -214,8 +227,6 @@ fn send(
     cause: &str,
 ) -> Result<Invitation> {
     let token = tokens::secret(&ctx.entropy, "");
-    // Its row is in order of its end: it goes before that moves.
-    orgs::remove_invitation(tx, invitation.org_id, invitation.invitation_id)?;
     invitation.token_hash = tokens::digest(&token);
     invitation.sent_at = ctx.now;
     invitation.expires_at = ctx.now + GOOD_MS;
@@ -236,12 +247,24 @@ fn good(
     now: crate::domain::time::Timestamp,
 ) -> Result<Invitation> {
     let found = orgs::invitation_of_token(tx, hash)?;
-    found.filter(|invitation| invitation.expires_at > now).ok_or_else(|| {
-        Error::new(
+    match found.filter(|invitation| invitation.expires_at > now) {
+        Some(invitation) if stands(tx, &invitation)? => Ok(invitation),
+        _ => Err(Error::new(
             Code::InvalidToken,
-            "This invitation is not good: it was accepted, revoked or sent again, or has expired. Ask for another.",
-        )
-    })
+            "This invitation is not good: it was accepted, revoked or sent again, has expired, or whoever sent it may invite no longer. Ask for another.",
+        )),
+    }
+}
+
+/// Whether whoever invited could do so now.
+fn stands(tx: &impl Read, invitation: &Invitation) -> Result<bool> {
+    let Some(inviter) = users::find(tx, invitation.invited_by)? else {
+        // Over the local socket nobody has an account.
+        return Ok(invitation.invited_by.0.is_nil());
+    };
+    let member = store::org(tx, invitation.org_id).membership(inviter.user_id)?;
+    let grants = member.is_some_and(|member| member.role.grants(invitation.role));
+    Ok(inviter.deactivated_at.is_none() && (grants || inviter.operator))
 }
 
 /// Lets the person who was invited join.

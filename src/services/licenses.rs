@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::customers::recipient;
+use super::customers::license_recipient;
 use super::customers::{Customer, Owned, customer, with_customers};
 use super::license_news::keep_newest;
 use super::{Actor, Ctx, Services};
@@ -177,7 +177,7 @@ impl Services {
         let actor = actor.clone();
         self.commit(move |tx| {
             let license = visible(tx, &actor, id, Permission::LicensesRead)?;
-            let user = recipient(tx, license.org_id, license.user_id)?;
+            let user = license_recipient(tx, license.org_id, license.user_id)?;
             let org_id = Some(license.org_id);
             let told = [("to", user.email.as_str().to_owned())];
             ctx.audit(tx, org_id, "license.resent", id, told)?;
@@ -242,7 +242,7 @@ impl Services {
             return Err(Error::invalid("expiry_date", "must be in the future"));
         }
         self.commit(move |tx| {
-            let (org_id, user_id) = receiver(tx, input.org_id, input.email.as_deref())?;
+            let (org_id, user_id) = licensee(tx, input.org_id, input.email.as_deref())?;
             let plan =
                 input.plan_id.map(|id| super::subscriptions::plan_on_sale(tx, id)).transpose()?;
             let mut new = match &plan {
@@ -400,7 +400,7 @@ pub(super) fn insert(ctx: &Ctx, tx: &mut WriteTx, new: NewLicense) -> Result<Lic
         license.license_id,
         [("plan", license.plan_name.clone()), ("seats", license.max_concurrent_seats.to_string())],
     )?;
-    let user = recipient(tx, license.org_id, license.user_id)?;
+    let user = license_recipient(tx, license.org_id, license.user_id)?;
     let message = super::letters::license_delivered(&user, &license);
     ctx.queue_mail(tx, Some(license.org_id), user.email.as_str(), "license.issued", &message)?;
     Ok(license)
@@ -486,7 +486,7 @@ fn settle(
     if before == status {
         return Ok(());
     }
-    let user = recipient(tx, license.org_id, license.user_id)?;
+    let user = license_recipient(tx, license.org_id, license.user_id)?;
     if let Some(message) = super::letters::status_changed(&user, license, before, ctx.now) {
         ctx.queue_mail(
             tx,
@@ -556,7 +556,7 @@ pub(super) fn perform(
     Ok(license)
 }
 
-fn receiver(tx: &impl Read, org_id: Option<OrgId>, email: Option<&str>) -> Result<(OrgId, UserId)> {
+fn licensee(tx: &impl Read, org_id: Option<OrgId>, email: Option<&str>) -> Result<(OrgId, UserId)> {
     match (org_id, email) {
         (Some(org_id), None) => Ok((org_id, store::org(tx, org_id).owner()?)),
         (None, Some(email)) => {

@@ -1,16 +1,15 @@
 //! Organisations and who belongs to them, as their members see and change them.
 
-use super::{Actor, Ctx, Services, Via};
+use super::{Actor, Ctx, Services};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::organisation::{Membership, Organisation, Permission, Role};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::check_text;
 use crate::domain::user::User;
+use crate::store::orgs::OF_USER_MAX;
 use crate::store::{self, Read, WriteTx, api_keys, orgs, users};
 
-/// The most organisations somebody belongs to.
-const ORGS_MAX: usize = 100;
 /// The most that belong to an organisation.
 const MEMBERS_MAX: u64 = 10_000;
 
@@ -19,7 +18,7 @@ impl Services {
     pub fn my_orgs(&self, actor: &Actor) -> Result<Vec<(Organisation, Role)>> {
         let mine = self.store.read(|tx| {
             let user = users::get(tx, actor.user_id)?;
-            orgs::of_user(tx, user.user_id, user.personal_org, ORGS_MAX)
+            orgs::of_user(tx, user.user_id, user.personal_org, OF_USER_MAX)
         })?;
         let reached = mine.into_iter().filter(|(org, _)| actor.reaches(org.org_id));
         Ok(reached.map(|(org, member)| (org, member.role)).collect())
@@ -143,9 +142,7 @@ impl Services {
         id: OrgId,
         user_id: UserId,
     ) -> Result<(Organisation, Role)> {
-        if matches!(actor.via, Via::ApiKey(_)) {
-            actor.require_sign_in()?;
-        }
+        actor.refuse_programs()?;
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             place(tx, &actor, id, Permission::OrgOwn)?;
@@ -160,6 +157,7 @@ impl Services {
                 (last.role, next.role) = (Role::Admin, Role::Owner);
                 orgs::put_membership(tx, &last)?;
                 orgs::put_membership(tx, &next)?;
+                leave_room(&ctx, tx, owner, id)?;
                 let told = [("from", owner.to_string()), ("to", user_id.to_string())];
                 ctx.audit(tx, Some(id), "org.transferred", id, told)?;
             }
@@ -191,6 +189,40 @@ pub(super) fn place(
     Ok((organisation, role))
 }
 
+/// Whoever gives away the organisation that was made for them gets another to act for.
+fn leave_room(ctx: &Ctx, tx: &mut WriteTx, user_id: UserId, given: OrgId) -> Result<()> {
+    let mut user = users::get(tx, user_id)?;
+    if user.personal_org != given {
+        return Ok(());
+    }
+    let mut org = store::org(tx, given).organisation()?;
+    org.personal = false;
+    orgs::put(tx, &org)?;
+    let org_id = OrgId(ctx.record_id());
+    let name = user.full_name.clone();
+    orgs::put(tx, &Organisation { org_id, name, personal: true, created_at: ctx.now })?;
+    let own = Membership { org_id, user_id, role: Role::Owner, joined_at: ctx.now };
+    orgs::put_membership(tx, &own)?;
+    user.personal_org = org_id;
+    users::update(tx, &user)?;
+    ctx.audit(tx, Some(org_id), "org.created", org_id, [("name", user.full_name)])
+}
+
+/// Refuses to close the account of somebody whose organisation has other members.
+pub(super) fn require_no_company(tx: &impl Read, user_id: UserId) -> Result<()> {
+    let user = users::get(tx, user_id)?;
+    for (org, member) in orgs::of_user(tx, user_id, user.personal_org, OF_USER_MAX)? {
+        if member.role == Role::Owner && store::org(tx, org.org_id).members_count()? > 1 {
+            let text = format!(
+                "You own {:?}, which has other members: give it to one of them first.",
+                org.name
+            );
+            return Err(Error::new(Code::MemberState, text));
+        }
+    }
+    Ok(())
+}
+
 fn member(tx: &impl Read, id: OrgId, user_id: UserId) -> Result<Membership> {
     store::org(tx, id).membership(user_id)?.ok_or_else(|| Error::not_found("member"))
 }
@@ -216,10 +248,10 @@ pub(super) fn join(ctx: &Ctx, tx: &mut WriteTx, member: &Membership) -> Result<(
 
 fn room_for_another(tx: &WriteTx, user_id: UserId) -> Result<()> {
     let user = users::get(tx, user_id)?;
-    if orgs::of_user(tx, user_id, user.personal_org, ORGS_MAX)?.len() < ORGS_MAX {
+    if orgs::of_user(tx, user_id, user.personal_org, OF_USER_MAX)?.len() < OF_USER_MAX {
         return Ok(());
     }
-    let text = format!("This person belongs to {ORGS_MAX} organisations; leave one first.");
+    let text = format!("This person belongs to {OF_USER_MAX} organisations; leave one first.");
     Err(Error::new(Code::MemberState, text))
 }
 

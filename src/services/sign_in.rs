@@ -255,7 +255,7 @@ impl Services {
     }
 
     /// For which tenant a person acts, and as what: the one that is asked for, or else `usual`, or else
-    /// the person's own.
+    /// the person's own. Operators act as the owner of any.
     pub(super) fn place(
         &self,
         user: &User,
@@ -270,8 +270,14 @@ impl Services {
         if usual.is_some_and(|bound| bound != org_id) {
             return Err(unknown());
         }
-        let member = self.store.read(|tx| store::org(tx, org_id).membership(user.user_id))?;
-        member.map(|member| (org_id, member.role)).ok_or_else(unknown)
+        self.store.read(|tx| {
+            let org = store::org(tx, org_id);
+            match org.membership(user.user_id)? {
+                Some(member) => Ok((org_id, member.role)),
+                None if user.operator => org.organisation().map(|_| (org_id, Role::Owner)),
+                None => Err(unknown()),
+            }
+        })
     }
 
     pub(super) fn signed_in(&self, user: User, granted: Granted) -> Result<SignedIn> {

@@ -10,13 +10,13 @@ use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PaymentId, PlanId, SubscriptionId, UserId};
 use crate::domain::job::{Job, Work};
 use crate::domain::license::License;
-use crate::domain::organisation::Permission;
+use crate::domain::organisation::{Permission, Role};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::{Payment, PaymentKind};
 use crate::domain::plan::{MONEY_MAX, Plan, check_currency, check_text};
-use crate::domain::subscription::{Interval, Owed, Price, Subscription, SubscriptionStatus};
+use crate::domain::subscription::{Interval, Price, Subscription, SubscriptionStatus};
 pub use crate::store::subscriptions::Revenue;
-use crate::store::{self, Read, WriteTx, jobs, plans, subscriptions, users};
+use crate::store::{self, Read, WriteTx, jobs, orgs, plans, subscriptions, users};
 
 /// A payment as an operator records it.
 pub struct PaymentInput {
@@ -70,7 +70,7 @@ impl Services {
             if plan.trial_duration_days == 0 {
                 return Err(Error::new(Code::TrialUnavailable, "This plan has no trial."));
             }
-            if store::org(tx, org_id).had_trial(plan_id)? {
+            if had_trial(tx, org_id, user_id, plan_id)? {
                 return Err(Error::new(
                     Code::TrialUsed,
                     "Your organisation has had this plan's trial. Subscribe to go on, or choose another plan.",
@@ -167,14 +167,19 @@ impl Services {
         self.commit_license(change, |outcome| Some(&outcome.license)).await
     }
 
-    /// Books the money of a purchase order.
+    /// Books the money of a purchase order, or that it will not come.
     ///
     /// # Errors
-    /// `PaymentState` when it is no purchase order, or was settled before.
-    pub async fn settle_order(&self, actor: &Actor, id: PaymentId) -> Result<PaymentOutcome> {
+    /// `PaymentState` when it is no purchase order that is open.
+    pub async fn end_order(
+        &self,
+        actor: &Actor,
+        id: PaymentId,
+        act: OrderAct,
+    ) -> Result<PaymentOutcome> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
-        let change = move |tx: &mut WriteTx<'_>| settle(&ctx, tx, id);
+        let change = move |tx: &mut WriteTx<'_>| end_order(&ctx, tx, id, act);
         self.commit_license(change, |outcome| Some(&outcome.license)).await
     }
 
@@ -298,6 +303,9 @@ impl PaymentInput {
         if order && self.reference.trim().is_empty() {
             return Err(Error::invalid("reference", "must be the number of the purchase order"));
         }
+        if self.kind == PaymentKind::Credit && self.amount_cents.is_some_and(|cents| cents != 0) {
+            return Err(Error::invalid("amount_cents", "must be left out: a credit is no money"));
+        }
         if self.due_days.is_some_and(|days| !order || !(1..=365).contains(&days)) {
             return Err(Error::invalid("due_days", "must be 1 to 365, for a purchase order alone"));
         }
@@ -309,6 +317,19 @@ impl PaymentInput {
             )),
         }
     }
+}
+
+/// Whether the organisation, or another one that the person owns, has had this plan's trial.
+fn had_trial(tx: &impl Read, org_id: OrgId, user_id: UserId, plan_id: PlanId) -> Result<bool> {
+    let user = users::get(tx, user_id)?;
+    let own = orgs::of_user(tx, user_id, user.personal_org, orgs::OF_USER_MAX)?;
+    let own = own.into_iter().filter(|(_, member)| member.role == Role::Owner);
+    for id in own.map(|(org, _)| org.org_id).chain([org_id]) {
+        if store::org(tx, id).had_trial(plan_id)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whose subscription the actor may change: the own organisation's, or any for an operator.
@@ -416,11 +437,25 @@ pub(super) fn book(
     };
     let mut subscription = subscription;
     let before = subscription.status;
-    subscription.pay(ctx.now, input.periods)?;
     let payment_id = PaymentId(ctx.record_id());
-    let due_at = (input.kind == PaymentKind::PurchaseOrder)
-        .then(|| ctx.now.plus_days(input.due_days.unwrap_or(DUE_DAYS)));
-    subscription.owed = due_at.map(|due_at| Owed { payment_id, due_at });
+    if let Some(owed) = subscription.owed
+        && (input.kind != PaymentKind::Credit || owed.pays_until.is_some())
+    {
+        let text = format!(
+            "A purchase order of this subscription is open: settle or withdraw it first (payment {}).",
+            owed.payment_id
+        );
+        return Err(Error::new(Code::SubscriptionState, text));
+    }
+    let due_at = match input.kind {
+        PaymentKind::Payment => subscription.pay(ctx.now, input.periods).map(|()| None)?,
+        PaymentKind::Credit => subscription.credit(ctx.now, input.periods).map(|()| None)?,
+        PaymentKind::PurchaseOrder => {
+            let due_at = ctx.now.plus_days(input.due_days.unwrap_or(DUE_DAYS));
+            let owed = subscription.order(ctx.now, input.periods, payment_id, due_at)?;
+            Some(owed.due_at)
+        }
+    };
     let org_id = subscription.org_id;
     let price = subscription.price.clone();
     let price = price.unwrap_or_else(|| Price::of(&plan, subscription.interval));
@@ -431,6 +466,9 @@ pub(super) fn book(
         kind: input.kind,
         plan_id: Some(subscription.plan_id),
         amount_cents: input.amount_cents.unwrap_or_else(|| {
+            if input.kind == PaymentKind::Credit {
+                return 0;
+            }
             let times = i64::from(subscription.quantity).saturating_mul(input.periods.into());
             price.amount_cents.saturating_mul(times)
         }),
@@ -442,7 +480,7 @@ pub(super) fn book(
         recorded_by,
         due_at,
         settled_at: None,
-        pays_until: due_at.map(|_| subscription.current_period_end),
+        withdrawn_at: None,
     };
     subscriptions::insert_payment(tx, &payment)?;
     let cause = match input.kind {
@@ -472,18 +510,37 @@ fn carried_on(
     Ok(PaymentOutcome { payment, subscription, license })
 }
 
-fn settle(ctx: &Ctx, tx: &mut WriteTx, id: PaymentId) -> Result<PaymentOutcome> {
+/// What becomes of a purchase order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderAct {
+    /// Its money came.
+    Settle,
+    /// It will not come.
+    Withdraw,
+}
+
+fn end_order(ctx: &Ctx, tx: &mut WriteTx, id: PaymentId, act: OrderAct) -> Result<PaymentOutcome> {
     let mut payment = subscriptions::payment(tx, id)?;
-    let Some(pays_until) = payment.pays_until.filter(|_| payment.is_open()) else {
-        let text = "This is no open purchase order: its money came, or was never promised.";
+    if !payment.is_open() {
+        let text = "This is no open purchase order: its money came, was never promised, or it was withdrawn.";
         return Err(Error::new(Code::PaymentState, text));
-    };
-    payment.settled_at = Some(ctx.now);
-    subscriptions::settle_payment(tx, &payment)?;
+    }
     let mut subscription = store::org(tx, payment.org_id).subscription(payment.subscription_id)?;
     let before = subscription.status;
-    subscription.settle(ctx.now, pays_until);
-    tell(ctx, tx, "payment.settled", &payment, &subscription, before)?;
+    let cause = match act {
+        OrderAct::Settle => {
+            payment.settled_at = Some(ctx.now);
+            subscription.settle(ctx.now);
+            "payment.settled"
+        }
+        OrderAct::Withdraw => {
+            payment.withdrawn_at = Some(ctx.now);
+            subscription.withdraw(ctx.now, ctx.config.license.grace_days);
+            "payment.withdrawn"
+        }
+    };
+    subscriptions::update_order(tx, &payment)?;
+    tell(ctx, tx, cause, &payment, &subscription, before)?;
     carried_on(ctx, tx, payment, subscription)
 }
 
@@ -506,8 +563,17 @@ fn tell(
     ];
     ctx.audit(tx, org_id, cause, payment.payment_id, told)?;
     let user = recipient(tx, subscription.org_id, subscription.user_id)?;
-    let message = match (payment.due_at, payment.settled_at) {
-        (Some(due_at), None) => letters::order_received(&user, payment, subscription, due_at),
+    let message = match payment.due_at {
+        Some(due_at) if payment.is_open() => {
+            letters::order_received(&user, payment, subscription, due_at)
+        }
+        // Without it what was paid before goes on, or grace begins as for any period.
+        Some(_) if payment.withdrawn_at.is_some() => {
+            if subscription.status != SubscriptionStatus::PastDue || before == subscription.status {
+                return Ok(());
+            }
+            letters::grace_started(&user, subscription, false)
+        }
         _ => letters::payment_recorded(&user, payment, subscription),
     };
     ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)

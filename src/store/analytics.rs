@@ -23,7 +23,8 @@ use crate::domain::time::Timestamp;
 
 /// The fact that says by which rules the figures were made.
 const RULES: &str = "analytics.rules";
-/// The rules of this program. Raise it when a figure changes its meaning: then all are made anew.
+/// The rules of this program. Raise it when a figure changes its meaning: then all are made anew from the
+/// records; the ledger of movements is one of these, and stays as it was written.
 const RULES_NOW: &str = "1";
 /// How many movements there are.
 const COUNT: &str = "movements";
@@ -420,7 +421,7 @@ mod tests {
 
     /// What is read for an answer does not grow with customers: only months, plans and currencies make rows.
     #[test]
-    fn reading_costs_the_same_however_many_customers_there_are() {
+    fn the_rows_of_figures_do_not_grow_with_customers() {
         let disk = FaultDisk::new();
         let options = Options { disk: Arc::new(disk), ..Options::default() };
         let store = Store::open(Path::new("/data/coditect.redb"), options).unwrap();

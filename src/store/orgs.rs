@@ -40,13 +40,13 @@ impl<T: Read> Org<'_, T> {
         self.tx.count(&MEMBERSHIPS, &Scan::prefix(&self.id))
     }
 
-    /// Who was asked to join, oldest first, at most `limit`.
+    /// Open and ended invitations, oldest first, at most `limit`.
     pub fn invitations(&self, limit: usize) -> Result<Vec<Invitation>> {
         let rows = self.tx.scan(&INVITATIONS, &Scan::prefix(&self.id).limit(limit))?;
         Ok(rows.into_iter().map(|(_, invitation)| invitation).collect())
     }
 
-    /// A request to join it that must exist.
+    /// An invitation to it that must exist.
     pub fn invitation(&self, id: InvitationId) -> Result<Invitation> {
         self.tx.get(&INVITATIONS, &(self.id, id))?.ok_or_else(|| Error::not_found("invitation"))
     }
@@ -77,6 +77,9 @@ pub fn remove_membership(tx: &mut WriteTx, org_id: OrgId, user_id: UserId) -> Re
     tx.remove(&MEMBERSHIPS, &(org_id, user_id))
 }
 
+/// The most tenants that a person belongs to.
+pub const OF_USER_MAX: usize = 100;
+
 /// The tenants that a person belongs to, the personal one first, at most `limit`.
 pub fn of_user(
     tx: &impl Read,
@@ -97,7 +100,7 @@ pub fn of_user(
     Ok(found)
 }
 
-/// Adds or writes a request to join a tenant; what it was mailed with before is good no longer.
+/// Adds or writes an invitation; the link that was mailed before is good no longer.
 pub fn put_invitation(tx: &mut WriteTx, invitation: &Invitation) -> Result<()> {
     let place = (invitation.org_id, invitation.invitation_id);
     remove_invitation(tx, place.0, place.1)?;
@@ -107,7 +110,7 @@ pub fn put_invitation(tx: &mut WriteTx, invitation: &Invitation) -> Result<()> {
     tx.put(&INVITATIONS, &place, invitation)
 }
 
-/// Removes a request to join a tenant; the request, if it was there.
+/// Removes an invitation; what it was, if it was there.
 pub fn remove_invitation(
     tx: &mut WriteTx,
     org_id: OrgId,
@@ -120,7 +123,7 @@ pub fn remove_invitation(
     Ok(Some(old))
 }
 
-/// The request whose token has this hash.
+/// The invitation whose token has this hash.
 pub fn invitation_of_token(tx: &impl Read, hash: &Digest) -> Result<Option<Invitation>> {
     match tx.get(&INVITATIONS_BY_HASH, hash)? {
         Some(place) => tx.get(&INVITATIONS, &place),
@@ -128,7 +131,7 @@ pub fn invitation_of_token(tx: &impl Read, hash: &Digest) -> Result<Option<Invit
     }
 }
 
-/// Removes requests that ended before `now`, at most `limit`; how many.
+/// Removes invitations that ended before `now`, at most `limit`; how many.
 pub fn remove_ended(tx: &mut WriteTx, now: Timestamp, limit: usize) -> Result<usize> {
     let mut removed = 0;
     for ((end, id), org_id) in tx.scan(&INVITATIONS_BY_END, &Scan::all().limit(limit))? {

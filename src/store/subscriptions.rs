@@ -6,6 +6,8 @@ use super::tables::{
 };
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::billing::Invoice;
+use unicode_normalization::UnicodeNormalization;
+
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PaymentId, PlanId, SubscriptionId};
 use crate::domain::page::{Page, PageRequest};
@@ -99,7 +101,7 @@ pub fn put_trial(tx: &mut WriteTx, subscription: &Subscription) -> Result<()> {
 /// Adds a payment; `PaymentExists` when the tenant has one of the same reference.
 pub fn insert_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
     if !payment.reference.is_empty() {
-        let named = (payment.org_id, payment.reference.clone());
+        let named = (payment.org_id, spelling(payment));
         if tx.get(&PAYMENTS_BY_REFERENCE, &named)?.is_some() {
             let text = format!(
                 "A payment of {:?} is recorded for this organisation already. If this is another one, give it another reference.",
@@ -115,6 +117,20 @@ pub fn insert_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
     tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), payment)
 }
 
+/// A reference as two are compared: one transfer that is typed in two ways is one.
+fn spelling(payment: &Payment) -> String {
+    if payment.stripe_invoice_id.is_some() {
+        return payment.reference.clone();
+    }
+    let visible = payment.reference.nfkc().filter(|c| !c.is_whitespace() && !is_invisible(*c));
+    visible.collect::<String>().to_lowercase()
+}
+
+/// Characters of no width that are pasted along with others.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
 /// A payment that must exist, wherever it belongs, for operators.
 pub fn payment(tx: &impl Read, id: PaymentId) -> Result<Payment> {
     let missing = || Error::not_found("payment");
@@ -122,8 +138,8 @@ pub fn payment(tx: &impl Read, id: PaymentId) -> Result<Payment> {
     tx.get(&PAYMENTS, &(org_id, id))?.ok_or_else(missing)
 }
 
-/// Writes a purchase order whose money has come.
-pub fn settle_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
+/// Writes a purchase order whose money has come, or will not.
+pub fn update_order(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
     count_revenue(tx, payment)?;
     super::analytics::count_payment(tx, payment)?;
     tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), payment)

@@ -47,11 +47,11 @@ tables! {
     MEMBERSHIPS = "memberships": (OrgId, UserId) => Membership;
     /// Where a person belongs, beside the personal organisation.
     MEMBERSHIPS_BY_USER = "memberships_by_user": (UserId, OrgId) => bool;
-    /// Requests to join a tenant.
+    /// Invitations to join a tenant.
     INVITATIONS = "invitations": (OrgId, InvitationId) => Invitation;
-    /// The request of a token's hash.
+    /// The invitation of a token's hash.
     INVITATIONS_BY_HASH = "invitations_by_hash": Digest => (OrgId, InvitationId);
-    /// Requests in order of their end.
+    /// Invitations in order of their end.
     INVITATIONS_BY_END = "invitations_by_end": (Timestamp, InvitationId) => OrgId;
     /// Sign-ins of a person.
     LOGINS = "logins": (UserId, LoginId) => Login;

@@ -568,6 +568,23 @@ async fn operators_see_all_invoices_and_customers_their_own() {
     shop.ann.get("/api/v1/admin/invoices").await.refused(403, "forbidden");
 }
 
+/// Time that is only promised is not taken over as paid.
+#[tokio::test]
+async fn an_open_purchase_order_is_not_taken_to_stripe() {
+    let shop = Shop::open().await;
+    let me = shop.ann.get("/api/v1/users/me").await.ok(200);
+    let order = json!({
+        "org_id": me["org_id"], "plan_id": shop.plan["plan_id"], "periods": 36,
+        "kind": "purchase_order", "reference": "PO 1",
+    });
+    let operator = shop.app.operator().await;
+    let ordered = operator.post("/api/v1/admin/payments", order).await.ok(201);
+    shop.page().await.refused(409, "subscription_state");
+    let settle = format!("/api/v1/admin/payments/{}/settle", text(&ordered["payment_id"]));
+    operator.post_nothing(&settle).await.ok(200);
+    shop.page().await.ok(201);
+}
+
 // ---- what operators are told --------------------------------------------------------------------
 
 async fn doctors_word(shop: &Shop) -> Value {

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Client, DAY, MINUTE, PASSWORD, PUBLIC_URL, Person, TestApp, items, members, text,
+    Answer, Client, DAY, MINUTE, PASSWORD, PUBLIC_URL, Person, Setup, TestApp, items, members, text,
 };
 
 const ANN: &str = "ann@example.com";
@@ -105,8 +105,8 @@ async fn the_active_organisation_is_chosen_per_request() {
             assert_eq!(items(&found).len(), expected, "{list}");
         }
     }
-    // Its trial is its own.
-    company.ann.post("/api/v1/subscriptions/trial", trial).await.ok(201);
+    // Making organisations is no way to a trial after another.
+    company.ann.post("/api/v1/subscriptions/trial", trial).await.refused(409, "trial_used");
 }
 
 #[tokio::test]
@@ -115,6 +115,9 @@ async fn an_organisation_of_others_cannot_be_chosen() {
     let bob = company.app.customer(BOB).await;
     let unknown = bob.in_org(&json!("01890a5d-ac96-774b-bcce-b302099a8057"));
     let garbage = bob.in_org(&json!("loom"));
+    let request = bob.request(Method::GET, "/api/v1/licenses");
+    let unreadable = reqwest::header::HeaderValue::from_bytes(b"01890a5d\xff").unwrap();
+    bob.send(request.header("coditect-organisation", unreadable)).await.refused(404, "not_found");
     let expected = unknown.get("/api/v1/licenses").await;
     for client in [&bob.in_org(&company.org_id), &garbage, &unknown] {
         let answer = client.get("/api/v1/licenses").await;
@@ -176,8 +179,24 @@ async fn nobody_becomes_owner_but_by_being_given_the_organisation() {
     company.ann.post(&company.path("/transfer"), to_bob).await.ok(200);
     assert_eq!(company.role_of(&bob).await, "owner");
     assert_eq!(company.role_of(&company.ann).await, "admin");
-    // It was made for her at registration, and stays the one that she acts for.
-    company.ann.delete(&ann).await.refused(409, "member_state");
+    // She has another one to act for, and may leave this one.
+    let mine = company.ann.get("/api/v1/orgs").await.ok(200);
+    assert_eq!((items(&mine).len(), &items(&mine)[0]["personal"]), (2, &json!(true)));
+    assert_ne!(items(&mine)[0]["org_id"], company.org_id);
+    company.ann.delete(&ann).await.ok(200);
+    company.ann.get("/api/v1/licenses").await.ok(200);
+    bob.delete(&member_path(&company, &bob)).await.refused(409, "member_state");
+}
+
+#[tokio::test]
+async fn an_owner_closes_no_account_while_others_belong_to_the_organisation() {
+    let company = Company::new().await;
+    let bob = company.joins(BOB, "admin").await;
+    let close = "/api/v1/users/me/deactivate";
+    company.ann.post_nothing(close).await.refused(409, "member_state");
+    let to_bob = json!({"user_id": bob.user["user_id"]});
+    company.ann.post(&company.path("/transfer"), to_bob).await.ok(200);
+    company.ann.post_nothing(close).await.ok(200);
 }
 
 #[tokio::test]
@@ -387,6 +406,55 @@ async fn an_invitation_ends_after_a_week_when_it_is_revoked_and_when_it_is_sent_
     ann.post(&company.path("/invitations"), body).await.ok(201);
 }
 
+/// Whoever is removed cannot come back through a door of their own.
+#[tokio::test]
+async fn what_somebody_sent_who_may_invite_no_longer_is_not_good() {
+    let company = Company::new().await;
+    let bob = company.joins(BOB, "admin").await;
+    let invite = json!({"email": "bobs-other@example.com", "role": "admin"});
+    bob.post(&company.path("/invitations"), invite).await.ok(201);
+    let token = company.token("bobs-other@example.com").await;
+    let look =
+        async || company.app.anyone.post("/api/v1/invitations/look", json!({"token": token})).await;
+    look().await.ok(200);
+    company.ann.patch(&member_path(&company, &bob), json!({"role": "billing"})).await.ok(200);
+    look().await.refused(400, "invalid_token");
+    company.ann.patch(&member_path(&company, &bob), json!({"role": "admin"})).await.ok(200);
+    look().await.ok(200);
+    company.ann.delete(&member_path(&company, &bob)).await.ok(200);
+    look().await.refused(400, "invalid_token");
+}
+
+#[tokio::test]
+async fn where_registration_is_closed_customers_let_nobody_in() {
+    let app = Setup::usual().set("AUTH_OPEN_REGISTRATION", "false").start().await;
+    let operator = app.operator().await;
+    let path = format!("/api/v1/orgs/{}/invitations", text(&operator.user["org_id"]));
+    let accept = async |person: &Person, path: &str, email: &str| {
+        person.post(path, json!({"email": email, "role": "admin"})).await.ok(201);
+        let token = app.mail_to(email, "Join").await.token();
+        let body = json!({"token": token, "full_name": "New", "password": PASSWORD});
+        app.anyone.post("/api/v1/invitations/accept", body).await
+    };
+    accept(&operator, &path, ANN).await.ok(200);
+    let ann = app.sign_in(ANN).await;
+    let path = format!("/api/v1/orgs/{}/invitations", text(&ann.user["org_id"]));
+    accept(&ann, &path, BOB).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn billing_buys_and_sees_no_licence() {
+    let company = Company::new().await;
+    let plan = company.app.plan("Team", 5).await;
+    let bob = company.joins(BOB, "billing").await;
+    let trial = json!({"plan_id": plan["plan_id"]});
+    let there = bob.in_org(&company.org_id);
+    let begun = there.post("/api/v1/subscriptions/trial", trial).await.ok(201);
+    assert_eq!((&begun["status"], &begun["license"]), (&json!("trialing"), &Value::Null));
+    company.app.mail_to(ANN, "licence").await;
+    assert!(!company.app.subjects_to(BOB).await.iter().any(|subject| subject.contains("licence")));
+}
+
 #[tokio::test]
 async fn an_address_is_invited_once_and_a_member_not_at_all() {
     let company = Company::new().await;
@@ -419,4 +487,23 @@ async fn an_operator_gives_an_organisation_to_a_member_whose_owner_is_gone() {
     company.app.operator().await.post(&company.path("/transfer"), to_bob).await.ok(200);
     let seen = bob.get(&company.path("")).await.ok(200);
     assert_eq!(seen["role"], "owner");
+    let there = company.app.operator().await.in_org(&company.org_id);
+    there.get("/api/v1/subscriptions").await.ok(200);
+}
+
+/// Inviting and revoking again and again is no way to fill somebody's box.
+#[tokio::test]
+async fn an_address_is_mailed_no_invitation_after_invitation() {
+    let app = Setup::usual()
+        .set("AUTH_ACCOUNT_PER_MINUTE", "1")
+        .set("AUTH_ACCOUNT_BURST", "3")
+        .start()
+        .await;
+    let ann = app.customer(ANN).await;
+    let path = format!("/api/v1/orgs/{}/invitations", text(&ann.user["org_id"]));
+    for _ in 0..3 {
+        let invited = ann.post(&path, json!({"email": BOB, "role": "member"})).await.ok(201);
+        ann.delete(&format!("{path}/{}", text(&invited["invitation_id"]))).await.ok(200);
+    }
+    ann.post(&path, json!({"email": BOB, "role": "member"})).await.refused(429, "rate_limited");
 }

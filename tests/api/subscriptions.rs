@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use crate::support::{DAY, OPERATOR, START, TestApp, items, later, members, text, without};
 
-const SUBSCRIPTION: [&str; 16] = [
+const SUBSCRIPTION: [&str; 18] = [
+    "amount_cents",
     "cancel_at_period_end",
     "canceled_at",
     "created_at",
+    "currency",
     "current_period_end",
     "current_period_start",
     "grace_period_ends_at",
@@ -290,9 +292,13 @@ impl Ordered {
     }
 
     async fn settle(&self) -> crate::support::Answer {
+        self.end("settle").await
+    }
+
+    async fn end(&self, act: &str) -> crate::support::Answer {
         let id = text(&self.outcome["payment_id"]);
         let operator = self.app.operator().await;
-        operator.post_nothing(&format!("/api/v1/admin/payments/{id}/settle")).await
+        operator.post_nothing(&format!("/api/v1/admin/payments/{id}/{act}")).await
     }
 
     async fn standing(&self) -> (String, String) {
@@ -361,7 +367,7 @@ async fn an_order_that_is_not_settled_in_time_goes_the_way_of_what_is_not_paid()
 }
 
 #[tokio::test]
-async fn an_order_for_a_time_that_is_over_is_revenue_and_nothing_else() {
+async fn an_order_is_due_no_later_than_what_it_pays_for_ends() {
     let app = TestApp::start().await;
     let plan = app.plan("Team", 5).await;
     let ann = app.customer("ann@example.com").await;
@@ -370,15 +376,84 @@ async fn an_order_for_a_time_that_is_over_is_revenue_and_nothing_else() {
         "kind": "purchase_order", "reference": "PO 1", "due_days": 60,
     });
     let outcome = pay(&app, order).await.ok(201);
+    assert_eq!(outcome["payment"]["due_at"], outcome["subscription"]["current_period_end"]);
     let ordered = Ordered { app, ann, outcome };
     ordered.app.advance(32 * DAY).await;
     assert_eq!(ordered.standing().await, standing("past_due", "grace"));
     let settled = ordered.settle().await.ok(200);
-    assert_eq!(settled["subscription"]["status"], "past_due");
+    assert_eq!(settled["subscription"]["status"], "past_due", "what it paid for is over");
     // The next period is paid as any.
     let next = json!({"subscription_id": settled["subscription"]["subscription_id"]});
     pay(&ordered.app, next).await.ok(201);
     assert_eq!(ordered.standing().await, standing("active", "active"));
+}
+
+/// An order for more takes nothing of what was paid before.
+#[tokio::test]
+async fn an_order_that_is_not_settled_ends_what_it_was_for_alone() {
+    for (withdrawn, late) in [(false, true), (false, false), (true, false)] {
+        let app = TestApp::start().await;
+        let plan = app.plan("Team", 5).await;
+        let ann = app.customer("ann@example.com").await;
+        let body =
+            json!({"org_id": ann.user["org_id"], "plan_id": plan["plan_id"], "reference": "1"});
+        let paid = pay(&app, body).await.ok(201);
+        let order = json!({
+            "subscription_id": paid["subscription"]["subscription_id"],
+            "kind": "purchase_order", "reference": "PO 2", "due_days": 5,
+        });
+        let outcome = pay(&app, order).await.ok(201);
+        let ordered = Ordered { app, ann, outcome };
+        let end = |of: &Value| of["subscription"]["current_period_end"].clone();
+        assert_ne!(end(&ordered.outcome), end(&paid));
+        ordered.app.advance(10 * DAY).await;
+        assert_eq!(ordered.standing().await, standing("active", "active"));
+        if withdrawn {
+            let ended = ordered.end("withdraw").await.ok(200);
+            assert_eq!(
+                (&ended["subscription"]["status"], end(&ended)),
+                (&json!("active"), end(&paid))
+            );
+        }
+        ordered.app.advance(21 * DAY).await;
+        assert_eq!(ordered.standing().await, standing("past_due", "grace"));
+        if late {
+            let settled = ordered.settle().await.ok(200);
+            assert_eq!(end(&settled), end(&ordered.outcome));
+            assert_eq!(ordered.standing().await, standing("active", "active"));
+        } else {
+            ordered.app.advance(7 * DAY).await;
+            assert_eq!(ordered.standing().await, standing("unpaid", "suspended"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_is_withdrawn_is_no_revenue_and_grace_begins() {
+    let ordered = Ordered::new().await;
+    let ended = ordered.end("withdraw").await.ok(200);
+    assert!(ended["payment"]["withdrawn_at"].is_string());
+    assert_eq!(ordered.standing().await, standing("past_due", "grace"));
+    ordered.app.mail_to("ann@example.com", "Payment for").await;
+    ordered.end("withdraw").await.refused(409, "payment_state");
+    ordered.settle().await.refused(409, "payment_state");
+    let more = json!({"subscription_id": ended["subscription"]["subscription_id"]});
+    pay(&ordered.app, more).await.ok(201);
+    assert_eq!(ordered.standing().await, standing("active", "active"));
+}
+
+#[tokio::test]
+async fn time_is_credited_while_an_order_is_open() {
+    let ordered = Ordered::new().await;
+    let id = &ordered.outcome["subscription"]["subscription_id"];
+    let credit = json!({"subscription_id": id, "kind": "credit", "reference": "outage"});
+    let credited = pay(&ordered.app, credit.clone()).await.ok(201);
+    ordered.app.advance(10 * DAY).await;
+    assert_eq!(ordered.standing().await, standing("past_due", "grace"));
+    pay(&ordered.app, credit).await.refused(409, "subscription_state");
+    let settled = ordered.settle().await.ok(200);
+    let end = |of: &Value| of["subscription"]["current_period_end"].clone();
+    assert_eq!(end(&settled), end(&credited));
 }
 
 #[tokio::test]
@@ -406,15 +481,50 @@ async fn a_credit_gives_time_and_is_no_revenue() {
         "reference": "outage of 3 May",
     });
     let credited = pay(&app, credit).await.ok(201);
-    assert_eq!(credited["subscription"]["status"], "active");
-    assert_eq!(credited["payment"]["kind"], "credit");
+    // A gift makes no paying customer.
+    assert_eq!(credited["subscription"]["status"], "trialing");
+    assert!(text(&credited["subscription"]["trial_end"]) > text(&trial["trial_end"]));
+    assert_eq!(
+        (&credited["payment"]["kind"], &credited["payment"]["amount_cents"]),
+        (&json!("credit"), &json!(0))
+    );
     let overview = app.operator().await.get("/api/v1/admin/overview").await.ok(200);
     assert_eq!(overview["revenue"], json!([]));
     let mail = app.mail_to("ann@example.com", "A credit").await;
-    assert!(mail.text.contains("you are credited"), "{}", mail.text);
+    assert!(mail.text.contains("was credited to you"), "{}", mail.text);
     let id = text(&credited["payment_id"]);
     let settle = format!("/api/v1/admin/payments/{id}/settle");
     app.operator().await.post_nothing(&settle).await.refused(409, "payment_state");
+}
+
+#[tokio::test]
+async fn one_transfer_is_recorded_once_however_it_is_typed() {
+    let app = TestApp::start().await;
+    let plan = app.plan("Team", 5).await;
+    let ann = app.customer("ann@example.com").await;
+    let body = |reference: &str| json!({"org_id": ann.user["org_id"], "plan_id": plan["plan_id"], "reference": reference});
+    pay(&app, body("Transfer 4711")).await.ok(201);
+    for again in ["transfer 4711", " Transfer 4711 ", "Transfer\u{200b} 4711", "Ｔransfer 4711"] {
+        pay(&app, body(again)).await.refused(409, "payment_exists");
+    }
+    pay(&app, body("Transfer 4712")).await.ok(201);
+}
+
+#[tokio::test]
+async fn nothing_is_paid_for_beyond_what_a_date_can_say() {
+    let app = TestApp::start().await;
+    let plan = app.plan("Team", 5).await;
+    let ann = app.customer("ann@example.com").await;
+    let body = json!({"org_id": ann.user["org_id"], "plan_id": plan["plan_id"], "interval": "year", "periods": 36});
+    let mut paid = pay(&app, body).await.ok(201);
+    let more = json!({"subscription_id": paid["subscription"]["subscription_id"], "periods": 36});
+    let operator = app.operator().await;
+    let pay_more = async || operator.post("/api/v1/admin/payments", more.clone()).await;
+    for _ in 0..192 {
+        paid = pay_more().await.ok(201);
+    }
+    assert!(text(&paid["subscription"]["current_period_end"]).starts_with("89"), "{paid}");
+    pay_more().await.refused_field("periods");
 }
 
 #[tokio::test]
@@ -430,6 +540,7 @@ async fn an_order_names_its_number_and_nothing_else_has_a_due_date() {
     for (more, field) in [
         (json!({"kind": "purchase_order"}), "reference"),
         (json!({"kind": "purchase_order", "reference": " "}), "reference"),
+        (json!({"kind": "credit", "amount_cents": 5}), "amount_cents"),
         (json!({"kind": "credit", "due_days": 30}), "due_days"),
         (json!({"due_days": 30}), "due_days"),
         (json!({"kind": "purchase_order", "reference": "PO 1", "due_days": 366}), "due_days"),

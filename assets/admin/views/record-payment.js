@@ -36,12 +36,12 @@ export async function recordPayment({ subscription } = {}) {
 
 /** @param {Plan[]} plans @param {Subscription[]} subscriptions @param {string} org_id @param {string} who @param {boolean} anew a new subscription may be begun */
 function record(plans, subscriptions, org_id, who, anew) {
-  /** @type {Map<string, { words: string, plan?: Plan, interval: string, body: Record<string, string> }>} what it may pay for */
+  /** @type {Map<string, { words: string, plan?: Plan, interval: string, body: Record<string, string>, sold?: number | null }>} what it may pay for */
   const targets = new Map();
   for (const each of subscriptions) {
     targets.set(each.subscription_id, {
-      words: `${each.plan_name}, ${plain(each.status)}, by the ${each.interval}`,
-      plan: plans.find((plan) => plan.plan_id === each.plan_id), interval: each.interval, body: { subscription_id: each.subscription_id },
+      words: `${each.plan_name}, ${plain(each.status)}, by the ${each.interval}, until ${each.current_period_end.slice(0, 10)}`,
+      plan: plans.find((plan) => plan.plan_id === each.plan_id), interval: each.interval, body: { subscription_id: each.subscription_id }, sold: each.amount_cents,
     });
   }
   for (const plan of anew ? plans.filter((each) => !each.archived_at) : []) {
@@ -51,7 +51,7 @@ function record(plans, subscriptions, org_id, who, anew) {
   }
   const price = (/** @type {string} */ key, /** @type {string} */ periods) => {
     const target = targets.get(key);
-    const one = target?.interval === "year" ? target.plan?.yearly_price_cents : target?.plan?.monthly_price_cents;
+    const one = target?.sold ?? (target?.interval === "year" ? target.plan?.yearly_price_cents : target?.plan?.monthly_price_cents);
     return one == null || !target?.plan ? "" : amount(one * Math.max(Number(periods) || 1, 1), target.plan.currency);
   };
   const first = targets.keys().next().value ?? "";
@@ -61,12 +61,12 @@ function record(plans, subscriptions, org_id, who, anew) {
       { name: "kind", label: "Kind", type: "select", options: [["payment", "Payment: the money came"], ["purchase_order", "Purchase order: it works now, the money comes later"], ["credit", "Credit: time is given, no money comes"]] },
       { name: "target", label: "Pays for", type: "select", options: [...targets].map(([key, { words }]) => [key, words]) },
       { name: "periods", label: "Periods", type: "number", min: 1, max: 36, hint: "Months or years, as it is paid." },
-      { name: "amount_cents", label: "Amount", type: "money", hint: "The plan's price, unless you change it." },
+      { name: "amount_cents", label: "Amount", type: "money", hint: "What it is sold for, unless you change it. A credit has none." },
       { name: "reference", label: "Reference", optional: true, hint: "The number of the purchase order or the bank's reference: what finds it in other books." },
       { name: "due_days", label: "Days until an order is to be settled", type: "number", optional: true, min: 1, max: 365, hint: "For purchase orders; over that date grace begins. Left empty: 30." },
     ],
     values: { kind: "payment", target: first, periods: "1", amount_cents: price(first, "1") },
-    change: (values, name) => (name === "target" || name === "periods" ? { ...values, amount_cents: price(values.target, values.periods) } : values),
+    change: (values, name) => (name === "kind" && values.kind === "credit" ? { ...values, amount_cents: "0" } : ["target", "periods", "kind"].includes(name) && values.kind !== "credit" ? { ...values, amount_cents: price(values.target, values.periods) } : values),
     action: "Record",
     async submit(values) {
       const target = targets.get(values.target);
@@ -74,9 +74,10 @@ function record(plans, subscriptions, org_id, who, anew) {
       const n = cents(values.amount_cents, currency);
       if (Number.isNaN(n)) throw invalid("amount_cents", "Write an amount such as 49 or 49.00.");
       const done = await call("POST", "/admin/payments", {
-        ...target?.body, amount_cents: n, currency, periods: Number(values.periods), kind: values.kind, ...(values.kind === "purchase_order" && values.due_days ? { due_days: Number(values.due_days) } : {}), ...(values.reference ? { reference: values.reference } : {}),
+        ...target?.body, ...(values.kind === "credit" ? {} : { amount_cents: n, currency }), periods: Number(values.periods), kind: values.kind, ...(values.kind === "purchase_order" && values.due_days ? { due_days: Number(values.due_days) } : {}), ...(values.reference ? { reference: values.reference } : {}),
       });
-      toast(html`${money(n, currency)} for ${count(Number(values.periods), "period")} recorded.
+      const what = values.kind === "credit" ? "A credit" : money(n, currency);
+      toast(html`${what} for ${count(Number(values.periods), "period")} recorded.
         ${done?.license && html` <a href=${to("licenses", done.license.license_id)}>Its licence</a>`}`);
       return done;
     },

@@ -29,7 +29,9 @@ const PAYMENTS: [Column; 7] = [
     whole("PAYMENT", "payment_id"),
 ];
 
-const RECORDED: [Column; 7] = [
+const RECORDED: [Column; 9] = [
+    whole("Payment", "payment_id"),
+    made("Kind", |recorded| kind(&recorded["payment"])),
     made("Amount", |recorded| amount(&recorded["payment"])),
     text("Reference", "payment.reference"),
     text("Plan", "subscription.plan_name"),
@@ -58,10 +60,16 @@ fn status(subscription: &Value) -> String {
 
 fn kind(payment: &Value) -> String {
     let kind = shown(&payment["kind"]).replace('_', " ");
-    match (&payment["due_at"], &payment["settled_at"]) {
-        (Value::Null, _) => kind,
-        (due, Value::Null) => format!("{kind}, due {}", &shown(due)),
-        _ => format!("{kind}, settled"),
+    let day =
+        |at: &Value| plain(at.as_str().unwrap_or_default()).chars().take(10).collect::<String>();
+    if payment["due_at"].is_null() {
+        kind
+    } else if !payment["settled_at"].is_null() {
+        format!("{kind}, settled")
+    } else if !payment["withdrawn_at"].is_null() {
+        format!("{kind}, withdrawn")
+    } else {
+        format!("{kind}, due {}", day(&payment["due_at"]))
     }
 }
 
@@ -141,11 +149,14 @@ pub async fn payments(context: &Context, command: PaymentCommand) -> Result<()> 
             context.list(&["admin", "payments"], &filters, &paging, &PAYMENTS, none).await
         }
         PaymentCommand::Record(payment) => record(context, payment).await,
-        PaymentCommand::Settle { payment } => {
-            let path = ["admin", "payments", &payment, "settle"];
-            context.show(&context.http.post(&path, None).await?, &RECORDED)
-        }
+        PaymentCommand::Settle { payment } => end_order(context, &payment, "settle").await,
+        PaymentCommand::Withdraw { payment } => end_order(context, &payment, "withdraw").await,
     }
+}
+
+async fn end_order(context: &Context, payment: &str, act: &str) -> Result<()> {
+    let path = ["admin", "payments", payment, act];
+    context.show(&context.http.post(&path, None).await?, &RECORDED)
 }
 
 async fn record(context: &Context, payment: RecordPayment) -> Result<()> {

@@ -76,9 +76,7 @@ impl Services {
             }
             Ok((plan, live(tx, org_id)?, store::org(tx, org_id).checkout()?))
         })?;
-        if live.as_ref().is_some_and(Subscription::is_billed) {
-            return Err(exists());
-        }
+        may_check_out(live.as_ref())?;
         let now = self.clock.now().wall;
         let last = last.filter(|last| now - last.created_at < PAGE_LIFE_MS);
         if let Some(link) = self.same_page(stripe, &input, last.as_ref()).await? {
@@ -467,6 +465,19 @@ pub(super) fn live(tx: &impl Read, org_id: OrgId) -> Result<Option<Subscription>
     all.retain(|it| it.status != SubscriptionStatus::Canceled);
     all.sort_by_key(|it| !it.is_billed());
     Ok(all.into_iter().next())
+}
+
+/// Whether there is something to be paid at a page, beside the subscription that lives.
+fn may_check_out(live: Option<&Subscription>) -> Result<()> {
+    if live.is_some_and(Subscription::is_billed) {
+        return Err(exists());
+    }
+    if live.is_some_and(|live| live.owed.is_some()) {
+        // Time that is only promised is not taken over as paid.
+        let text = "A purchase order pays for your subscription and is open; ask the vendor to settle or withdraw it first.";
+        return Err(Error::new(Code::SubscriptionState, text));
+    }
+    Ok(())
 }
 
 /// What was given or paid already is not to be paid again; more than that is paid at once.

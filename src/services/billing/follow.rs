@@ -20,7 +20,7 @@ use crate::services::customers::recipient;
 use crate::services::licenses::{self, LicenseAct, NewLicense};
 use crate::services::subscriptions::{new_subscription, plan_next_step};
 use crate::services::{Actor, Ctx, Services, letters};
-use crate::store::{self, Read, WriteTx, billing, plans, subscriptions, users};
+use crate::store::{self, Read, WriteTx, billing, plans, subscriptions};
 
 /// What looking at a subscription led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -340,7 +340,7 @@ fn tell(
         _ => "subscription.changed",
     };
     ctx.audit(tx, Some(now.org_id), action, now.subscription_id, told)?;
-    let user = users::get(tx, now.user_id)?;
+    let user = recipient(tx, now.org_id, now.user_id)?;
     let mail = |tx: &mut WriteTx, message| {
         ctx.queue_mail(tx, Some(now.org_id), user.email.as_str(), action, &message)
     };
@@ -458,7 +458,7 @@ fn book(ctx: &Ctx, tx: &mut WriteTx, invoice: &Invoice, id: SubscriptionId) -> R
         recorded_by: None,
         due_at: None,
         settled_at: None,
-        pays_until: None,
+        withdrawn_at: None,
     };
     subscriptions::insert_payment(tx, &payment)?;
     let told = [
