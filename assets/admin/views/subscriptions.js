@@ -24,6 +24,7 @@ import { recordPayment } from "./record-payment.js";
  * @property {boolean} cancel_at_period_end
  * @property {string | null} canceled_at
  * @property {number} quantity
+ * @property {number | null} amount_cents what it costs each time that it is paid
  * @property {string | null} stripe_subscription_id
  * @property {string} created_at
  * @property {any} [customer]
