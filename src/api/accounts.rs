@@ -7,7 +7,7 @@ use poem_openapi::{Object, OpenApi};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::auth::{From, Person};
+use super::auth::{Enrolling, From, Person};
 use super::json::{Accepted, Created, Json};
 use super::wire::{Done, Time};
 use super::{Answer, Tag};
@@ -46,6 +46,8 @@ pub struct User {
     last_login_at: Option<Time>,
     /// When the account was closed.
     deactivated_at: Option<Time>,
+    /// Since when sign-in asks for a code beside the password.
+    second_factor_since: Option<Time>,
 }
 
 impl std::convert::From<user::User> for User {
@@ -61,6 +63,7 @@ impl std::convert::From<user::User> for User {
             created_at: user.created_at.into(),
             last_login_at: user.last_login_at.map(Time),
             deactivated_at: user.deactivated_at.map(Time),
+            second_factor_since: user.second_factor_since.map(Time),
         }
     }
 }
@@ -135,8 +138,8 @@ pub struct Login {
     /// Its password.
     #[oai(validator(max_length = 1024))]
     password: String,
-    /// A code of a second factor, where the account has one.
-    #[allow(dead_code, reason = "part of the contract; no account has a second factor yet")]
+    /// A code of the authenticator app, or a recovery code, where the account has a second factor.
+    #[oai(validator(max_length = 64))]
     totp: Option<String>,
 }
 
@@ -343,9 +346,13 @@ impl Accounts {
     }
 
     /// Sign in
+    ///
+    /// 401 `mfa_required`: the password is right, and the account has a second factor. Ask for a code and give
+    /// it as `totp`, with the password again; 401 `invalid_totp` when it is wrong or was used.
     #[oai(path = "/auth/login", method = "post", operation_id = "login", tag = "Tag::Accounts")]
     async fn login(&self, from: From, body: Json<Login>) -> Answer<Json<Tokens>> {
-        Ok(Json(self.services.login(&from.0, &body.0.email, body.0.password).await?.into()))
+        let Json(Login { email, password, totp }) = body;
+        Ok(Json(self.services.login(&from.0, &email, password, totp).await?.into()))
     }
 
     /// Exchange a refresh token for a fresh pair
@@ -358,7 +365,7 @@ impl Accounts {
 
     /// Sign out
     #[oai(path = "/auth/logout", method = "post", operation_id = "logout", tag = "Tag::Accounts")]
-    async fn logout(&self, person: Person) -> Answer<Json<Done>> {
+    async fn logout(&self, person: Enrolling) -> Answer<Json<Done>> {
         let login_id = person.0.require_sign_in()?;
         self.services.end_login(&person.0, login_id).await?;
         Ok(Json(Done::new("signed_out")))
@@ -430,7 +437,7 @@ impl Accounts {
 
     /// The signed-in person
     #[oai(path = "/users/me", method = "get", operation_id = "get_me", tag = "Tag::Accounts")]
-    async fn get_me(&self, person: Person) -> Answer<Json<User>> {
+    async fn get_me(&self, person: Enrolling) -> Answer<Json<User>> {
         Ok(Json(self.services.me(&person.0)?.into()))
     }
 

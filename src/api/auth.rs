@@ -30,7 +30,25 @@ pub struct OverLocalSocket;
 #[oai(ty = "bearer", key_name = "Authorization", checker = "authenticate")]
 pub struct Person(pub Actor);
 
+/// The same, where a second factor is set up: also for whoever needs one for everything else.
+#[derive(SecurityScheme)]
+#[oai(
+    rename = "Person",
+    ty = "bearer",
+    key_name = "Authorization",
+    checker = "authenticate_to_enrol"
+)]
+pub struct Enrolling(pub Actor);
+
 async fn authenticate(request: &Request, bearer: Bearer) -> poem::Result<Actor> {
+    who(request, bearer, false).await
+}
+
+async fn authenticate_to_enrol(request: &Request, bearer: Bearer) -> poem::Result<Actor> {
+    who(request, bearer, true).await
+}
+
+async fn who(request: &Request, bearer: Bearer, to_enrol: bool) -> poem::Result<Actor> {
     let Some(services) = request.data::<Arc<Services>>() else {
         return Err(Problem(Error::internal("no services behind the route")).into());
     };
@@ -43,10 +61,13 @@ async fn authenticate(request: &Request, bearer: Bearer) -> poem::Result<Actor> 
         (Ok(value), None) => value,
         _ => "",
     });
-    services
-        .authenticate(&bearer.token, org, caller(request))
-        .await
-        .map_err(|error| Problem(error).into())
+    let (token, caller) = (&bearer.token, caller(request));
+    let actor = if to_enrol {
+        services.authenticate_to_enrol(token, org, caller).await
+    } else {
+        services.authenticate(token, org, caller).await
+    };
+    actor.map_err(|error| Problem(error).into())
 }
 
 /// Names the organisation that a request is for; left out: the person's own, or the one that an API key

@@ -29,6 +29,7 @@ mod people;
 mod plans;
 pub mod problem;
 mod seats;
+mod second_factor;
 mod subscriptions;
 mod webhooks;
 mod wire;
@@ -77,7 +78,10 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
     let services = || Arc::clone(services);
     // The framework takes sixteen; those in brackets are about the same.
     (
-        accounts::Accounts { services: services() },
+        (
+            accounts::Accounts { services: services() },
+            second_factor::SecondFactors { services: services() },
+        ),
         plans::Plans { services: services() },
         subscriptions::Subscriptions { services: services() },
         billing::Billing { services: services() },
@@ -100,7 +104,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
 }
 
 type AllOperations = (
-    accounts::Accounts,
+    (accounts::Accounts, second_factor::SecondFactors),
     plans::Plans,
     subscriptions::Subscriptions,
     billing::Billing,

@@ -16,6 +16,7 @@ use crate::domain::organisation;
 use crate::domain::user::User;
 use crate::services::Services;
 use crate::services::invitations::{Newcomer, Shown};
+use crate::services::orgs::OrgChange;
 
 /// The calls about organisations.
 pub struct Orgs {
@@ -74,6 +75,8 @@ pub struct Membership {
     /// What that lets you do: `org.read`, `org.manage`, `org.own`, `licenses.read`, `licenses.manage`,
     /// `seats.read`, `billing.read`, `billing.manage`.
     permissions: Vec<String>,
+    /// Whether people act for it only with an account that has a second factor.
+    require_second_factor: bool,
     /// When it was made.
     created_at: Time,
 }
@@ -87,6 +90,7 @@ impl std::convert::From<(organisation::Organisation, organisation::Role)> for Me
             personal: org.personal,
             role: role.into(),
             permissions: may.map(|each| each.as_str().to_owned()).collect(),
+            require_second_factor: org.require_second_factor,
             created_at: org.created_at.into(),
         }
     }
@@ -139,6 +143,18 @@ pub struct OrgName {
     /// 1 to 200 characters.
     #[oai(validator(min_length = 1, max_length = 200))]
     name: String,
+}
+
+/// What is to change of an organisation; what is left out stays.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeOrg {
+    /// 1 to 200 characters.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: Option<String>,
+    /// Whether people act for it only with an account that has a second factor. Your own must have one.
+    require_second_factor: Option<bool>,
 }
 
 /// What a member is to be.
@@ -301,16 +317,20 @@ impl Orgs {
         Ok(Json(self.services.org(&person.0, org(&org_id)?)?.into()))
     }
 
-    /// Rename an organisation
-    #[oai(path = "/orgs/:org_id", method = "patch", operation_id = "rename_org")]
-    async fn rename_org(
+    /// Rename an organisation, or require a second factor
+    ///
+    /// Where one is required, members whose account has none are refused with 403 `mfa_enrolment_required`
+    /// until they set it up. API keys are not concerned.
+    #[oai(path = "/orgs/:org_id", method = "patch", operation_id = "change_org")]
+    async fn change_org(
         &self,
         person: Person,
         org_id: Path<String>,
-        body: Json<OrgName>,
+        body: Json<ChangeOrg>,
     ) -> Answer<Json<Membership>> {
-        let id = org(&org_id)?;
-        Ok(Json(self.services.rename_org(&person.0, id, &body.0.name).await?.into()))
+        let (id, Json(ChangeOrg { name, require_second_factor })) = (org(&org_id)?, body);
+        let change = OrgChange { name, require_second_factor };
+        Ok(Json(self.services.change_org(&person.0, id, change).await?.into()))
     }
 
     /// Give an organisation to another member

@@ -34,6 +34,8 @@ pub struct Org {
     name: String,
     /// Whether it was made for one person.
     personal: bool,
+    /// Whether people act for it only with an account that has a second factor.
+    require_second_factor: bool,
     /// When it was made.
     created_at: Time,
 }
@@ -44,6 +46,7 @@ impl From<organisation::Organisation> for Org {
             org_id: org.org_id.0,
             name: org.name,
             personal: org.personal,
+            require_second_factor: org.require_second_factor,
             created_at: org.created_at.into(),
         }
     }

@@ -229,6 +229,17 @@ pub enum UserCommand {
         /// E-mail address or id
         user: String,
     },
+    /// Switch a user's second factor off: the phone and the recovery codes are lost
+    ///
+    /// Make sure that it is them who ask: signing in takes the password alone then. They are told by mail.
+    #[command(after_help = "Example:\n  coditect user remove-second-factor ada@example.com --yes")]
+    RemoveSecondFactor {
+        /// E-mail address or id
+        user: String,
+        /// Consent.
+        #[command(flatten)]
+        consent: Consent,
+    },
     /// Say who runs this server
     Operator {
         /// What to do.

@@ -152,6 +152,9 @@ settings! {
         setup_hours: u32 = standard("24").within(1, 168);
         /// Whether anybody may register an account. When `false`, operators create accounts.
         open_registration: bool = standard("true");
+        /// Whether operators need a second factor. One who has none can sign in to set it up, and do nothing
+        /// else. API keys and the local socket are not concerned.
+        operators_need_second_factor: bool = standard("false");
     }
 
     /// E-mail.

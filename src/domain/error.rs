@@ -27,6 +27,9 @@ pub enum Code {
     // Who asks
     Unauthenticated,
     InvalidCredentials,
+    MfaRequired,
+    InvalidTotp,
+    MfaEnrolmentRequired,
     TokenReused,
     EmailUnverified,
     AccountDeactivated,
@@ -57,6 +60,7 @@ pub enum Code {
     BackupUnusable,
     MailState,
     LastOperator,
+    SecondFactorState,
     TooManyKeys,
     MemberState,
     InvitationExists,

@@ -15,6 +15,7 @@ pub mod page;
 pub mod payment;
 pub mod plan;
 pub mod search;
+pub mod second_factor;
 pub mod subscription;
 pub mod time;
 pub mod user;

@@ -10,7 +10,7 @@
 //! | `licenses.manage`: unbind machines, take back seats | yes | yes | | |
 //! | `billing.read`: subscriptions, payments, invoices | yes | yes | yes | |
 //! | `billing.manage`: buy, change, cancel | yes | yes | yes | |
-//! | `org.manage`: rename, invite, change roles, remove members | yes | yes | | |
+//! | `org.manage`: rename, require a second factor, invite, change roles, remove members | yes | yes | | |
 //! | `org.own`: give it away | yes | | | |
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,16 @@ pub struct Organisation {
     pub personal: bool,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Whether people act for it only with an account that has a second factor.
+    #[serde(default)]
+    pub require_second_factor: bool,
+}
+
+impl Organisation {
+    /// A new one.
+    pub fn new(org_id: OrgId, name: String, personal: bool, created_at: Timestamp) -> Self {
+        Self { org_id, name, personal, created_at, require_second_factor: false }
+    }
 }
 
 /// What a person is in an organisation.
@@ -52,7 +62,7 @@ pub enum Role {
 pub enum Permission {
     /// See the organisation and who belongs to it.
     OrgRead,
-    /// Rename it, invite, change roles, remove members.
+    /// Rename it, require a second factor, invite, change roles, remove members.
     OrgManage,
     /// Give it away.
     OrgOwn,

@@ -44,6 +44,9 @@ pub struct User {
     /// When the account was closed by its owner or an operator.
     #[serde(default)]
     pub deactivated_at: Option<Timestamp>,
+    /// Since when a code is asked for beside the password; none: it is not.
+    #[serde(default)]
+    pub second_factor_since: Option<Timestamp>,
 }
 
 /// A place or a program somebody has signed in from.
@@ -211,6 +214,7 @@ mod tests {
             last_login_at: None,
             familiar: Vec::new(),
             deactivated_at: None,
+            second_factor_since: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! - [`passwords`]: what a password must be, argon2id hashes; [`hash_pool`]: the threads that
 //!   compute them, so that a storm of logins starves nobody.
 //! - [`tokens`]: opaque tokens (refresh, API keys, links in mails); [`access`]: signed access tokens.
+//! - [`totp`]: codes of authenticator apps and recovery codes.
 //! - [`throttle`]: rate limits by address and by account.
 //!
 //! # Architecture invariants
@@ -15,6 +16,7 @@ pub mod hash_pool;
 pub mod passwords;
 pub mod throttle;
 pub mod tokens;
+pub mod totp;
 
 pub use access::{AccessClaims, AccessTokens};
 pub use hash_pool::{HashPool, HashPoolConfig};

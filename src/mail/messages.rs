@@ -137,6 +137,38 @@ messages! {
         user_agent: String,
     }
 
+    /// Tells the owner of an account that its second factor changed.
+    SecondFactorChanged = "second_factor_changed" {
+        /// The reader.
+        full_name: String,
+        /// `on`, `off`, `removed` (by an operator) or `renewed` (the recovery codes).
+        change: String,
+        /// When.
+        changed_at: Timestamp,
+    }
+
+    /// Tells the owner of an account that a recovery code took the place of the authenticator app.
+    RecoveryCodeUsed = "recovery_code_used" {
+        /// The reader.
+        full_name: String,
+        /// When.
+        used_at: Timestamp,
+        /// From which address.
+        address: String,
+        /// How many are left.
+        left: u32,
+    }
+
+    /// Tells the owner of an account that somebody who knows the password tries one code after the other.
+    CodesRefused = "codes_refused" {
+        /// The reader.
+        full_name: String,
+        /// When.
+        refused_at: Timestamp,
+        /// From which address.
+        address: String,
+    }
+
     /// Greets whoever has shown to read the address.
     Welcome = "welcome" {
         /// The reader.

@@ -42,6 +42,25 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
         }
         .into(),
         PasswordChanged { full_name: full_name.to_owned(), changed_at: NOON }.into(),
+        SecondFactorChanged {
+            full_name: full_name.to_owned(),
+            change: "on".to_owned(),
+            changed_at: NOON,
+        }
+        .into(),
+        RecoveryCodeUsed {
+            full_name: full_name.to_owned(),
+            used_at: NOON,
+            address: "203.0.113.7".to_owned(),
+            left: 9,
+        }
+        .into(),
+        CodesRefused {
+            full_name: full_name.to_owned(),
+            refused_at: NOON,
+            address: "203.0.113.7".to_owned(),
+        }
+        .into(),
         LicenseDelivered {
             full_name: full_name.to_owned(),
             plan_name: plan_name.to_owned(),

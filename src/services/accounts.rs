@@ -450,9 +450,10 @@ pub(super) fn add_account(
         last_login_at: None,
         familiar: Vec::new(),
         deactivated_at: None,
+        second_factor_since: None,
     };
     users::insert(tx, &user)?;
-    orgs::put(tx, &Organisation { org_id, name, personal: true, created_at: ctx.now })?;
+    orgs::put(tx, &Organisation::new(org_id, name, true, ctx.now))?;
     let membership =
         Membership { org_id, user_id: user.user_id, role: Role::Owner, joined_at: ctx.now };
     orgs::put_membership(tx, &membership)?;

@@ -49,6 +49,8 @@ pub struct Actor {
     scopes: Option<Vec<Scope>>,
     /// Whether the person runs this appliance.
     pub operator: bool,
+    /// Whether the person's account has a second factor.
+    pub(super) second_factor: bool,
     /// Where the request comes from.
     pub caller: Caller,
 }
@@ -61,8 +63,9 @@ impl Actor {
         (org_id, role): (OrgId, Role),
         caller: Caller,
     ) -> Self {
+        let second_factor = user.second_factor_since.is_some();
         let (user_id, operator) = (user.user_id, user.operator);
-        Self { user_id, via, org_id, role, scopes: None, operator, caller }
+        Self { user_id, via, org_id, role, scopes: None, operator, second_factor, caller }
     }
 
     /// The same as far as the key goes.
@@ -192,6 +195,7 @@ impl Actor {
             role: Role::Owner,
             scopes: None,
             operator: true,
+            second_factor: true,
             caller,
         }
     }

@@ -1,5 +1,7 @@
 //! What is told by mail of what happened.
 
+use std::net::IpAddr;
+
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::organisation::{Invitation, Organisation};
 use crate::domain::payment::{Payment, PaymentKind};
@@ -7,10 +9,10 @@ use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStat
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
 use crate::mail::messages::{
-    AccountCreated, GraceEnding, GraceStarted, LicenseDelivered, LicenseExpired, LicenseReinstated,
-    LicenseRevoked, LicenseSuspended, NewSignIn, OrderReceived, PasswordChanged, PasswordReset,
-    PaymentRecorded, SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding,
-    TrialStarted, VerifyEmail, Welcome, shorten_key,
+    AccountCreated, CodesRefused, GraceEnding, GraceStarted, LicenseDelivered, LicenseExpired,
+    LicenseReinstated, LicenseRevoked, LicenseSuspended, NewSignIn, OrderReceived, PasswordChanged,
+    PasswordReset, PaymentRecorded, RecoveryCodeUsed, SecondFactorChanged, SubscriptionConfirmed,
+    SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail, Welcome, shorten_key,
 };
 use crate::mail::{Message, messages};
 
@@ -55,6 +57,26 @@ fn shown_name(name: &str) -> String {
 
 pub(super) fn welcome(user: &User) -> Message {
     Welcome { full_name: user.full_name.clone(), email: user.email.as_str().to_owned() }.into()
+}
+
+pub(super) fn second_factor_changed(user: &User, change: &str, changed_at: Timestamp) -> Message {
+    let full_name = user.full_name.clone();
+    SecondFactorChanged { full_name, change: change.to_owned(), changed_at }.into()
+}
+
+pub(super) fn recovery_code_used(
+    user: &User,
+    used_at: Timestamp,
+    address: IpAddr,
+    left: usize,
+) -> Message {
+    let (full_name, address) = (user.full_name.clone(), address.to_string());
+    RecoveryCodeUsed { full_name, used_at, address, left: left as u32 }.into()
+}
+
+pub(super) fn codes_refused(user: &User, refused_at: Timestamp, address: IpAddr) -> Message {
+    let (full_name, address) = (user.full_name.clone(), address.to_string());
+    CodesRefused { full_name, refused_at, address }.into()
 }
 
 pub(super) fn new_sign_in(user: &User, login: &Login) -> Message {

@@ -27,6 +27,7 @@ pub mod people;
 pub mod plans;
 pub mod queue;
 pub mod seats;
+pub mod second_factor;
 pub mod sign_in;
 pub mod subscriptions;
 pub mod system;

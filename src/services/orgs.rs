@@ -1,6 +1,6 @@
 //! Organisations and who belongs to them, as their members see and change them.
 
-use super::{Actor, Ctx, Services};
+use super::{Actor, Ctx, Services, Via, second_factor};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::organisation::{Membership, Organisation, Permission, Role};
@@ -12,6 +12,14 @@ use crate::store::{self, Read, WriteTx, api_keys, orgs, users};
 
 /// The most that belong to an organisation.
 const MEMBERS_MAX: u64 = 10_000;
+
+/// What is to change of an organisation; what is left out stays.
+pub struct OrgChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Whether people act for it only with a second factor.
+    pub require_second_factor: Option<bool>,
+}
 
 impl Services {
     /// The organisations that the actor belongs to, the personal one first, with the role in each.
@@ -32,7 +40,7 @@ impl Services {
         self.commit(move |tx| {
             room_for_another(tx, user_id)?;
             let org_id = OrgId(ctx.record_id());
-            let org = Organisation { org_id, name, personal: false, created_at: ctx.now };
+            let org = Organisation::new(org_id, name, false, ctx.now);
             orgs::put(tx, &org)?;
             let joined_at = ctx.now;
             let owner = Membership { org_id, user_id, role: Role::Owner, joined_at };
@@ -48,21 +56,44 @@ impl Services {
         self.store.read(|tx| place(tx, actor, id, Permission::OrgRead))
     }
 
-    /// Gives an organisation another name.
-    pub async fn rename_org(
+    /// Gives an organisation another name, or has it ask a second factor of its members.
+    ///
+    /// # Errors
+    /// `MfaEnrolmentRequired` when the actor asks of others what their own account does not have.
+    pub async fn change_org(
         &self,
         actor: &Actor,
         id: OrgId,
-        name: &str,
+        change: OrgChange,
     ) -> Result<(Organisation, Role)> {
-        let name = checked_name(name)?;
+        let name = change.name.as_deref().map(checked_name).transpose()?;
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (mut org, role) = place(tx, &actor, id, Permission::OrgManage)?;
-            let before = std::mem::replace(&mut org.name, name);
+            if let Some(name) = name.filter(|name| *name != org.name) {
+                let before = std::mem::replace(&mut org.name, name);
+                let told = [("name_before", before), ("name", org.name.clone())];
+                ctx.audit(tx, Some(id), "org.renamed", id, told)?;
+            }
+            let required = change.require_second_factor;
+            if let Some(required) = required.filter(|it| *it != org.require_second_factor) {
+                if matches!(actor.via, Via::ApiKey(_)) {
+                    actor.require_sign_in()?;
+                }
+                if required && !actor.second_factor {
+                    let text =
+                        "Set up a second factor of your own before you ask one of the others.";
+                    return Err(Error::new(Code::MfaEnrolmentRequired, text));
+                }
+                org.require_second_factor = required;
+                let action = if required {
+                    "org.second_factor_required"
+                } else {
+                    "org.second_factor_optional"
+                };
+                ctx.audit(tx, Some(id), action, id, [])?;
+            }
             orgs::put(tx, &org)?;
-            let told = [("name_before", before), ("name", org.name.clone())];
-            ctx.audit(tx, Some(id), "org.renamed", id, told)?;
             Ok((org, role))
         })
         .await
@@ -116,8 +147,14 @@ impl Services {
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let leaves = user_id == actor.user_id;
-            let wanted = if leaves { Permission::OrgRead } else { Permission::OrgManage };
-            let (_, own) = place(tx, &actor, id, wanted)?;
+            // Whoever does not want a second factor may still leave.
+            let (_, own) = if leaves {
+                let own = standing(tx, &actor, id)?;
+                actor.require(own.1, Permission::OrgRead)?;
+                own
+            } else {
+                place(tx, &actor, id, Permission::OrgManage)?
+            };
             let member = member(tx, id, user_id)?;
             if member.role == Role::Owner || !(leaves || own.grants(member.role)) {
                 return Err(owner_stays());
@@ -170,13 +207,22 @@ impl Services {
 /// The organisation, and the actor's role in it, where that allows it. Operators act as its owner.
 ///
 /// # Errors
-/// `NotFound` for an organisation that the actor does not belong to, as for one that there is not.
+/// `NotFound` for an organisation that the actor does not belong to, as for one that there is not;
+/// `MfaEnrolmentRequired` where it asks for a second factor.
 pub(super) fn place(
     tx: &impl Read,
     actor: &Actor,
     id: OrgId,
     permission: Permission,
 ) -> Result<(Organisation, Role)> {
+    let (organisation, role) = standing(tx, actor, id)?;
+    actor.require(role, permission)?;
+    second_factor::asked_by(&organisation, actor)?;
+    Ok((organisation, role))
+}
+
+/// The organisation, and what the actor is there.
+fn standing(tx: &impl Read, actor: &Actor, id: OrgId) -> Result<(Organisation, Role)> {
     let org = store::org(tx, id);
     let member = org.membership(actor.user_id)?.filter(|_| actor.reaches(id));
     let role = match member {
@@ -184,9 +230,7 @@ pub(super) fn place(
         None if !actor.operator => return Err(Error::not_found("organisation")),
         _ => Role::Owner,
     };
-    let organisation = org.organisation()?;
-    actor.require(role, permission)?;
-    Ok((organisation, role))
+    Ok((org.organisation()?, role))
 }
 
 /// Whoever gives away the organisation that was made for them gets another to act for.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Actor, Caller, Ctx, Services, Via, letters};
+use super::{Actor, Caller, Ctx, Services, Via, letters, second_factor};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LoginId, OrgId, UserId};
@@ -93,11 +93,18 @@ impl Grant {
 const REFRESHES_MAX: u32 = 100_000;
 
 impl Services {
-    /// Signs in with e-mail and password.
+    /// Signs in with e-mail and password, and with a code where the account asks for one.
     ///
     /// # Errors
     /// `InvalidCredentials` for a wrong password and an unknown address alike, in the same time.
-    pub async fn login(&self, caller: &Caller, email: &str, password: String) -> Result<SignedIn> {
+    /// Whether there is a second factor shows to the right password alone: `MfaRequired`, `InvalidTotp`.
+    pub async fn login(
+        &self,
+        caller: &Caller,
+        email: &str,
+        password: String,
+        totp: Option<String>,
+    ) -> Result<SignedIn> {
         self.throttles.check_address(caller.address)?;
         // An ill-formed address is treated as an unknown one: the same answer in the same time.
         let email = Email::parse(email).ok();
@@ -128,7 +135,9 @@ impl Services {
         let grant = Grant::new(&ctx, caller);
         let password_hash = user.password_hash;
         let user_id = user.user_id;
-        let (user, granted) = self
+        let check = second_factor::Check::new(self, caller);
+        // A wrong code counts although it is refused: the refusal is the closure's answer.
+        let answer = self
             .commit(move |tx| {
                 let user = users::get(tx, user_id)?;
                 // The password may have been changed, or the account closed, while it was verified.
@@ -138,9 +147,17 @@ impl Services {
                         "The e-mail address or the password is not right.",
                     ));
                 }
-                grant.begin(&ctx, tx, user)
+                match check.at_sign_in(&ctx, tx, &user, totp.as_deref())? {
+                    Ok(()) => grant.begin(&ctx, tx, user).map(Ok),
+                    Err(refused) => Ok(Err(refused)),
+                }
             })
             .await?;
+        let (user, granted) = answer.inspect_err(|refused| {
+            if refused.code != Code::MfaRequired {
+                self.metrics.sign_in_failed();
+            }
+        })?;
         self.signed_in(user, granted)
     }
 
@@ -225,8 +242,20 @@ impl Services {
     /// `Unauthenticated` when it is not good, has expired, or its sign-in has ended.
     ///
     /// `NotFound` when they are to act for an organisation that they do not belong to, or that there
-    /// is not.
+    /// is not. `MfaEnrolmentRequired` when they need a second factor for that, and have none.
     pub async fn authenticate(
+        &self,
+        bearer: &str,
+        org: Option<&str>,
+        caller: Caller,
+    ) -> Result<Actor> {
+        let actor = self.authenticate_to_enrol(bearer, org, caller).await?;
+        self.require_second_factor(&actor)?;
+        Ok(actor)
+    }
+
+    /// The same for the calls with which a second factor is set up: nobody needs one for them.
+    pub async fn authenticate_to_enrol(
         &self,
         bearer: &str,
         org: Option<&str>,

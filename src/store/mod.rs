@@ -33,6 +33,7 @@ mod queue;
 mod restore;
 mod scope;
 pub mod search;
+pub mod second_factors;
 pub mod subscriptions;
 mod table;
 mod tables;

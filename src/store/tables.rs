@@ -19,6 +19,7 @@ use crate::domain::mail::MailRecord;
 use crate::domain::organisation::{Invitation, Membership, Organisation};
 use crate::domain::payment::Payment;
 use crate::domain::plan::Plan;
+use crate::domain::second_factor::SecondFactor;
 use crate::domain::subscription::{Interval, Subscription};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Link, Login, User};
@@ -41,6 +42,8 @@ tables! {
     USERS_BY_EMAIL = "users_by_email": String => UserId;
     /// Those of them who run the appliance.
     OPERATORS = "operators": UserId => bool;
+    /// What there is of a person's second factor.
+    SECOND_FACTORS = "second_factors": UserId => SecondFactor;
     /// Tenants.
     ORGS = "orgs": OrgId => Organisation;
     /// Who belongs to a tenant.

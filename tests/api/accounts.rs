@@ -12,7 +12,7 @@ use crate::support::{
 const ANN: &str = "ann@example.com";
 const OTHER_PASSWORD: &str = "nine loud magpies at dawn";
 
-const USER: [&str; 10] = [
+const USER: [&str; 11] = [
     "company_name",
     "created_at",
     "deactivated_at",
@@ -22,6 +22,7 @@ const USER: [&str; 10] = [
     "last_login_at",
     "operator",
     "org_id",
+    "second_factor_since",
     "user_id",
 ];
 

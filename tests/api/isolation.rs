@@ -54,7 +54,7 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 "change_plan" => json!({"plan_name": "Other"}),
                 "operator_rights" => json!({"operator": false}),
                 "change_plan_of_subscription" => json!({"quantity": 2}),
-                "rename_org" => json!({"name": "Mine"}),
+                "change_org" => json!({"name": "Mine"}),
                 "transfer_org" => json!({"user_id": NOBODY}),
                 "change_role" => json!({"role": "member"}),
                 "invite" => json!({"email": "dora@example.com", "role": "admin"}),

@@ -28,6 +28,7 @@ mod people;
 mod plans;
 mod search;
 mod seats;
+mod second_factor;
 mod setup;
 #[path = "../support/stripe/mod.rs"]
 mod stripe;

@@ -67,7 +67,15 @@ async fn whoever_registers_owns_an_organisation_and_can_make_more() {
     let mine = company.ann.get("/api/v1/orgs").await.ok(200);
     assert_eq!(items(&mine).len(), 1);
     let first = &items(&mine)[0];
-    let expected = ["created_at", "name", "org_id", "permissions", "personal", "role"];
+    let expected = [
+        "created_at",
+        "name",
+        "org_id",
+        "permissions",
+        "personal",
+        "require_second_factor",
+        "role",
+    ];
     assert_eq!(members(first), expected);
     assert_eq!((&first["name"], &first["role"]), (&json!("Loom Ltd"), &json!("owner")));
     let second = company.ann.post("/api/v1/orgs", json!({"name": " Spin Ltd "})).await.ok(201);

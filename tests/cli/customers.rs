@@ -141,6 +141,8 @@ async fn users(desk: &Desk) {
     assert!(desk.says("user deactivate ada@example.com --yes").contains("is closed"));
     assert!(row(&desk.says("user list"), ADA).contains("closed"));
     assert!(desk.says("user reactivate ada@example.com").contains("is open again"));
+    let removed = desk.says("user remove-second-factor ada@example.com --yes");
+    assert!(removed.contains("has no second factor"), "{removed}");
     desk.refuses("user operator grant ada@example.com", 4, "(email_unverified)");
     confirm_address(desk, ADA).await;
     assert!(desk.says("user operator grant ada@example.com").contains("is an operator"));

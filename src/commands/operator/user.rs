@@ -17,13 +17,14 @@ const LIST: [Column; 6] = [
     time("LAST SIGN-IN", "last_login_at"),
 ];
 
-const SHOW: [Column; 9] = [
+const SHOW: [Column; 10] = [
     text("E-mail", "email"),
     text("Name", "full_name"),
     text("Company", "company_name"),
     made("State", state),
     time("Since", "created_at"),
     time("Last sign-in", "last_login_at"),
+    time("Second factor", "second_factor_since"),
     time("Closed", "deactivated_at"),
     whole("User id", "user_id"),
     whole("Organisation id", "org_id"),
@@ -78,6 +79,12 @@ pub async fn run(context: &Context, command: UserCommand) -> Result<()> {
         }
         UserCommand::Reactivate { user } => {
             act(context, &context.user(&user).await?, "reactivate", "is open again").await
+        }
+        UserCommand::RemoveSecondFactor { user, consent } => {
+            let found = context.user(&user).await?;
+            let question = format!("Switch the second factor of {} off?", shown(&found["email"]));
+            confirm(consent.yes, &question)?;
+            act(context, &found, "remove-second-factor", "has no second factor").await
         }
         UserCommand::Operator { command: OperatorCommand::Grant { user } } => {
             operator(context, &user, true).await

@@ -223,6 +223,12 @@ impl TestApp {
         self.restart_after(Duration::ZERO).await
     }
 
+    /// The same data under a new process with another setting, by the end of its environment name.
+    pub async fn restart_with(mut self, name: &str, value: &str) -> Self {
+        self.setup = self.setup.clone().set(name, value);
+        self.restart().await
+    }
+
     /// The same, after so long a time of nothing running. The monotonic clock begins anew, as a
     /// computer's does.
     pub async fn restart_after(self, down: Duration) -> Self {
