@@ -33,6 +33,9 @@ export const account = signal(/** @type {User | null | undefined} */ (undefined)
 /** Counts what this page has changed on the server, so that what is shown can be asked for again. */
 export const changes = signal(0);
 
+/** Why nothing works before a second factor is set up; empty while everything does. */
+export const enrolment = signal("");
+
 /** Why the last session ended, where that was not the person's own doing. */
 export const ended = signal("");
 
@@ -97,6 +100,7 @@ async function exchange(method, path, body, token, signal = AbortSignal.timeout(
   if (response.ok) return response;
   // What is no JSON is a proxy's error page, most likely: the status says enough.
   const problem = await response.json().catch(() => null);
+  if (problem?.code === "mfa_enrolment_required") enrolment.value = problem.detail;
   throw new Problem(response.status, problem || {}, Number(response.headers.get("Retry-After")) || 0);
 }
 
@@ -195,6 +199,8 @@ async function withToken(ask) {
     return await ask(bearer());
   } catch (problem) {
     if (!(problem instanceof Problem) || problem.status !== 401) throw problem;
+    // A wrong password or code in the body is wrong with a fresh token, too, and each try counts.
+    if (["invalid_credentials", "invalid_totp"].includes(problem.code)) throw problem;
     // Ended early, by a restart or by hand: one fresh token, one more try.
     access = null;
     await renewOrFail();
@@ -255,6 +261,7 @@ export function enter(answer) {
 function leave(why) {
   access = null;
   sessionStorage.removeItem(STORED);
+  enrolment.value = "";
   ended.value = why;
   account.value = null;
 }

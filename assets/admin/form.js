@@ -14,6 +14,7 @@ import { html } from "./lib.js";
  * @property {number} [min]
  * @property {number} [max]
  * @property {string} [placeholder]
+ * @property {string} [autocomplete] what the browser may fill in
  */
 
 /**

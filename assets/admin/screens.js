@@ -6,7 +6,7 @@
  * @typedef {object} Screen
  * @property {string} name in the address: `#/name`
  * @property {string} title
- * @property {"" | "Customers" | "Money" | "Operations"} group
+ * @property {"" | "Customers" | "Money" | "Operations" | "Person"} group of the last there is a link at the foot
  * @property {() => Promise<{ default: any }>} load
  * @property {(glance: any) => number} [badge] how many of its records want a hand
  */
@@ -31,4 +31,5 @@ export const SCREENS = [
   { name: "diagnostics", title: "Diagnostics", group: "Operations", load: () => import("./views/diagnostics.js") },
   { name: "settings", title: "Settings", group: "Operations", load: () => import("./views/settings.js") },
   { name: "audit", title: "Audit", group: "Operations", load: () => import("./views/audit.js") },
+  { name: "account", title: "Your account", group: "Person", load: () => import("./views/account.js") },
 ];

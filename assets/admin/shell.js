@@ -1,6 +1,6 @@
 // What every screen sits in: the navigation beside it, whether it is live, and what is asked and said.
 
-import { account, signOut } from "./api.js";
+import { account, enrolment, signOut } from "./api.js";
 import { Dialogs, ask } from "./dialog.js";
 import { count } from "./format.js";
 import { onKeys } from "./keys.js";
@@ -10,6 +10,7 @@ import { place } from "./route.js";
 import { SCREENS } from "./screens.js";
 import { Toasts } from "./toast.js";
 import { Alone, Head, Loading, Note } from "./ui.js";
+import { Enrol, SecondFactor } from "./views/account.js";
 
 /** The navigation on a narrow screen. */
 const menuOpen = signal(false);
@@ -20,6 +21,7 @@ export function Shell() {
     menuOpen.value = false;
   }, [name, place.value.id]);
   useEffect(() => onKeys((key) => key === "?" && Boolean(showKeys())), []);
+  if (enrolment.value) return html`<${Enrol} />`;
   if (account.value?.operator === false) return html`<${NotAnOperator} />`;
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
@@ -43,7 +45,7 @@ function Side({ here }) {
       ${group && html`<h2 aria-hidden="true">${group}</h2>`}
       <ul>${SCREENS.filter((each) => each.group === group).map((each) => html`<${Link} key=${each.name} screen=${each} here=${each.name === here} />`)}</ul></div>`)}</nav>
     <footer class="foot">
-      <p class="who" title=${account.value?.email}>${account.value?.email}</p>
+      <p class="who" title=${account.value?.email}><a href="#/account" aria-current=${here === "account" ? "page" : undefined}>${account.value?.email}</a></p>
       <p><button class="plain" onClick=${signOut}>Sign out</button><button class="plain" onClick=${showKeys}>Keyboard</button></p>
       <p><a href="/docs">API</a><a href="/handbook">Handbook</a></p>
     </footer></div>`;
@@ -115,5 +117,7 @@ function NotAnOperator() {
   return html`<${Alone} title="For operators">
     <p>You are signed in as <strong>${account.value?.email}</strong>, and this page is for the operators of this server.</p>
     <p>Your organisation's licences and seats are reached through the <a href="/docs">API</a>.</p>
-    <p><button onClick=${signOut}>Sign out</button></p><//>`;
+    <h2>Two-step sign-in</h2>
+    <${SecondFactor} />
+    <p><button onClick=${signOut}>Sign out</button></p><//><${Toasts} /><${Dialogs} />`;
 }

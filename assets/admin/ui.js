@@ -94,7 +94,7 @@ export function Copy({ text, label = "Copy" }) {
     setDone(await navigator.clipboard?.writeText(text).then(() => "Copied", () => "Not allowed") ?? "Needs https");
     setTimeout(() => setDone(""), 1500);
   };
-  return html`<button type="button" class="plain copy" onClick=${copy} title=${`Copy ${text}`} aria-live="polite">${done || label}</button>`;
+  return html`<button type="button" class="plain copy" onClick=${copy} title=${text.includes("\n") ? label : `Copy ${text}`} aria-live="polite">${done || label}</button>`;
 }
 
 /** The server's time, a second at a time while the page can be seen. */

@@ -18,28 +18,52 @@ export function SignIn() {
 /** @param {{ email: string, setEmail: (email: string) => void, onForgot: () => void }} props */
 function Form({ email, setEmail, onForgot }) {
   const [password, setPassword] = useState("");
-  const [totp, setTotp] = useState("");
   const [asked, setAsked] = useState(false);
   const first = useFocus();
   const { run, busy, problem } = useAction(async () => {
     try {
-      enter(await open("POST", "/auth/login", { email, password, ...(asked ? { totp } : {}) }));
+      enter(await open("POST", "/auth/login", { email, password }));
     } catch (error) {
-      if (/** @type {any} */ (error).code === "mfa_required") setAsked(true);
-      throw error;
+      if (/** @type {any} */ (error).code !== "mfa_required") throw error;
+      setAsked(true);
     }
   });
+  if (asked) return html`<${Second} email=${email} password=${password} onBack=${() => setAsked(false)} />`;
   return html`<${Alone} title="Sign in">
     ${ended.value && !problem && html`<${Note} kind="warn"><p>${ended.value}</p><//>`}
-    ${problem?.code === "email_unverified" ? html`<${Unverified} email=${email} />`
-      : problem?.code === "mfa_required" && !totp ? html`<${Note}><p>Enter the code of your authenticator app.</p><//>`
-      : html`<${Trouble} problem=${problem} />`}
+    ${problem?.code === "email_unverified" ? html`<${Unverified} email=${email} />` : html`<${Trouble} problem=${problem} />`}
     <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
       <${Field} id="email" label="E-mail address" type="email" autocomplete="username" value=${email} onValue=${setEmail} inputRef=${first} />
       <${Field} id="password" label="Password" type="password" autocomplete="current-password" value=${password} onValue=${setPassword} />
-      ${asked && html`<${Field} id="totp" label="Code" inputmode="numeric" autocomplete="one-time-code" value=${totp} onValue=${setTotp} />`}
       <div class="row"><button class="main" disabled=${busy}>${busy ? "Signing in…" : "Sign in"}</button>
         <button type="button" class="plain" onClick=${onForgot}>Forgotten password</button></div>
+    </form><//>`;
+}
+
+/** The code that an account with a second factor asks for. @param {{ email: string, password: string, onBack: () => void }} props */
+function Second({ email, password, onBack }) {
+  const [totp, setTotp] = useState("");
+  const [lost, setLost] = useState(false);
+  const field = useFocus();
+  const { run, busy, problem } = useAction(async () => {
+    try {
+      enter(await open("POST", "/auth/login", { email, password, totp }));
+    } catch (error) {
+      setTotp("");
+      field.current?.focus();
+      throw error;
+    }
+  });
+  const other = () => { setLost(!lost); setTotp(""); field.current?.focus(); };
+  return html`<${Alone} title="Sign in">
+    <p>${lost ? "Enter one of the recovery codes that you were given" : "Enter the code that your authenticator app shows"} for <strong>${email}</strong>.</p>
+    <${Trouble} problem=${problem} />
+    <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
+      <${Field} id="totp" label=${lost ? "Recovery code" : "Code"} inputmode=${lost ? "text" : "numeric"} autocomplete=${lost ? "off" : "one-time-code"}
+        spellcheck=${false} maxlength="64" placeholder=${lost ? "XXXX-XXXX-XXXX-XXXX" : "123456"} value=${totp} onValue=${setTotp} inputRef=${field} />
+      <div class="row"><button class="main" disabled=${busy}>${busy ? "Signing in…" : "Sign in"}</button>
+        <button type="button" class="plain" onClick=${other}>${lost ? "Use the app" : "Use a recovery code"}</button>
+        <button type="button" class="plain" onClick=${onBack}>Back</button></div>
     </form><//>`;
 }
 

@@ -25,6 +25,7 @@ export function User({ id }) {
   return html`<${Head} title=${user.email} name=${user.full_name || user.email} back=${back} actions=${html`
       ${!user.deactivated_at && html`<button class="main" onClick=${() => issue({ email: user.email })}>Issue a licence</button>
         <button onClick=${() => setOperator(user, !user.operator)}>${user.operator ? "Not an operator any more…" : "Make operator…"}</button>`}
+      ${user.second_factor_since && !self && html`<button onClick=${() => removeSecondFactor(user)}>Remove second factor…</button>`}
       ${user.deactivated_at ? html`<button onClick=${() => reactivate(user)}>Reactivate</button>`
         : !self && html`<button class="quiet-danger" onClick=${() => deactivate(user)}>Deactivate…</button>`}`}>
       <${Standing} user=${user} /><//>
@@ -35,6 +36,7 @@ export function User({ id }) {
         ["Company", user.company_name],
         ["Registered", html`<${Day} at=${user.created_at} />`],
         ["Last sign-in", html`<${Ago} at=${user.last_login_at} missing="never" />`],
+        ["Second factor", user.second_factor_since ? html`since <${Day} at=${user.second_factor_since} />` : html`<span class="soft">none</span>`],
         user.deactivated_at && ["Deactivated", html`<${Day} at=${user.deactivated_at} />`],
         ["User id", html`<code>${user.user_id}</code> <${Copy} text=${user.user_id} />`],
         ["Organisation id", html`<code>${user.org_id}</code> <${Copy} text=${user.org_id} />`],
@@ -80,6 +82,20 @@ function Subscriptions({ org_id }) {
 /** @param {UserRow} user */
 function reactivate(user) {
   return attempt(() => call("POST", `/admin/users/${user.user_id}/reactivate`), { done: "The account is open again.", undo: () => call("POST", `/admin/users/${user.user_id}/deactivate`) });
+}
+
+/** @param {UserRow} user */
+function removeSecondFactor(user) {
+  return ask({
+    title: "Remove the second factor",
+    text: html`<p>For somebody who has lost the phone and the recovery codes: <strong>${user.email}</strong> signs in with the password alone
+      then, and is told by mail. Make sure first that it is them who ask.</p>`,
+    action: "Remove", danger: true,
+    async submit() {
+      await call("POST", `/admin/users/${user.user_id}/remove-second-factor`);
+      toast(`${user.email} has no second factor any more.`);
+    },
+  });
 }
 
 /** @param {UserRow} user */

@@ -21,6 +21,7 @@ import { User } from "./user.js";
  * @property {string} created_at
  * @property {string | null} last_login_at
  * @property {string | null} deactivated_at
+ * @property {string | null} second_factor_since
  */
 
 /** @param {{ user: UserRow }} props */
@@ -37,6 +38,7 @@ const COLUMNS = [
   { title: "Account", cell: (user) => html`<${Standing} user=${user} />`, csv: (user) => (user.deactivated_at ? "deactivated" : user.email_verified ? "active" : "unverified") },
   { title: "Last sign-in", cell: (user) => html`<${Ago} at=${user.last_login_at} missing="never" />`, csv: (user) => user.last_login_at },
   { title: "Registered", cell: (user) => html`<${Day} at=${user.created_at} />`, csv: (user) => user.created_at },
+  { title: "Second factor", csv: (user) => user.second_factor_since },
   { title: "Operator", csv: (user) => user.operator },
   { title: "User id", csv: (user) => user.user_id },
   { title: "Organisation id", csv: (user) => user.org_id },

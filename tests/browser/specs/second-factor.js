@@ -1,0 +1,187 @@
+// Two-step sign-in: set up with a QR code, asked for, lost, and required.
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { after, before, describe } from "node:test";
+
+import { Api } from "../api.js";
+import { OPERATOR, house, operator, visit } from "../house.js";
+import { Server } from "../server.js";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const IDA = "ida@vendor.example";
+
+/** An authenticator app that never shows a code twice: it is ahead by what is allowed, not to wait. */
+class Phone {
+  /** @param {string} secret in base32 */
+  constructor(secret) {
+    const bits = [...secret.replaceAll(" ", "")].map((each) => ALPHABET.indexOf(each).toString(2).padStart(5, "0")).join("");
+    this.key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)));
+    this.last = 0;
+  }
+
+  code() {
+    const now = Math.floor(Date.now() / 30_000);
+    this.last = Math.max(this.last + 1, now - 1);
+    const counter = Buffer.alloc(8);
+    counter.writeBigUInt64BE(BigInt(this.last));
+    const mac = createHmac("sha1", this.key).update(counter).digest();
+    return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+  }
+}
+
+/** @param {Page} page @param {string} name */
+const button = (page, name) => page.getByRole("button", { name, exact: true });
+/** @param {Page} page @param {string} name */
+const heading = (page, name) => page.getByRole("heading", { name, exact: true });
+/** @param {Page} page */
+const overview = (page) => page.getByRole("heading", { name: "Overview", level: 1 }).waitFor({ state: "attached" });
+
+/** @param {Page} page @param {string} email */
+async function signIn(page, email) {
+  await page.goto("/admin");
+  await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+  await button(page, "Sign in").click();
+}
+
+/** From the password to the recovery codes. @param {Page} page @param {(name: string) => Promise<any>} look */
+async function enrol(page, look) {
+  await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+  await button(page, "Go on").click();
+  const image = page.getByAltText("QR code for an authenticator app");
+  await image.waitFor();
+  assert.ok(await image.evaluate((/** @type {HTMLImageElement} */ each) => each.decode().then(() => each.naturalWidth > 0)), "it is a picture");
+  await look("second-factor-qr");
+  const phone = new Phone(await page.locator(".secret code").innerText());
+  assert.equal(phone.key.length, 20);
+  await page.getByLabel("Code", { exact: true }).fill("000000");
+  await button(page, "Switch on").click();
+  await page.getByRole("alert").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "totp", "the next try is typed at once");
+  await page.keyboard.type(phone.code());
+  await page.keyboard.press("Enter");
+  await heading(page, "Your recovery codes").waitFor();
+  await look("second-factor-codes");
+  const codes = await page.locator(".codes code").allInnerTexts();
+  assert.equal(codes.length, 10);
+  return { phone, codes };
+}
+
+describe("two-step sign-in", () => {
+  visit("is set up with a QR code, asked for at sign-in, renewed and switched off", async (page, watched) => {
+    watched.expect(/^401 (POST|DELETE) \/api\/v1\/(auth\/login|users\/me\/totp.*)$/);
+    const { api } = await operator();
+    const nobody = new Api(house.server.url);
+    const ida = await nobody.post("/auth/register", { email: IDA, password: OPERATOR.password, full_name: "Ida Berg" });
+    const mail = await house.server.mail(IDA, "verify-email?token=");
+    await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+    await api.call("PUT", `/admin/users/${ida.user_id}/operator`, { operator: true });
+
+    await signIn(page, IDA);
+    await overview(page);
+    await page.getByRole("link", { name: IDA }).click();
+    await heading(page, "Your account").waitFor();
+    await button(page, "Set it up").waitFor();
+    await watched.look("account");
+    await button(page, "Set it up").click();
+    const { phone, codes } = await enrol(page, (name) => watched.look(name));
+    const [download] = await Promise.all([page.waitForEvent("download"), button(page, "Download").click()]);
+    assert.equal(download.suggestedFilename(), "recovery-codes.txt");
+    await button(page, "Copy all").click();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), codes.join("\n"));
+    await button(page, "I have kept them").click();
+    await button(page, "Switch off…").waitFor();
+    await watched.look("account-on");
+    await house.server.mail(IDA, "authenticator app");
+    await button(page, "Sign out").click();
+
+    await signIn(page, IDA);
+    await page.getByLabel("Code", { exact: true }).waitFor();
+    await watched.look("sign-in-code");
+    assert.equal(await page.evaluate(() => document.activeElement?.id), "totp");
+    assert.equal(await page.locator("#totp").getAttribute("autocomplete"), "one-time-code");
+    await page.keyboard.type("123 456");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").waitFor();
+    assert.equal(await page.locator("#totp").inputValue(), "", "a wrong code is not to be deleted first");
+    const code = phone.code();
+    await page.evaluate((text) => navigator.clipboard.writeText(text), `${code.slice(0, 3)} ${code.slice(3)}`);
+    await page.locator("#totp").focus();
+    await page.keyboard.press("Control+V");
+    await page.keyboard.press("Enter");
+    await overview(page);
+    await button(page, "Sign out").click();
+
+    await signIn(page, IDA);
+    await button(page, "Use a recovery code").click();
+    await page.getByLabel("Recovery code", { exact: true }).fill(codes[0].toLowerCase());
+    await button(page, "Sign in").click();
+    await overview(page);
+    await page.goto("/admin#/account");
+    await page.locator(".facts div", { hasText: "Recovery codes left" }).getByText("9").waitFor();
+    await button(page, "New recovery codes…").click();
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await page.getByLabel("Code", { exact: true }).fill(codes[1]);
+    await watched.look("account-renew");
+    await button(page, "Make new codes").click();
+    await heading(page, "Your recovery codes").waitFor();
+    const fresh = await page.locator(".codes code").allInnerTexts();
+    assert.ok(!fresh.includes(codes[2]));
+    await button(page, "I have kept them").click();
+
+    await button(page, "Switch off…").click();
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await page.getByLabel("Code", { exact: true }).fill(codes[2]);
+    await page.locator("dialog[open]").getByRole("button", { name: "Switch off", exact: true }).click();
+    await page.locator("dialog[open]").getByRole("alert").waitFor();
+    await page.getByLabel("Code", { exact: true }).fill(fresh[0]);
+    await page.locator("dialog[open]").getByRole("button", { name: "Switch off", exact: true }).click();
+    await page.locator(".toast", { hasText: "is off" }).waitFor();
+    await button(page, "Set it up").waitFor();
+  });
+
+  visit("is removed by another operator for whoever lost the phone", async (page, watched) => {
+    const { api } = await operator();
+    const email = "lost@customer.example";
+    const nobody = new Api(house.server.url);
+    const person = await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name: "Lou Stone" });
+    const mail = await house.server.mail(email, "verify-email?token=");
+    await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+    const { api: theirs } = await nobody.signIn(email, OPERATOR.password);
+    const { secret } = await theirs.post("/users/me/totp", { password: OPERATOR.password });
+    await theirs.post("/users/me/totp/confirm", { totp: new Phone(secret).code() });
+
+    await signIn(page, OPERATOR.email);
+    await overview(page);
+    await page.goto(`/admin#/users/${person.user_id}`);
+    await button(page, "Remove second factor…").click();
+    await watched.look("user-remove-second-factor");
+    await page.locator("dialog[open]").getByRole("button", { name: "Remove", exact: true }).click();
+    await page.locator(".toast", { hasText: "no second factor any more" }).waitFor();
+    assert.equal((await api.get(`/admin/users/${person.user_id}`)).second_factor_since, null);
+    await house.server.mail(email, "an operator switched");
+  });
+});
+
+describe("where operators need it", () => {
+  /** @type {Server} */
+  let server;
+  before(async () => { server = await Server.start({ CODITECT_AUTH_OPERATORS_NEED_SECOND_FACTOR: "true" }); });
+  after(() => server.remove());
+
+  visit("one without it sets it up and then goes on", async (page, watched) => {
+    watched.expect(/^403 GET /, /^401 POST \/api\/v1\/users\/me\/totp\/confirm$/);
+    await operator(server);
+    await signIn(page, OPERATOR.email);
+    await heading(page, "Set up two-step sign-in").waitFor();
+    await watched.look("second-factor-required");
+    await enrol(page, (name) => watched.accessible(name));
+    await button(page, "I have kept them").click();
+    await overview(page);
+    await page.reload();
+    await overview(page);
+  }, { server: () => server });
+});
