@@ -13,10 +13,9 @@ use super::wire::{Done, Time, list, page_request};
 use super::{Answer, Tag};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::organisation;
-use crate::domain::user::User;
 use crate::services::Services;
 use crate::services::invitations::{Newcomer, Shown};
-use crate::services::orgs::OrgChange;
+use crate::services::orgs::{self, OrgChange};
 
 /// The calls about organisations.
 pub struct Orgs {
@@ -120,11 +119,15 @@ pub struct Member {
     joined_at: Time,
     /// When the person's account was closed.
     deactivated_at: Option<Time>,
+    /// Whether the person's account has a second factor; null unless you may require one.
+    second_factor: Option<bool>,
 }
 
-impl std::convert::From<(organisation::Membership, User)> for Member {
-    fn from((member, user): (organisation::Membership, User)) -> Self {
+impl std::convert::From<orgs::Member> for Member {
+    fn from(seen: orgs::Member) -> Self {
+        let orgs::Member { membership: member, user, second_factor } = seen;
         Self {
+            second_factor,
             user_id: user.user_id.0,
             email: user.email.as_str().to_owned(),
             full_name: user.full_name,

@@ -13,6 +13,23 @@ use crate::store::{self, Read, WriteTx, api_keys, orgs, users};
 /// The most that belong to an organisation.
 const MEMBERS_MAX: u64 = 10_000;
 
+/// Somebody who belongs to an organisation, as another member sees them.
+pub struct Member {
+    /// What they are there.
+    pub membership: Membership,
+    /// Who they are.
+    pub user: User,
+    /// Whether their account has a second factor; told to whoever may require one.
+    pub second_factor: Option<bool>,
+}
+
+impl Member {
+    fn seen_by_a_manager(membership: Membership, user: User) -> Self {
+        let second_factor = Some(user.second_factor_since.is_some());
+        Self { membership, user, second_factor }
+    }
+}
+
 /// What is to change of an organisation; what is left out stays.
 pub struct OrgChange {
     /// What people call it.
@@ -100,17 +117,17 @@ impl Services {
     }
 
     /// Who belongs to an organisation.
-    pub fn members(
-        &self,
-        actor: &Actor,
-        id: OrgId,
-        request: &PageRequest,
-    ) -> Result<Page<(Membership, User)>> {
+    pub fn members(&self, actor: &Actor, id: OrgId, request: &PageRequest) -> Result<Page<Member>> {
         self.store.read(|tx| {
-            place(tx, actor, id, Permission::OrgRead)?;
+            let (_, role) = place(tx, actor, id, Permission::OrgRead)?;
+            let manages = actor.require(role, Permission::OrgManage).is_ok();
             let page = store::org(tx, id).members(request)?;
-            let with_user =
-                |member: Membership| users::get(tx, member.user_id).map(|user| (member, user));
+            let with_user = |member: Membership| {
+                let user = users::get(tx, member.user_id)?;
+                let mut seen = Member::seen_by_a_manager(member, user);
+                seen.second_factor = seen.second_factor.filter(|_| manages);
+                Ok(seen)
+            };
             let items = page.items.into_iter().map(with_user).collect::<Result<_>>()?;
             Ok(Page { items, next: page.next })
         })
@@ -123,7 +140,7 @@ impl Services {
         id: OrgId,
         user_id: UserId,
         role: Role,
-    ) -> Result<(Membership, User)> {
+    ) -> Result<Member> {
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (_, own) = place(tx, &actor, id, Permission::OrgManage)?;
@@ -136,7 +153,7 @@ impl Services {
             let told =
                 [("role_before", before.as_str().to_owned()), ("role", role.as_str().to_owned())];
             ctx.audit(tx, Some(id), "member.role_changed", user_id, told)?;
-            Ok((member, users::get(tx, user_id)?))
+            Ok(Member::seen_by_a_manager(member, users::get(tx, user_id)?))
         })
         .await
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Actor, Caller, Ctx, Services, Via, letters};
+use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, RateLimit, Result};
 use crate::domain::ids::{LoginId, UserId};
 use crate::domain::organisation::Organisation;
@@ -374,6 +375,8 @@ impl Check {
         user: &User,
         factor: &mut SecondFactor,
     ) -> Result<()> {
+        // Whoever has no right code has not shown who they are.
+        let ctx = Ctx { by: By::Anonymous, ..ctx.clone() };
         let (org_id, cause) = (Some(user.personal_org), "second_factor.refused");
         let told = [("address", self.address.to_string())];
         ctx.audit(tx, org_id, cause, user.user_id, told)?;

@@ -291,8 +291,14 @@ async fn six_digits_cannot_be_guessed() {
         subjects.iter().filter(|subject| subject.contains("knows your password")).count()
     };
     assert_eq!(warned(&app.subjects_to(ANN).await), 1);
-    let refused = app.audited().await.iter().filter(|it| *it == "second_factor.refused").count();
-    assert_eq!(refused, 6);
+    let audit = app.audit().await;
+    let refused: Vec<_> =
+        audit.iter().filter(|it| it["action"] == "second_factor.refused").collect();
+    assert_eq!(refused.len(), 6);
+    assert_eq!(
+        (&refused[0]["actor"], &refused[0]["subject"]),
+        (&json!("anonymous"), &ann.person.user["user_id"])
+    );
     app.advance(DAY).await;
     for _ in 0..5 {
         login(&app, ANN, &ann.phone.wrong(&app)).await.refused(401, "invalid_totp");
@@ -485,6 +491,12 @@ async fn an_organisation_can_require_one_of_its_members() {
     assert!(app.audited().await.contains(&"org.second_factor_required".to_owned()));
     ann.person.get("/api/v1/licenses").await.ok(200);
 
+    // Who would be locked out shows before, to those who may require it alone.
+    let all = ann.person.get(&format!("{org}/members")).await.ok(200);
+    let mut having: Vec<_> = items(&all).iter().map(|it| it["second_factor"].clone()).collect();
+    having.sort_by_key(Value::to_string);
+    assert_eq!(having, [json!(false), json!(true)]);
+
     // Bob sees that he is a member, and does nothing there.
     assert_eq!(standing(&bob).await["required"], true);
     let mine = bob.get("/api/v1/orgs").await.ok(200);
@@ -521,6 +533,10 @@ async fn whoever_wants_none_may_leave() {
     let token = app.mail_to("bob@example.com", "Join").await.token();
     bob.post("/api/v1/invitations/accept", json!({"token": token})).await.ok(200);
     bob.get(&org).await.refused(403, "mfa_enrolment_required");
+    ann.person.patch(&org, json!({"require_second_factor": false})).await.ok(200);
+    let seen = bob.get(&format!("{org}/members")).await.ok(200);
+    assert!(items(&seen).iter().all(|it| it["second_factor"] == Value::Null), "{seen}");
+    ann.person.patch(&org, json!({"require_second_factor": true})).await.ok(200);
     bob.delete(&format!("{org}/members/{}", text(&bob.user["user_id"]))).await.ok(200);
     bob.get(&org).await.refused(404, "not_found");
 }
