@@ -15,7 +15,7 @@ use crate::identity::totp::{self, Secret};
 use crate::signing::MasterKey;
 use crate::store::{self, WriteTx, orgs, second_factors, users};
 
-use super::orgs::ORGS_MAX;
+use crate::store::orgs::OF_USER_MAX;
 
 /// A secret that waits for its first code; told once.
 pub struct Enrolment {
@@ -45,7 +45,7 @@ impl Services {
         self.store.read(|tx| {
             let user = users::get(tx, actor.user_id)?;
             let factor = second_factors::find(tx, actor.user_id)?;
-            let mine = orgs::of_user(tx, user.user_id, user.personal_org, ORGS_MAX)?;
+            let mine = orgs::of_user(tx, user.user_id, user.personal_org, OF_USER_MAX)?;
             let by_org = mine.iter().any(|(org, _)| org.require_second_factor);
             Ok(Standing {
                 enabled_at: user.second_factor_since,
