@@ -22,7 +22,7 @@ use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
 use crate::services::keys::master_key;
 use crate::services::watch::SeatHistory;
-use crate::services::{Ending, Services, Throttles, mails};
+use crate::services::{Ending, Failures, Services, Throttles, mails};
 use crate::signing::{KeyRecord, KeyRing, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
 use crate::telemetry::{Metrics, RecentLogs};
@@ -301,6 +301,7 @@ fn build(
     }
     Ok(Services {
         throttles: Throttles::new(&config),
+        sign_in_failures: Failures::default(),
         hasher: HashPool::start(HashPoolConfig::default(), &entropy)?,
         stripe: stripe(&config)?,
         transport: Arc::new(Transport::from_config(&config, data.mail()).map_err(Error::internal)?),

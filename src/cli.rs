@@ -55,6 +55,7 @@ Exit codes:
   4  Not allowed: no credentials, bad ones, or those of somebody who may not do it.
   5  The record does not allow it as it is now, such as a licence that was revoked.
   6  No server answers, or it cannot take the request just now: try again later.
+  7  What was verified is not whole, or was altered.
 
 Commands about licences, users, plans and the like ask a running server: the one whose data is in
 --data, over the local socket in that folder, or the one at --server, with an API key.";

@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use coditect::domain::audit::AuditFilter;
 use coditect::domain::error::Result;
 use coditect::domain::page::{Page, PageRequest};
 use coditect::domain::subscription::Subscription;
 use coditect::seats;
 use coditect::signing::{KeyRecord, MasterKey};
 use coditect::store::{
-    self, Inspection, Options, ReadTx, Schema, Store, analytics, counts, jobs, licenses, logs,
-    orgs, plans, subscriptions, users,
+    self, Inspection, Options, ReadTx, Schema, Store, analytics, audit, counts, jobs, licenses,
+    logs, orgs, plans, subscriptions, users,
 };
 use serde_json::Value;
 
@@ -88,8 +89,8 @@ fn read_everything(tx: &ReadTx) -> Result<BTreeMap<String, Vec<String>>> {
     );
     let mails = all(|page| logs::list_mails(tx, page));
     read.insert("mails".to_owned(), mails.into_iter().map(|mail| mail.message).collect());
-    let audit = all(|page| logs::list_audit(tx, page));
-    read.insert("audit".to_owned(), audit.into_iter().map(|entry| entry.action).collect());
+    let told = all(|page| audit::list(tx, &AuditFilter::default(), page));
+    read.insert("audit".to_owned(), told.into_iter().map(|entry| entry.action).collect());
     let waiting = all(|page| jobs::list_waiting(tx, page));
     assert_eq!(counts::get(tx, "jobs.waiting")?, waiting.len() as u64);
     all(|page| jobs::list_parked(tx, page));
@@ -152,6 +153,8 @@ fn read_kept(version: u64) {
         log.iter().map(|(_, record)| seats::decode_all(record).unwrap().len()).sum();
     assert!(events > 0, "there were seats");
     have_figures(&store);
+    let chained = store.read(|tx| audit::check(tx, u64::MAX)).unwrap();
+    assert_eq!(chained, Ok(written["audit"].len() as u64), "the audit log is one chain");
     store.close().unwrap();
     let after = Inspection::open(&database).unwrap().report;
     assert_eq!(after.schema, Some(Schema::CURRENT.version), "it was upgraded");

@@ -8,6 +8,7 @@
 mod accounts;
 mod analytics;
 mod api_keys;
+mod audit;
 mod auth;
 mod backups;
 mod billing;
@@ -89,7 +90,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
         licenses::Licenses { services: services() },
         (operator::Operator { services: services() }, analytics::Figures { services: services() }),
         live::Live { services: services() },
-        people::People { services: services() },
+        (people::People { services: services() }, audit::AuditLog { services: services() }),
         (
             emails::Emails { services: services() },
             email_templates::EmailTemplates { services: services() },
@@ -112,7 +113,7 @@ type AllOperations = (
     licenses::Licenses,
     (operator::Operator, analytics::Figures),
     live::Live,
-    people::People,
+    (people::People, audit::AuditLog),
     (emails::Emails, email_templates::EmailTemplates),
     backups::Backups,
     diagnostics::Diagnostics,

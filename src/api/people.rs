@@ -1,6 +1,5 @@
-//! Accounts and organisations, and what was done by whom; for operators.
+//! Accounts and organisations, for operators.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
@@ -13,7 +12,6 @@ use super::auth::{Person, path_id};
 use super::json::{Created, Json};
 use super::wire::{Time, list, page_request};
 use super::{Answer, Tag};
-use crate::domain::audit::{AuditEntry, By};
 use crate::domain::organisation;
 use crate::services::Services;
 use crate::services::accounts::NewProfile;
@@ -52,57 +50,6 @@ impl From<organisation::Organisation> for Org {
     }
 }
 
-/// An entry of the audit log.
-#[derive(Object, Serialize)]
-pub struct Audit {
-    /// Identifies the entry.
-    audit_id: Uuid,
-    /// When.
-    at: Time,
-    /// `user`, `local` (whoever administers the computer), `anonymous` or `system`.
-    actor: String,
-    /// Which user.
-    user_id: Option<Uuid>,
-    /// With which API key.
-    api_key_id: Option<Uuid>,
-    /// Their address.
-    actor_email: Option<String>,
-    /// Whose record.
-    org_id: Option<Uuid>,
-    /// What was done, as `noun.verb`.
-    action: String,
-    /// To which record.
-    subject: String,
-    /// What changed.
-    details: BTreeMap<String, String>,
-    /// By which request.
-    request_id: Option<String>,
-}
-
-impl From<(AuditEntry, Option<String>)> for Audit {
-    fn from((entry, actor_email): (AuditEntry, Option<String>)) -> Self {
-        let (actor, user_id) = match entry.by {
-            By::User(user_id) => ("user", Some(user_id.0)),
-            By::Local => ("local", None),
-            By::Anonymous => ("anonymous", None),
-            By::System => ("system", None),
-        };
-        Self {
-            audit_id: entry.audit_id.0,
-            at: entry.at.into(),
-            actor: actor.to_owned(),
-            user_id,
-            api_key_id: entry.api_key_id.map(|id| id.0),
-            actor_email,
-            org_id: entry.org_id.map(|id| id.0),
-            action: entry.action,
-            subject: entry.subject,
-            details: entry.details,
-            request_id: entry.request_id,
-        }
-    }
-}
-
 /// Somebody who is to get an account.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
@@ -133,8 +80,6 @@ list! {
     UserList of User;
     /// A page of organisations.
     OrgList of Org;
-    /// A page of the audit log.
-    AuditList of Audit;
 }
 
 #[OpenApi(prefix_path = "/api/v1/admin", tag = "Tag::Operator")]
@@ -239,21 +184,6 @@ impl People {
         let request = page_request(limit.0, cursor.0.as_deref())?;
         let page = self.services.organisations(&person.0, &q.0.unwrap_or_default(), &request)?;
         Ok(Json(OrgList::of(page, Org::from)))
-    }
-
-    /// The audit log, newest first
-    #[oai(path = "/audit", method = "get", operation_id = "admin_list_audit")]
-    async fn admin_list_audit(
-        &self,
-        person: Person,
-        /// What was done to the record with this id alone.
-        subject: Query<Option<String>>,
-        limit: Query<Option<u32>>,
-        cursor: Query<Option<String>>,
-    ) -> Answer<Json<AuditList>> {
-        let request = page_request(limit.0, cursor.0.as_deref())?;
-        let page = self.services.audit(&person.0, subject.0.as_deref(), &request)?;
-        Ok(Json(AuditList::of(page, Audit::from)))
     }
 }
 

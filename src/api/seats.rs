@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::auth::{Anybody, Person};
+use super::auth::{self, Anybody, Person};
 use super::json::{CreatedOrFound, Json};
 use super::licenses::{License, LicenseStatus};
 use super::wire::{Customer, Done, Seats, Time, decode_cursor, encode_cursor, unique_names};
@@ -290,6 +290,7 @@ impl SeatCalls {
     async fn activate(
         &self,
         who: Anybody,
+        from: auth::From,
         body: Json<Activate>,
     ) -> Answer<CreatedOrFound<Activated>> {
         let Json(body) = body;
@@ -297,6 +298,7 @@ impl SeatCalls {
         let activated = self
             .services
             .activate(
+                &from.0,
                 who,
                 ActivateInput {
                     license_key: body.license_key,

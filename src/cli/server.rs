@@ -260,15 +260,78 @@ pub enum AuditCommand {
     /// List what was done, newest first
     #[command(after_help = "Examples:
   coditect audit list --limit 20
-  coditect audit list --subject ada@example.com")]
+  coditect audit list --subject ada@example.com
+  coditect audit list --action user.sign --from 2026-11-01")]
     List {
-        /// Only what was done to this record: its id, an e-mail address or a licence key
-        #[arg(long, value_name = "RECORD")]
-        subject: Option<String>,
+        /// What is wanted.
+        #[command(flatten)]
+        only: AuditOnly,
         /// How many.
         #[command(flatten)]
         paging: Paging,
     },
+    /// Show how the log stands: its length, what was signed last, whether it is sound
+    #[command(after_help = "Example:\n  coditect audit status --json | jq .sound")]
+    Status,
+    /// Write the log to a file that can be proved whole and unaltered
+    ///
+    /// One line of JSON for each entry, chained by hashes, with the signatures of each day and of the end.
+    /// `coditect audit verify` checks it with the public key alone, without this server.
+    #[command(after_help = "Examples:
+  coditect audit export --out audit.jsonl
+  coditect audit export --from 2026-01-01 --to 2027-01-01 --out audit-2026.jsonl
+  coditect audit export --csv --action license. --out licences.csv")]
+    Export {
+        /// Write a table for people instead, which proves nothing and may be narrowed further
+        #[arg(long)]
+        csv: bool,
+        /// What is wanted.
+        #[command(flatten)]
+        only: AuditOnly,
+        /// Write to this file, which must not exist [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Check that an export is whole and unaltered
+    ///
+    /// Says of each line that was changed, added, moved or removed which one it is. Ends with 0 when
+    /// nothing is wrong, with 7 when something is, and with 1 when it cannot be judged.
+    #[command(after_help = "Examples:
+  coditect audit verify audit.jsonl --key license-key.pem
+  coditect audit verify audit.jsonl --key https://licenses.example.com/.well-known/jwks.json")]
+    Verify {
+        /// The export; - for standard input
+        file: PathBuf,
+        /// A public key (PEM), a key set (JWKS), or the address of one; may be given again [default: the keys of the running server]
+        #[arg(long, value_name = "KEY")]
+        key: Vec<String>,
+    },
+}
+
+/// Which entries of the audit log are wanted.
+#[derive(Args, Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuditOnly {
+    /// Only what was done to this record: its id, an e-mail address or a licence key
+    #[arg(long, value_name = "RECORD")]
+    pub subject: Option<String>,
+    /// Only actions that begin like this, such as license. or user.sign
+    #[arg(long, value_name = "ACTION")]
+    pub action: Option<String>,
+    /// Only what this actor did: an e-mail address, a user's id, local, anonymous or system
+    #[arg(long, value_name = "WHO")]
+    pub actor: Option<String>,
+    /// Only on behalf of the organisation with this id
+    #[arg(long, value_name = "ORG")]
+    pub org: Option<String>,
+    /// Not before this time or UTC day, as in 2026-11-22
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Before this time or UTC day
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Only entries with this text in them
+    #[arg(long, value_name = "TEXT")]
+    pub query: Option<String>,
 }
 
 /// The newest lines of the server's log.

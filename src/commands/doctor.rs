@@ -106,7 +106,8 @@ fn without_server(config: &Config, data: &DataDir) -> Vec<Check> {
                     None => records::seat_log(|from, limit| inspection.read_log(from, limit))?,
                 };
                 let work = records::work(tx, now, false)?;
-                Ok(vec![keys, log, clock, work, records::backup(tx, data, now)?])
+                let audit = records::audit_log(tx)?;
+                Ok(vec![keys, log, clock, work, records::backup(tx, data, now)?, audit])
             });
             checks.extend(readable(stored));
         }

@@ -1,5 +1,7 @@
 //! Accounts: registration, links, profile, deactivation, and the first operator.
 
+use serde_json::json;
+
 use super::orgs::require_no_company;
 use super::people::{self, UserAct};
 use super::sign_in::{Grant, SignedIn};
@@ -88,10 +90,11 @@ impl Services {
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         self.commit(move |tx| {
             let mut user = take_user_link(&ctx, tx, &hash, LinkPurpose::VerifyEmail)?;
+            let before = user.clone();
             let first = !std::mem::replace(&mut user.email_verified, true);
             users::update(tx, &user)?;
             let (org_id, cause) = (Some(user.personal_org), "user.email_verified");
-            ctx.audit(tx, org_id, cause, user.user_id, [])?;
+            ctx.audit_change(tx, org_id, cause, user.user_id, [], &before, &user)?;
             if first {
                 let message = letters::welcome(&user);
                 ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)?;
@@ -163,6 +166,7 @@ impl Services {
         let password_hash = self.hasher.hash_new(password, about).await?;
         self.commit(move |tx| {
             let mut user = take_user_link(&ctx, tx, &hash, LinkPurpose::ResetPassword)?;
+            let before = user.clone();
             user.password_hash = Some(password_hash);
             user.password_changed_at = ctx.now;
             // Whoever followed the link reads the address.
@@ -171,7 +175,8 @@ impl Services {
             users::end_logins(tx, user.user_id, None)?;
             // Whoever had taken the account over may have made keys.
             api_keys::remove_all(tx, user.user_id)?;
-            ctx.audit(tx, Some(user.personal_org), "user.password_reset", user.user_id, [])?;
+            let (org_id, action) = (Some(user.personal_org), "user.password_reset");
+            ctx.audit_change(tx, org_id, action, user.user_id, [], &before, &user)?;
             let told = letters::password_changed(&user, ctx.now);
             ctx.queue_mail(
                 tx,
@@ -205,11 +210,13 @@ impl Services {
                 let text = "The password was changed meanwhile. Sign in again.";
                 return Err(Error::new(Code::InvalidCredentials, text));
             }
+            let before = user.clone();
             user.password_hash = Some(password_hash);
             user.password_changed_at = ctx.now;
             users::update(tx, &user)?;
             users::end_logins(tx, user_id, Some(login_id))?;
-            ctx.audit(tx, Some(user.personal_org), "user.password_changed", user_id, [])?;
+            let (org_id, action) = (Some(user.personal_org), "user.password_changed");
+            ctx.audit_change(tx, org_id, action, user_id, [], &before, &user)?;
             let told = letters::password_changed(&user, ctx.now);
             ctx.queue_mail(
                 tx,
@@ -237,10 +244,12 @@ impl Services {
         let user_id = actor.user_id;
         self.commit(move |tx| {
             let mut user = users::get(tx, user_id)?;
+            let before = user.clone();
             user.full_name = full_name.unwrap_or(user.full_name);
             user.company_name = company_name.unwrap_or(user.company_name);
             users::update(tx, &user)?;
-            ctx.audit(tx, Some(user.personal_org), "user.updated", user_id, [])?;
+            let org_id = Some(user.personal_org);
+            ctx.audit_change(tx, org_id, "user.updated", user_id, [], &before, &user)?;
             Ok(user)
         })
         .await
@@ -457,7 +466,7 @@ pub(super) fn add_account(
     let membership =
         Membership { org_id, user_id: user.user_id, role: Role::Owner, joined_at: ctx.now };
     orgs::put_membership(tx, &membership)?;
-    ctx.audit(tx, Some(org_id), action, user.user_id, [])?;
+    ctx.audit_change(tx, Some(org_id), action, user.user_id, [], &json!({}), &user)?;
     Ok(user)
 }
 

@@ -2,13 +2,15 @@
 //! happens at, who does it, and how to leave a trace or plan what follows.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::Caller;
+use super::{Caller, changes};
 use crate::config::Config;
-use crate::domain::audit::{AuditEntry, By};
+use crate::domain::audit::{AuditEntry, By, Change};
 use crate::domain::error::Result;
 use crate::domain::ids::{ApiKeyId, AuditId, JobId, MailId, OrgId};
 use crate::domain::job::{Job, Work};
@@ -16,7 +18,10 @@ use crate::domain::mail::{MailRecord, MailStatus};
 use crate::domain::time::Timestamp;
 use crate::entropy::Entropy;
 use crate::mail::Message;
-use crate::store::{WriteTx, jobs, logs};
+use crate::store::{WriteTx, audit, jobs, logs};
+
+/// What is kept of the name that a client gives itself.
+const USER_AGENT_CHARS_MAX: usize = 200;
 
 /// One operation's context; moved into its transaction.
 #[derive(Clone)]
@@ -27,6 +32,10 @@ pub struct Ctx {
     pub by: By,
     /// With which API key.
     pub api_key_id: Option<ApiKeyId>,
+    /// From which network address; none over the local socket, and where no request asked for it.
+    pub address: Option<IpAddr>,
+    /// With which program, as it calls itself.
+    pub user_agent: Option<String>,
     /// The request that asked for it.
     pub request_id: Option<String>,
     /// Randomness for ids and secrets.
@@ -41,6 +50,10 @@ impl Ctx {
     /// The same operation as seen from a request.
     #[must_use]
     pub fn of(mut self, by: By, caller: &Caller) -> Self {
+        // Whoever administers the computer comes from no address.
+        self.address = Some(caller.address).filter(|_| by != By::Local);
+        self.user_agent = Some(caller.user_agent.chars().take(USER_AGENT_CHARS_MAX).collect())
+            .filter(|told: &String| !told.is_empty());
         self.by = by;
         self.request_id = Some(caller.request_id.clone()).filter(|id| !id.is_empty());
         self
@@ -69,20 +82,58 @@ impl Ctx {
         subject: impl ToString,
         details: impl IntoIterator<Item = (&'a str, String)>,
     ) -> Result<()> {
+        self.leave(tx, org_id, action, subject.to_string(), details, BTreeMap::new())
+    }
+
+    /// Leaves an audit entry of a change to a record, with each field that changed, before and after.
+    #[allow(
+        clippy::too_many_arguments,
+        clippy::needless_pass_by_value,
+        reason = "what was done, and the record before and after; callers hand in an id or a word"
+    )]
+    pub fn audit_change<'a>(
+        &self,
+        tx: &mut WriteTx,
+        org_id: Option<OrgId>,
+        action: &str,
+        subject: impl ToString,
+        details: impl IntoIterator<Item = (&'a str, String)>,
+        before: &impl Serialize,
+        after: &impl Serialize,
+    ) -> Result<()> {
+        let changes = changes::between(before, after)?;
+        self.leave(tx, org_id, action, subject.to_string(), details, changes)
+    }
+
+    fn leave<'a>(
+        &self,
+        tx: &mut WriteTx,
+        org_id: Option<OrgId>,
+        action: &str,
+        subject: String,
+        details: impl IntoIterator<Item = (&'a str, String)>,
+        changes: BTreeMap<String, Change>,
+    ) -> Result<()> {
         let details: BTreeMap<String, String> =
             details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let entry = AuditEntry {
+            seq: 0,
             audit_id: AuditId(self.record_id()),
             at: self.now,
             by: self.by.clone(),
             api_key_id: self.api_key_id,
             org_id,
             action: action.to_owned(),
-            subject: subject.to_string(),
+            subject,
             details,
+            changes,
+            address: self.address.map(|address| address.to_string()),
+            user_agent: self.user_agent.clone(),
             request_id: self.request_id.clone(),
+            hash: String::new(),
         };
-        logs::insert_audit(tx, &entry)
+        // Its number and its hash it gets there, from the entry before.
+        audit::append(tx, entry)
     }
 
     /// Plans work for `due` in the transaction of its cause.

@@ -8,26 +8,28 @@ use crate::domain::time::{DAY_MS, HOUR_MS};
 use crate::store::{jobs, logs, orgs, users};
 
 /// The most records removed in one transaction, so that no other write waits long.
-const BITE: usize = 500;
+pub(super) const BITE: usize = 500;
 
 impl Services {
-    /// Removes ended links, invitations, sign-ins and old log entries, and looks again in an hour.
+    /// Removes ended links, invitations, sign-ins and old log entries, signs the days of the audit log
+    /// that are over, and looks again in an hour.
     pub async fn housekeeping_due(&self, job: &Job) -> Result<()> {
         loop {
             let ctx = self.ctx(By::System);
             let mails = ctx.now + -i64::from(ctx.config.retention.mail_days) * DAY_MS;
-            let audit = ctx.now + -i64::from(ctx.config.retention.audit_days) * DAY_MS;
             let removed = self
                 .commit(move |tx| {
                     let links = users::remove_ended(tx, ctx.now, BITE)?;
                     let ended = links + orgs::remove_ended(tx, ctx.now, BITE)?;
-                    Ok(ended + logs::remove_old(tx, mails, audit, BITE)?)
+                    Ok(ended + logs::remove_old(tx, mails, BITE)?)
                 })
                 .await?;
             if removed < BITE {
                 break;
             }
         }
+        self.sign_audit_days().await?;
+        self.remove_old_audit().await?;
         let ctx = self.ctx(By::System);
         let job = job.clone();
         self.commit(move |tx| {

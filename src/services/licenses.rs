@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::json;
+
+use super::changes;
 use super::customers::license_recipient;
 use super::customers::{Customer, Owned, customer, with_customers};
 use super::license_news::keep_newest;
-use super::{Actor, Ctx, Services};
+use super::{Actor, Caller, Ctx, Services};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{ActivationId, LicenseId, OrgId, UserId};
@@ -302,10 +305,16 @@ impl Services {
 
     /// Binds a machine to the licence its application presents the key of. Where somebody has signed
     /// in, who belongs to the licence's organisation, it is that person's machine.
-    pub async fn activate(&self, who: Option<UserId>, input: ActivateInput) -> Result<Activated> {
+    pub async fn activate(
+        &self,
+        caller: &Caller,
+        who: Option<UserId>,
+        input: ActivateInput,
+    ) -> Result<Activated> {
         let key = Self::recognise_key(&input.license_key)?;
         check_machine(&input)?;
-        let ctx = self.ctx(By::Anonymous);
+        let by = who.map_or(By::Anonymous, By::User);
+        let ctx = self.ctx(By::Anonymous).of(by, caller);
         self.commit(move |tx| {
             let license = licenses::by_key(tx, &key)?.ok_or_else(unknown_key)?;
             license.status_at(ctx.now).require_usable()?;
@@ -393,13 +402,10 @@ pub(super) fn insert(ctx: &Ctx, tx: &mut WriteTx, new: NewLicense) -> Result<Lic
     license.noted_status = license.status_at(ctx.now);
     licenses::insert(tx, &license, &license_key::index_form(&license.license_key))?;
     plan_next_change(ctx, tx, &license)?;
-    ctx.audit(
-        tx,
-        Some(license.org_id),
-        "license.issued",
-        license.license_id,
-        [("plan", license.plan_name.clone()), ("seats", license.max_concurrent_seats.to_string())],
-    )?;
+    let told =
+        [("plan", license.plan_name.clone()), ("seats", license.max_concurrent_seats.to_string())];
+    let (org_id, id) = (Some(license.org_id), license.license_id);
+    ctx.audit_change(tx, org_id, "license.issued", id, told, &json!({}), &license)?;
     let user = license_recipient(tx, license.org_id, license.user_id)?;
     let message = super::letters::license_delivered(&user, &license);
     ctx.queue_mail(tx, Some(license.org_id), user.email.as_str(), "license.issued", &message)?;
@@ -455,7 +461,7 @@ pub(super) fn adopt(
     Ok(Some(license))
 }
 
-/// Writes a changed licence as its next revision. Audited is the act, or else a new status; a new
+/// Writes a changed licence as its next revision. Audited is the act, or else what has changed; a new
 /// status is mailed where no step of the subscription has told it already.
 fn settle(
     ctx: &Ctx,
@@ -463,6 +469,7 @@ fn settle(
     license: &mut License,
     act: Option<(&str, String)>,
 ) -> Result<()> {
+    let was = store::org(tx, license.org_id).license(license.license_id)?;
     let (before, status) = (license.noted_status, license.status_at(ctx.now));
     license.noted_status = status;
     license.revision += 1;
@@ -478,10 +485,12 @@ fn settle(
             details.extend([("status", status.as_str().to_owned()), ("detail", detail)]);
             action
         }
-        None => &by_itself,
+        None if before != status => &by_itself,
+        None => "license.changed",
     };
-    if !details.is_empty() {
-        ctx.audit(tx, Some(license.org_id), action, license.license_id, details)?;
+    if !details.is_empty() || !changes::between(&was, license)?.is_empty() {
+        let (org_id, id) = (Some(license.org_id), license.license_id);
+        ctx.audit_change(tx, org_id, action, id, details, &was, license)?;
     }
     if before == status {
         return Ok(());

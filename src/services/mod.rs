@@ -6,8 +6,12 @@ pub mod accounts;
 mod actor;
 pub mod analytics;
 pub mod api_keys;
+pub mod audit;
+mod audit_days;
+mod audit_export;
 pub mod backups;
 pub mod billing;
+mod changes;
 mod ctx;
 pub mod customers;
 pub mod demo;
@@ -29,6 +33,7 @@ pub mod queue;
 pub mod seats;
 pub mod second_factor;
 pub mod sign_in;
+mod sign_in_failures;
 pub mod subscriptions;
 pub mod system;
 mod throttles;
@@ -43,6 +48,7 @@ use tokio::sync::{Notify, Semaphore, watch as channel};
 pub use self::actor::{Actor, Caller, Via};
 pub use self::ctx::Ctx;
 use self::desk::Desk;
+pub use self::sign_in_failures::Failures;
 pub use self::throttles::Throttles;
 use self::watch::SeatHistory;
 use crate::billing::Stripe;
@@ -85,6 +91,7 @@ pub struct Services {
     pub(crate) hasher: HashPool,
     pub(crate) tokens: AccessTokens,
     pub(crate) throttles: Throttles,
+    pub(crate) sign_in_failures: Failures,
     /// The way to the payment provider; none: payments are recorded by hand.
     pub(crate) stripe: Option<Arc<Stripe>>,
     pub(crate) transport: Arc<Transport>,
@@ -161,6 +168,8 @@ impl Services {
             now: self.clock.now().wall,
             by,
             api_key_id: None,
+            address: None,
+            user_agent: None,
             request_id: None,
             entropy: self.entropy.clone(),
             config: Arc::clone(&self.config),

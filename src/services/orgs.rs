@@ -87,16 +87,15 @@ impl Services {
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (mut org, role) = place(tx, &actor, id, Permission::OrgManage)?;
+            let was = org.clone();
             if let Some(name) = name.filter(|name| *name != org.name) {
                 let before = std::mem::replace(&mut org.name, name);
                 let told = [("name_before", before), ("name", org.name.clone())];
-                ctx.audit(tx, Some(id), "org.renamed", id, told)?;
+                ctx.audit_change(tx, Some(id), "org.renamed", id, told, &was, &org)?;
             }
             let required = change.require_second_factor;
             if let Some(required) = required.filter(|it| *it != org.require_second_factor) {
-                if matches!(actor.via, Via::ApiKey(_)) {
-                    actor.require_sign_in()?;
-                }
+                actor.refuse_programs()?;
                 if required && !actor.second_factor {
                     let text =
                         "Set up a second factor of your own before you ask one of the others.";
@@ -148,11 +147,13 @@ impl Services {
             if !own.grants(role) || !own.grants(member.role) {
                 return Err(owner_stays());
             }
+            let was = member.clone();
             let before = std::mem::replace(&mut member.role, role);
             orgs::put_membership(tx, &member)?;
             let told =
                 [("role_before", before.as_str().to_owned()), ("role", role.as_str().to_owned())];
-            ctx.audit(tx, Some(id), "member.role_changed", user_id, told)?;
+            let action = "member.role_changed";
+            ctx.audit_change(tx, Some(id), action, user_id, told, &was, &member)?;
             Ok(Member::seen_by_a_manager(member, users::get(tx, user_id)?))
         })
         .await

@@ -6,7 +6,6 @@ use super::backups::BackupFile;
 use super::doctor::check::State;
 use super::doctor::{computer, records};
 use super::{Actor, Services};
-use crate::domain::audit::{AuditEntry, By};
 use crate::domain::error::Result;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, Work};
@@ -18,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::seats::Totals;
 use crate::signing::Purpose;
 use crate::store::subscriptions::Revenue;
-use crate::store::{counts, jobs, logs, subscriptions, users};
+use crate::store::{counts, jobs, logs, subscriptions};
 
 /// Everything at a glance, without a walk over any table.
 pub struct Overview {
@@ -170,32 +169,6 @@ impl Services {
                     .map(|key| (key.kid().to_owned(), key.record().created_at)),
                 uptime_s: now.mono.0.saturating_sub(self.started.mono.0) / 1_000,
             })
-        })
-    }
-
-    /// The audit log, or what was done to one record, newest first, for operators; each entry with
-    /// the address of the person who did it.
-    pub fn audit(
-        &self,
-        actor: &Actor,
-        subject: Option<&str>,
-        request: &PageRequest,
-    ) -> Result<Page<(AuditEntry, Option<String>)>> {
-        actor.require_operator()?;
-        self.store.read(|tx| {
-            let page = match subject {
-                Some(subject) => logs::list_audit_of(tx, subject, request)?,
-                None => logs::list_audit(tx, request)?,
-            };
-            let mut items = Vec::with_capacity(page.items.len());
-            for entry in page.items {
-                let user = match entry.by {
-                    By::User(user_id) => users::find(tx, user_id)?,
-                    By::Local | By::Anonymous | By::System => None,
-                };
-                items.push((entry, user.map(|user| user.email.as_str().to_owned())));
-            }
-            Ok(Page { items, next: page.next })
         })
     }
 

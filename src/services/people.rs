@@ -117,6 +117,6 @@ pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> 
         users::end_logins(tx, id, None)?;
         api_keys::remove_all(tx, id)?;
     }
-    ctx.audit(tx, Some(user.personal_org), action, id, [])?;
+    ctx.audit_change(tx, Some(user.personal_org), action, id, [], &before, &user)?;
     Ok(user)
 }

@@ -1,5 +1,7 @@
 //! The catalogue: read by everybody, kept by operators.
 
+use serde_json::json;
+
 use super::{Actor, Services};
 use crate::domain::error::Result;
 use crate::domain::ids::PlanId;
@@ -126,13 +128,8 @@ impl Services {
         plan.check()?;
         self.commit(move |tx| {
             plans::put(tx, &plan)?;
-            ctx.audit(
-                tx,
-                None,
-                "plan.created",
-                plan.plan_id,
-                [("plan_name", plan.plan_name.clone())],
-            )?;
+            let (told, id) = ([("plan_name", plan.plan_name.clone())], plan.plan_id);
+            ctx.audit_change(tx, None, "plan.created", id, told, &json!({}), &plan)?;
             Ok(plan)
         })
         .await
@@ -155,7 +152,8 @@ impl Services {
                 return Ok(plan);
             }
             plans::put(tx, &plan)?;
-            ctx.audit(tx, None, "plan.changed", plan_id, [("plan_name", plan.plan_name.clone())])?;
+            let told = [("plan_name", plan.plan_name.clone())];
+            ctx.audit_change(tx, None, "plan.changed", plan_id, told, &before, &plan)?;
             Ok(plan)
         })
         .await
@@ -175,10 +173,12 @@ impl Services {
             if plan.archived_at.is_none() == on_sale {
                 return Ok(plan);
             }
+            let before = plan.clone();
             plan.archived_at = (!on_sale).then_some(ctx.now);
             plans::put(tx, &plan)?;
             let action = if on_sale { "plan.restored" } else { "plan.archived" };
-            ctx.audit(tx, None, action, plan_id, [("plan_name", plan.plan_name.clone())])?;
+            let told = [("plan_name", plan.plan_name.clone())];
+            ctx.audit_change(tx, None, action, plan_id, told, &before, &plan)?;
             Ok(plan)
         })
         .await

@@ -117,6 +117,11 @@ impl Services {
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let right = self.hasher.verify(password, hash).await?;
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
+        if let Some(user) = &user
+            && let Some(reason) = why_not(user, right)
+        {
+            self.note_failed_sign_in(&ctx, user, reason);
+        }
         let Some(user) = user.filter(|user| right && user.deactivated_at.is_none()) else {
             self.metrics.sign_in_failed();
             return Err(Error::new(
@@ -323,6 +328,16 @@ impl Services {
         };
         let access_token = self.tokens.issue(&claims)?;
         Ok(SignedIn { access_token, expires_in, refresh_token: granted.refresh_token, user })
+    }
+}
+
+/// Why an account cannot be signed in to, as the audit log tells it.
+fn why_not(user: &User, right: bool) -> Option<&'static str> {
+    match (right, user.deactivated_at, user.email_verified) {
+        (false, ..) => Some("wrong password"),
+        (true, Some(_), _) => Some("the account is closed"),
+        (true, None, false) => Some("the address is not confirmed"),
+        (true, None, true) => None,
     }
 }
 

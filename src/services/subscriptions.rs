@@ -241,15 +241,11 @@ impl Services {
         let change = move |tx: &mut WriteTx<'_>| {
             let org_id = tenant(tx, &actor, id)?;
             let mut subscription = store::org(tx, org_id).subscription(id)?;
+            let before = subscription.clone();
             step(&mut subscription, ctx.now)?;
             subscriptions::put(tx, &subscription, ctx.now)?;
-            ctx.audit(
-                tx,
-                Some(org_id),
-                action,
-                id,
-                [("status", subscription.status.as_str().to_owned())],
-            )?;
+            let told = [("status", subscription.status.as_str().to_owned())];
+            ctx.audit_change(tx, Some(org_id), action, id, told, &before, &subscription)?;
             if subscription.status == SubscriptionStatus::Canceled {
                 // Ended at once: no step of time will tell of it.
                 let user = recipient(tx, subscription.org_id, subscription.user_id)?;
@@ -436,7 +432,7 @@ pub(super) fn book(
         _ => return Err(Error::not_found("subscription")),
     };
     let mut subscription = subscription;
-    let before = subscription.status;
+    let before = subscription.clone();
     let payment_id = PaymentId(ctx.record_id());
     if let Some(owed) = subscription.owed
         && (input.kind != PaymentKind::Credit || owed.pays_until.is_some())
@@ -488,7 +484,7 @@ pub(super) fn book(
         PaymentKind::PurchaseOrder => "payment.ordered",
         PaymentKind::Credit => "payment.credited",
     };
-    tell(ctx, tx, cause, &payment, &subscription, before)?;
+    tell(ctx, tx, cause, &payment, &before, &subscription)?;
     if new {
         let (subscription, license) = begin(ctx, tx, &plan, subscription)?;
         return Ok(PaymentOutcome { payment, subscription, license });
@@ -526,7 +522,7 @@ fn end_order(ctx: &Ctx, tx: &mut WriteTx, id: PaymentId, act: OrderAct) -> Resul
         return Err(Error::new(Code::PaymentState, text));
     }
     let mut subscription = store::org(tx, payment.org_id).subscription(payment.subscription_id)?;
-    let before = subscription.status;
+    let before = subscription.clone();
     let cause = match act {
         OrderAct::Settle => {
             payment.settled_at = Some(ctx.now);
@@ -540,7 +536,7 @@ fn end_order(ctx: &Ctx, tx: &mut WriteTx, id: PaymentId, act: OrderAct) -> Resul
         }
     };
     subscriptions::update_order(tx, &payment)?;
-    tell(ctx, tx, cause, &payment, &subscription, before)?;
+    tell(ctx, tx, cause, &payment, &before, &subscription)?;
     carried_on(ctx, tx, payment, subscription)
 }
 
@@ -550,18 +546,18 @@ fn tell(
     tx: &mut WriteTx,
     cause: &str,
     payment: &Payment,
+    before: &Subscription,
     subscription: &Subscription,
-    before: SubscriptionStatus,
 ) -> Result<()> {
     let org_id = Some(payment.org_id);
     let told = [
         ("amount", format!("{} {}", payment.amount_cents, payment.currency)),
         ("reference", payment.reference.clone()),
         ("subscription", subscription.subscription_id.to_string()),
-        ("status_before", before.as_str().to_owned()),
+        ("status_before", before.status.as_str().to_owned()),
         ("period_end", subscription.current_period_end.to_string()),
     ];
-    ctx.audit(tx, org_id, cause, payment.payment_id, told)?;
+    ctx.audit_change(tx, org_id, cause, payment.payment_id, told, before, subscription)?;
     let user = recipient(tx, subscription.org_id, subscription.user_id)?;
     let message = match payment.due_at {
         Some(due_at) if payment.is_open() => {
@@ -569,7 +565,9 @@ fn tell(
         }
         // Without it what was paid before goes on, or grace begins as for any period.
         Some(_) if payment.withdrawn_at.is_some() => {
-            if subscription.status != SubscriptionStatus::PastDue || before == subscription.status {
+            if subscription.status != SubscriptionStatus::PastDue
+                || before.status == subscription.status
+            {
                 return Ok(());
             }
             letters::grace_started(&user, subscription, false)
@@ -588,17 +586,13 @@ fn advance(
 ) -> Result<Option<License>> {
     let mut subscription = store::org(tx, org_id).subscription(id)?;
     let user = recipient(tx, subscription.org_id, subscription.user_id)?;
-    let mut moved = false;
+    let (mut moved, mut before) = (false, subscription.clone());
     while let Some(step) = subscription.tick(ctx.now, ctx.config.license.grace_days) {
         moved = true;
         let (action, message) = letters::step_taken(step, &user, &subscription, ctx.now);
-        ctx.audit(
-            tx,
-            Some(org_id),
-            action,
-            id,
-            [("status", subscription.status.as_str().to_owned())],
-        )?;
+        let told = [("status", subscription.status.as_str().to_owned())];
+        ctx.audit_change(tx, Some(org_id), action, id, told, &before, &subscription)?;
+        before.clone_from(&subscription);
         if let Some(message) = message {
             ctx.queue_mail(tx, Some(org_id), user.email.as_str(), action, &message)?;
         }

@@ -4,6 +4,7 @@
 //! - [`keys`]: a signing key as it is stored; [`ring`]: the keys in use, ready to sign.
 //! - [`jws`]: compact JWS (RFC 7515), made and checked here so that nothing is accepted by default.
 //! - [`document`]: what is signed: licences, licence files, validation answers.
+//! - [`audit`]: the audit log as it can be proved; [`audit_file`]: an export of it, verified.
 //! - [`license_key`]: the key a customer types.
 //!
 //! # Architecture invariants
@@ -13,6 +14,8 @@
 //! - A private key leaves this room only sealed.
 //! - The algorithm of a signature follows from the key that is looked up, never from the token.
 
+pub mod audit;
+pub mod audit_file;
 pub mod document;
 pub mod jws;
 pub mod keys;

@@ -1,34 +1,12 @@
-//! The audit log, the e-mail log and the signing keys.
+//! The e-mail log and the signing keys.
 
-use super::tables::{AUDIT, AUDIT_BY_SUBJECT, FACTS, KEYS, MAILS, MAILS_BY_STATUS};
+use super::tables::{FACTS, KEYS, MAILS, MAILS_BY_STATUS};
 use super::{Read, Scan, WriteTx, page, through_keys};
-use crate::domain::audit::AuditEntry;
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::MailId;
 use crate::domain::mail::{MailRecord, MailStatus};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
-
-/// Adds an entry to the audit log.
-pub fn insert_audit(tx: &mut WriteTx, entry: &AuditEntry) -> Result<()> {
-    tx.put(&AUDIT_BY_SUBJECT, &(entry.subject.clone(), entry.audit_id), &true)?;
-    tx.put(&AUDIT, &entry.audit_id, entry)
-}
-
-/// What was done to one record, newest first.
-pub fn list_audit_of(
-    tx: &impl Read,
-    subject: &str,
-    request: &PageRequest,
-) -> Result<Page<AuditEntry>> {
-    let scan = Scan::prefix(&subject.to_owned());
-    through_keys(tx, &AUDIT_BY_SUBJECT, scan, request, |(_, id)| tx.get(&AUDIT, &id))
-}
-
-/// The audit log, newest first.
-pub fn list_audit(tx: &impl Read, request: &PageRequest) -> Result<Page<AuditEntry>> {
-    page(tx, &AUDIT, Scan::all().descending(), request)
-}
 
 /// A message of the e-mail log.
 pub fn mail(tx: &impl Read, mail_id: MailId) -> Result<MailRecord> {
@@ -83,30 +61,16 @@ pub fn mail_count(status: MailStatus) -> &'static str {
     }
 }
 
-/// Removes at most `limit` of the oldest messages, sent or given up, and as many audit entries from
-/// before the given times; how many.
-pub fn remove_old(
-    tx: &mut WriteTx,
-    mails: Timestamp,
-    audit: Timestamp,
-    limit: usize,
-) -> Result<usize> {
+/// Removes at most `limit` of the oldest messages, sent or given up, from before a time; how many.
+pub fn remove_old(tx: &mut WriteTx, before: Timestamp, limit: usize) -> Result<usize> {
     let mut removed = 0;
     for (mail_id, mail) in tx.scan(&MAILS, &Scan::all().limit(limit))? {
-        if mail.created_at >= mails {
+        if mail.created_at >= before {
             break;
         }
         tx.remove(&MAILS, &mail_id)?;
         tx.remove(&MAILS_BY_STATUS, &(mail.status.as_str().to_owned(), mail_id))?;
         super::counts::add(tx, mail_count(mail.status), -1)?;
-        removed += 1;
-    }
-    for (audit_id, entry) in tx.scan(&AUDIT, &Scan::all().limit(limit))? {
-        if entry.at >= audit {
-            break;
-        }
-        tx.remove(&AUDIT_BY_SUBJECT, &(entry.subject, audit_id))?;
-        tx.remove(&AUDIT, &audit_id)?;
         removed += 1;
     }
     Ok(removed)

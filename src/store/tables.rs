@@ -7,11 +7,11 @@
 use super::table::Table;
 use crate::domain::analytics::{Movement, Movements, Standing, Tally, Trials};
 use crate::domain::api_key::ApiKey;
-use crate::domain::audit::AuditEntry;
+use crate::domain::audit::{AuditEntry, SignedHead};
 use crate::domain::billing::{Checkout, Invoice, ProviderEvent};
 use crate::domain::ids::{
-    ActivationId, ApiKeyId, AuditId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId,
-    OrgId, PaymentId, PlanId, SubscriptionId, UserId,
+    ActivationId, ApiKeyId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId, OrgId,
+    PaymentId, PlanId, SubscriptionId, UserId,
 };
 use crate::domain::job::Job;
 use crate::domain::license::{Activation, License};
@@ -128,8 +128,10 @@ tables! {
     JOBS_PARKED = "jobs_parked": JobId => Job;
     /// The e-mail log.
     MAILS = "mails": MailId => MailRecord;
-    /// The audit log.
-    AUDIT = "audit": AuditId => AuditEntry;
+    /// The audit log, in its order.
+    AUDIT_LOG = "audit_log": u64 => AuditEntry;
+    /// Its signed days, under the number of the last entry of each.
+    AUDIT_HEADS = "audit_heads": u64 => SignedHead;
     /// The signing keys, private parts sealed.
     KEYS = "keys": String => serde_json::Value;
     /// Words under which an account is found; see `domain::search`.
@@ -145,7 +147,7 @@ tables! {
     /// The e-mail log by status.
     MAILS_BY_STATUS = "mails_by_status": (String, MailId) => bool;
     /// The audit log by the record that something was done to.
-    AUDIT_BY_SUBJECT = "audit_by_subject": (String, AuditId) => bool;
+    AUDIT_LOG_BY_SUBJECT = "audit_log_by_subject": (String, u64) => bool;
     /// What customers came to be worth, in order of time; the number is that of the movement.
     MOVEMENTS = "movements": (Timestamp, u64) => Movement;
     /// What a customer is worth per year in a currency; there is a row once that was ever more than 0.

@@ -8,6 +8,7 @@
 mod accounts;
 mod analytics;
 mod api_keys;
+mod audit;
 mod bad_http;
 mod bad_input;
 mod billing;

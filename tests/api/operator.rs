@@ -286,13 +286,18 @@ async fn the_audit_log_says_who_did_what_when_by_which_request() {
             "action",
             "actor",
             "actor_email",
+            "address",
             "api_key_id",
             "at",
             "audit_id",
+            "changes",
             "details",
+            "hash",
             "org_id",
             "request_id",
+            "seq",
             "subject",
+            "user_agent",
             "user_id"
         ]
     );

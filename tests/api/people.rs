@@ -1,5 +1,6 @@
 //! `/admin/users`: what operators do to accounts.
 
+use coditect::domain::audit::AuditFilter;
 use coditect::domain::ids::UserId;
 use coditect::domain::page::PageRequest;
 use coditect::services::Actor;
@@ -143,7 +144,8 @@ async fn before_there_is_an_operator_customers_accounts_can_be_closed_and_opened
         app.services.act_on_user(&computer, id, act).await.unwrap();
     }
     let request = PageRequest::new(None, None).unwrap();
-    let told = app.services.audit(&computer, Some(&id.to_string()), &request).unwrap().items;
+    let filter = AuditFilter { subject: Some(id.to_string()), ..AuditFilter::default() };
+    let told = app.services.audit(&computer, &filter, &request).unwrap().items;
     let reactivated = told.iter().find(|(entry, _)| entry.action == "user.reactivated").unwrap();
     assert_eq!(reactivated.0.request_id, None, "nobody asked over HTTP");
 }

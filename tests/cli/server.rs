@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::support::{OPERATOR, PATIENCE, text, until};
+use crate::support::{OPERATOR, PATIENCE, run, text, until};
 use crate::{Desk, row};
 
 #[tokio::test]
@@ -126,6 +126,39 @@ fn audit(desk: &Desk) {
     let id = text(&desk.items("user list")[0]["user_id"]);
     assert!(!of_operator.is_empty());
     assert!(of_operator.iter().all(|entry| entry["subject"] == *id), "{of_operator:?}");
+    let signs_in = desk.items("audit list --action license. --limit 2");
+    assert!(signs_in.iter().all(|entry| text(&entry["action"]).starts_with("license.")));
+    assert!(desk.items("audit list --to 2020-01-01").is_empty());
+    assert_eq!(desk.json("audit status")["sound"], true);
+    assert!(row(&desk.says("audit status"), "Sound").contains("yes"));
+
+    // An export is proved with the keys of the server, or with a key in a file and no server at all.
+    let file = desk.home.path().join("audit.jsonl");
+    let name = file.to_str().unwrap();
+    desk.says(&format!("audit export --out {name}"));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(desk.says(&format!("audit verify {name}")).starts_with("Whole and unaltered."));
+    let keys = desk.items("key list");
+    let signs =
+        keys.iter().find(|key| key["purpose"] == "license" && key["retired_at"].is_null()).unwrap();
+    let pem = desk.home.path().join("public.pem");
+    fs::write(&pem, text(&signs["public_key_pem"])).unwrap();
+    let pem = pem.to_str().unwrap();
+    let verify = ["audit", "verify", name, "--key", pem, "--json"];
+    let told: serde_json::Value = serde_json::from_str(&run(&verify).succeeded().out).unwrap();
+    assert_eq!((&told["whole"], &told["first_seq"]), (&json!(true), &json!(1)), "{told}");
+
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, whole.replacen("key.created", "key.rotated", 1)).unwrap();
+    run(&["audit", "verify", name, "--key", pem]).ended_with(7, "was changed");
+    let lines: Vec<&str> = whole.lines().collect();
+    fs::write(&file, lines[..lines.len() - 1].join("\n") + "\n").unwrap();
+    run(&["audit", "verify", name, "--key", pem]).ended_with(7, "was cut off after entry");
+    let other = keys.iter().find(|key| key["purpose"] == "access").unwrap();
+    fs::write(&file, whole).unwrap();
+    fs::write(pem, text(&other["public_key_pem"])).unwrap();
+    run(&["audit", "verify", name, "--key", pem]).ended_with(1, "with a key that was not given");
+    assert!(desk.says("audit export --csv --action key.").starts_with("seq,at,actor"));
 }
 
 fn settings(desk: &Desk) {

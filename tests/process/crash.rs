@@ -53,8 +53,18 @@ async fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
     let (answers, _) = ledger.counts();
     println!("{kills} kills, {answers} acknowledged answers");
     assert!(answers > kills, "the load was no load: {answers} answers");
+    the_audit_log_is_one_chain(&home);
     running.stop();
     home.run(&["doctor"]).succeeded();
+}
+
+/// No kill has left a gap in it, or an entry twice.
+fn the_audit_log_is_one_chain(home: &Home) {
+    let export = home.data().join("audit.jsonl");
+    let export = export.to_str().unwrap();
+    home.run(&["audit", "export", "--out", export]).succeeded();
+    let told = home.run(&["audit", "verify", export]).succeeded().out;
+    assert!(told.contains("Whole and unaltered"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,7 +108,7 @@ async fn download(context: &Context, backup: &Value, out: &Path) -> Result<u64> 
     })?;
     let fetched = async {
         let path = ["admin", "backups", word(backup, "file")];
-        let bytes = context.http.download(&path, backup["bytes"].as_u64(), &mut file).await?;
+        let bytes = context.http.download(&path, &[], backup["bytes"].as_u64(), &mut file).await?;
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
         rename_to_new(&part, out).map_err(fail)?;
         Ok(bytes)

@@ -98,14 +98,7 @@ impl Http {
         if !tls && !here {
             eprintln!("coditect: credentials cross the network in the clear; use https://");
         }
-        let mut client = builder(tls);
-        if here {
-            client = client.no_proxy();
-        }
-        if let Some(file) = environment("CODITECT_CA_FILE").filter(|_| tls) {
-            client = client.tls_certs_merge(authorities(Path::new(&file))?);
-        }
-        Ok(Self { client: build(client)?, base, key, place: Place::Remote })
+        Ok(Self { client: client(tls, here)?, base, key, place: Place::Remote })
     }
 
     /// Where a local server listens, from here.
@@ -152,6 +145,18 @@ fn builder(tls: bool) -> reqwest::ClientBuilder {
     if tls { builder } else { builder.tls_certs_only([]) }
 }
 
+/// What asks a server elsewhere, or on this computer.
+pub fn client(tls: bool, here: bool) -> Result<Client> {
+    let mut client = builder(tls);
+    if here {
+        client = client.no_proxy();
+    }
+    if let Some(file) = environment("CODITECT_CA_FILE").filter(|_| tls) {
+        client = client.tls_certs_merge(authorities(Path::new(&file))?);
+    }
+    build(client)
+}
+
 /// The certificate authorities in a PEM file, for a server that has its certificate from one's own.
 fn authorities(file: &Path) -> Result<Vec<Certificate>> {
     let bad = |why: String| Failure::failed(format!("CODITECT_CA_FILE {}: {why}", file.display()));
@@ -163,7 +168,7 @@ fn build(builder: reqwest::ClientBuilder) -> Result<Client> {
     builder.build().map_err(|error| Failure::failed(root_cause(&error)))
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost") => true,
         Some(host) => {

@@ -22,6 +22,8 @@ pub enum Exit {
     Conflict = 5,
     /// No server answers, or it cannot take the request just now.
     Unavailable = 6,
+    /// What was verified is not whole, or was altered.
+    Altered = 7,
 }
 
 /// A command that did not do what was asked.

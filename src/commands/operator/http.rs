@@ -67,10 +67,11 @@ impl Http {
     pub async fn download(
         &self,
         path: &[&str],
+        query: &[(&str, &str)],
         size: Option<u64>,
         to: &mut impl Write,
     ) -> Result<u64> {
-        let mut response = self.send(Method::GET, path, &[], None).await?;
+        let mut response = self.send(Method::GET, path, query, None).await?;
         let mut progress = Progress::bytes("Downloading", size);
         let mut bytes = 0;
         while let Some(chunk) = self.within(SILENCE, response.chunk()).await? {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::audit::HISTORY;
 use super::context::{Context, Query, confirm};
 use super::failure::{Failure, Result};
 use super::output::{self, Column, made, plain, shown, text, time, whole, word};
-use super::watch::HISTORY;
 use crate::cli::customers::{IssueLicense, LicenseCommand};
 use crate::cli::operator::{FeatureFlag, Until};
 

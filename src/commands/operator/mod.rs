@@ -4,6 +4,7 @@
 //! what the server said, and a newer server's members are no trouble.
 
 mod analytics;
+mod audit;
 mod backup;
 mod billing;
 mod connect;
@@ -75,9 +76,7 @@ pub fn run(command: Command, settings: &Settings) -> Result<()> {
             context.http.sign_out().await;
             outcome
         }),
-        Command::Audit(noun) => {
-            ask(&noun.via, settings, async |c| watch::audit(c, noun.command).await)
-        }
+        Command::Audit(noun) => audit::run(noun, settings),
         Command::Log(log) => ask(&log.via, settings, async |c| watch::log(c, &log).await),
         other => Err(Failure::failed(format!("this asks no server: {other:?}"))),
     }

@@ -1,4 +1,4 @@
-//! What goes on: `coditect overview`, `seat list`, `seat evict`, `audit list`, `log`.
+//! What goes on: `coditect overview`, `seat list`, `seat evict`, `log`.
 
 use std::time::Duration;
 
@@ -9,21 +9,12 @@ use super::failure::Result;
 use super::license::{customer, filters};
 use super::output::{self, Column, at, made, plain, shown, size, text, time, whole, word};
 use crate::cli::operator::Paging;
-use crate::cli::server::{AuditCommand, Log};
+use crate::cli::server::Log;
 
 /// How often the log is looked at while it is followed.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// As many lines are fetched first while the log is followed; more where all of them are new.
 const FOLLOW_MAX: usize = 200;
-
-/// The audit log.
-pub const HISTORY: [Column; 5] = [
-    time("AT", "at"),
-    whole("ACTION", "action"),
-    made("BY", actor),
-    text("SUBJECT", "subject"),
-    text("DETAILS", "details"),
-];
 
 const SEATS: [Column; 6] = [
     text("HARDWARE ID", "hardware_id"),
@@ -67,15 +58,6 @@ const OVERVIEW: [Column; 12] = [
         )
     }),
 ];
-
-/// Who did it: a person's address, or what kind of actor it was.
-fn actor(entry: &Value) -> String {
-    match word(entry, "actor_email") {
-        "" => shown(&entry["actor"]),
-        email if entry["api_key_id"].is_null() => plain(email),
-        email => format!("{}, API key", plain(email)),
-    }
-}
 
 /// `3 active, 1 grace`, without what there is none of.
 fn counts(by_status: &Value) -> String {
@@ -123,17 +105,6 @@ pub async fn evict(context: &Context, session: &str, license: Option<&str>) -> R
     let answer = context.http.delete(&path).await?;
     let machine = shown(&found["hardware_id"]);
     context.did(&answer, &format!("The seat of {machine} is taken back."))
-}
-
-pub async fn audit(context: &Context, command: AuditCommand) -> Result<()> {
-    let AuditCommand::List { subject, paging } = command;
-    let subject = match &subject {
-        Some(subject) => Some(context.subject(subject).await?),
-        None => None,
-    };
-    let none = "Nothing is recorded of that; entries are kept for retention.audit_days.";
-    let filters = filters(&[("subject", &subject)]);
-    context.list(&["admin", "audit"], &filters, &paging, &HISTORY, none).await
 }
 
 /// Prints lines of the log, oldest first, as they would stand in a file.

@@ -3,6 +3,8 @@
 //! Each of these is one transaction that can be done again without harm: what is there already
 //! changes nothing, and is neither audited nor mailed twice.
 
+use serde_json::json;
+
 use super::checkout::live;
 use crate::billing::Failure;
 use crate::billing::objects::{Invoice as ToldInvoice, Subscription as Told, moment};
@@ -180,7 +182,8 @@ impl Services {
             subscription.sell(&plan, interval, quantity);
             subscriptions::put(tx, &subscription, ctx.now)?;
             let told = [("plan", plan.plan_name.clone()), ("quantity", quantity.to_string())];
-            ctx.audit(tx, Some(org_id), "subscription.plan_changed", id, told)?;
+            let action = "subscription.plan_changed";
+            ctx.audit_change(tx, Some(org_id), action, id, told, &before, &subscription)?;
             let license = licenses::adopt(&ctx, tx, &subscription, Some(&plan))?;
             Ok((subscription, license))
         };
@@ -339,7 +342,11 @@ fn tell(
         }
         _ => "subscription.changed",
     };
-    ctx.audit(tx, Some(now.org_id), action, now.subscription_id, told)?;
+    let (org_id, id) = (Some(now.org_id), now.subscription_id);
+    match stood {
+        Some(stood) => ctx.audit_change(tx, org_id, action, id, told, stood, now)?,
+        None => ctx.audit_change(tx, org_id, action, id, told, &json!({}), now)?,
+    }
     let user = recipient(tx, now.org_id, now.user_id)?;
     let mail = |tx: &mut WriteTx, message| {
         ctx.queue_mail(tx, Some(now.org_id), user.email.as_str(), action, &message)

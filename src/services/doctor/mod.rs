@@ -58,7 +58,13 @@ fn examine(services: &Services) -> Vec<Check> {
         let keys =
             records::keys(tx, stored_master_key(config, data), now, config.keys.rotation_days)?;
         let clock = computer::clock(now, records::newest(tx)?);
-        Ok(vec![keys, clock, records::work(tx, now, true)?, records::backup(tx, data, now)?])
+        Ok(vec![
+            keys,
+            clock,
+            records::work(tx, now, true)?,
+            records::backup(tx, data, now)?,
+            records::audit_log(tx)?,
+        ])
     });
     checks.extend(readable(stored));
     let log = records::seat_log(|from, limit| services.store.read_log(from, limit));

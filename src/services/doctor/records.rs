@@ -7,9 +7,10 @@ use crate::domain::error::Result;
 use crate::domain::page::PageRequest;
 use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::seats;
+use crate::services::audit::CHECKED;
 use crate::services::backups;
 use crate::signing::{KeyRecord, MasterKey, Purpose};
-use crate::store::{CheckReport, ReadTx, Schema, counts, jobs, licenses, logs};
+use crate::store::{CheckReport, ReadTx, Schema, audit, counts, jobs, licenses, logs};
 
 /// Records of the seat log read at once.
 const LOG_PAGE: usize = 8;
@@ -184,8 +185,22 @@ pub fn backup(tx: &ReadTx, data: &DataDir, now: Timestamp) -> Result<Check> {
 
 /// When the newest record was made: the audit log has an entry for every change that matters.
 pub fn newest(tx: &ReadTx) -> Result<Option<Timestamp>> {
-    let entry = logs::list_audit(tx, &PageRequest { limit: 1, after: None })?.items.pop();
-    Ok(entry.map(|entry| entry.at))
+    let last = audit::end(tx)?.seq;
+    Ok(audit::starting_at(tx, last, 1)?.pop().map(|entry| entry.at))
+}
+
+/// Whether the newest part of the audit log is what was written.
+pub fn audit_log(tx: &ReadTx) -> Result<Check> {
+    Ok(match audit::check(tx, CHECKED)? {
+        Ok(checked) => {
+            Check::ok("audit", format!("the last {checked} entries are chained without a gap"))
+        }
+        Err(wrong) => Check::problem(
+            "audit",
+            format!("the audit log was altered: {wrong}"),
+            "Keep a copy of the data folder as evidence; `coditect audit export` and `verify` tell more, an earlier backup what stood there",
+        ),
+    })
 }
 
 #[cfg(test)]

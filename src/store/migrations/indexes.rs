@@ -5,9 +5,8 @@ use crate::domain::search::index_words;
 use crate::store::search::{reindex, texts_of_user, words_of_org};
 use crate::store::subscriptions::count_revenue;
 use crate::store::tables::{
-    ACTIVATIONS, AUDIT, AUDIT_BY_SUBJECT, LICENSE_WORDS, LICENSES, LICENSES_BY_STATUS, MAILS,
-    MAILS_BY_STATUS, ORG_WORDS, ORGS, PAYMENTS, SUBSCRIPTIONS, SUBSCRIPTIONS_BY_STATUS, USER_WORDS,
-    USERS,
+    ACTIVATIONS, LICENSE_WORDS, LICENSES, LICENSES_BY_STATUS, MAILS, MAILS_BY_STATUS, ORG_WORDS,
+    ORGS, PAYMENTS, SUBSCRIPTIONS, SUBSCRIPTIONS_BY_STATUS, USER_WORDS, USERS,
 };
 use crate::store::{Read, Scan, WriteTx};
 
@@ -37,9 +36,6 @@ pub fn build(tx: &mut WriteTx<'_>) -> Result<()> {
     }
     for (id, mail) in tx.scan(&MAILS, &Scan::all())? {
         tx.put(&MAILS_BY_STATUS, &(mail.status.as_str().to_owned(), id), &true)?;
-    }
-    for (id, entry) in tx.scan(&AUDIT, &Scan::all())? {
-        tx.put(&AUDIT_BY_SUBJECT, &(entry.subject, id), &true)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! file here and a line to its list, and keep a database file of the old schema for
 //! `tests/upgrade.rs`.
 
+mod audit_chain;
 mod indexes;
 
 use super::tx::WriteTx;
@@ -33,12 +34,15 @@ pub struct Schema {
 impl Schema {
     /// This program's schema.
     pub const CURRENT: Self = Self {
-        version: 2,
-        migrations: &[Migration {
-            to: 2,
-            name: "indexes for search, statuses and histories",
-            run: indexes::build,
-        }],
+        version: 3,
+        migrations: &[
+            Migration {
+                to: 2,
+                name: "indexes for search, statuses and histories",
+                run: indexes::build,
+            },
+            Migration { to: 3, name: "an audit log that is chained", run: audit_chain::build },
+        ],
     };
 }
 
