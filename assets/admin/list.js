@@ -35,6 +35,7 @@ const TYPING_MS = 250;
  * @property {(row: any) => string} [href] where Enter or a click leads
  * @property {(row: any) => void} [onOpen] or what it does
  * @property {string} [search] what may be searched for; left out: there is no search
+ * @property {string} [searchHelp] how it searches, told where it finds nothing
  * @property {Filter[]} [filters]
  * @property {Record<string, string>} [query] always asked for
  * @property {string[]} [kept] other names in the address that go into the query, such as `org_id`
@@ -54,7 +55,7 @@ const lastOpen = new Map();
 
 /** @param {ListProps} props */
 export function List(props) {
-  const { title, path, columns, search, filters = [], query = {}, kept = [], empty, actions, everyMs = 5000, intro, tools, narrowedTo } = props;
+  const { title, path, columns, search, searchHelp = "Search finds the beginnings of words; all of them must match.", filters = [], query = {}, kept = [], empty, actions, everyMs = 5000, intro, tools, narrowedTo } = props;
   const chosen = place.value.query;
   /** @type {Record<string, string>} */
   const asking = { ...query };
@@ -82,7 +83,7 @@ export function List(props) {
       ${!data && !problem && html`<${Loading} />`}
       ${data && (data.items.length ? html`<${Table} ...${props} columns=${columns} rows=${data.items} poll=${poll} />`
         : html`<${Empty}>${narrowed ? html`<p>Nothing matches ${asking.q ? html`<strong>${asking.q}</strong>` : "this filter"}.</p>
-            ${asking.q && html`<p class="soft">Search finds the beginnings of words; all of them must match.</p>`}
+            ${asking.q && html`<p class="soft">${searchHelp}</p>`}
             <p><button onClick=${() => filter(cleared(asking))}>Show all</button></p>`
           : cursor ? html`<p>There is nothing on this page any more. <button class="plain" onClick=${() => filter({ cursor: "" })}>First page</button></p>`
           : empty ?? html`<p>There is nothing here yet.</p>`}<//>`)}

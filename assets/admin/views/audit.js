@@ -1,16 +1,33 @@
-// The audit log: who did what to which record, newest first, and never changed afterwards.
+// The audit log: who did what to which record, from where, newest first, and never changed afterwards.
 
-import { plain } from "../format.js";
+import { call, download, search } from "../api.js";
+import { count, plain } from "../format.js";
 import { html, useEffect, useState } from "../lib.js";
 import { List } from "../list.js";
+import { usePoll } from "../poll.js";
 import { filter, to } from "../route.js";
-import { Ago } from "../ui.js";
-import { ACTORS } from "./history.js";
+import { attempt } from "../toast.js";
+import { Ago, Note } from "../ui.js";
+import { ACTORS, changed } from "./history.js";
 
-/** @typedef {import("./history.js").Entry} Entry */
+/**
+ * @typedef {import("./history.js").Entry} Entry
+ *
+ * @typedef {object} State
+ * @property {boolean} sound
+ * @property {string | null} trouble
+ * @property {number} checked
+ * @property {number} entries
+ * @property {{ day: string, seq: number } | null} signed
+ */
 
 /** The screens that have a page for each record, by the noun of an action. @type {Record<string, string>} */
 const SCREENS = { license: "licenses", user: "users" };
+
+/** How an action begins, and what it is about. @type {[string, string][]} */
+const ACTIONS = [["", "Anything"], ["user.sign", "Sign-ins"], ["user.", "Accounts"], ["license.", "Licences"], ["seat.", "Seats"], ["subscription.", "Subscriptions"],
+  ["payment.", "Payments"], ["plan.", "Plans"], ["org.", "Organisations"], ["member.", "Members"], ["invitation.", "Invitations"], ["api_key.", "API keys"],
+  ["key.", "Signing keys"], ["mail.", "E-mails"], ["backup.", "Backups"], ["audit.", "This log"]];
 
 /** @type {import("../list.js").Column[]} */
 const COLUMNS = [
@@ -18,35 +35,65 @@ const COLUMNS = [
   { title: "Who", class: "cut", cell: (entry) => who(entry), csv: (entry) => entry.actor_email ?? entry.actor },
   { title: "What", cell: (entry) => plain(entry.action), csv: (entry) => entry.action },
   { title: "Record", cell: (entry) => html`<${Subject} entry=${entry} />`, csv: (entry) => entry.subject },
-  { title: "Details", class: "wide", cell: (entry) => html`<${Details} of=${entry.details} />`, csv: (entry) => JSON.stringify(entry.details) },
+  { title: "Details", class: "wide", cell: (entry) => html`<${Details} entry=${entry} />`, csv: (entry) => JSON.stringify(entry.details) },
+  { title: "Changes", csv: (entry) => JSON.stringify(entry.changes) },
+  { title: "Address", csv: (entry) => entry.address },
+  { title: "Program", csv: (entry) => entry.user_agent },
   { title: "Request id", csv: (entry) => entry.request_id },
   { title: "User id", csv: (entry) => entry.user_id },
   { title: "API key id", csv: (entry) => entry.api_key_id },
   { title: "Organisation id", csv: (entry) => entry.org_id },
+  { title: "Number", csv: (entry) => entry.seq },
+  { title: "Hash", csv: (entry) => entry.hash },
 ];
 
 /** @param {{ query: Record<string, string> }} props */
 export default function Audit({ query }) {
+  const { data: state } = usePoll(() => /** @type {Promise<State>} */ (call("GET", "/admin/audit/status")), 60_000, []);
+  const signed = () => attempt(() => download(`/admin/audit/export${search({ from: query.from, to: query.to })}`, "coditect-audit.jsonl"));
+  const boxes = html`<${Box} name="subject" label="Id of a record" value=${query.subject} /><${Box} name="actor" label="Who: e-mail or id" value=${query.actor} />
+    <${Box} name="from" label="From" value=${query.from} date /><${Box} name="to" label="Before" value=${query.to} date />`;
   return html`<${List} title="Audit" path="/admin/audit" columns=${COLUMNS} id=${(/** @type {Entry} */ entry) => entry.audit_id}
-    kept=${["subject"]} tools=${html`<${SubjectBox} subject=${query.subject ?? ""} />`}
+    search="A text anywhere in an entry" searchHelp="Search finds a text as it stands in an entry, whatever the case."
+    filters=${[{ name: "action", label: "About", options: ACTIONS }]} kept=${["subject", "actor", "org_id", "from", "to"]} tools=${boxes}
+    intro=${html`<${Soundness} state=${state} />`}
+    actions=${html`<button onClick=${signed} title="Every entry of the chosen days, chained and signed: coditect audit verify proves it whole and unaltered">Export signed</button>`}
     empty=${html`<p>Nothing was done yet.</p>`} />`;
 }
 
-/** Narrows the list to one record's history. @param {{ subject: string }} props */
-function SubjectBox({ subject }) {
-  const [typed, setTyped] = useState(subject);
-  useEffect(() => { setTyped(subject); }, [subject]);
-  const narrow = () => filter({ subject: typed.trim(), cursor: "" });
-  return html`<label class="search"><span class="unseen">Id of a record</span>
-    <input type="search" data-search value=${typed} placeholder="Id of a record: its history" autocomplete="off" spellcheck=${false} aria-keyshortcuts="/"
-      onInput=${(/** @type {any} */ event) => setTyped(event.currentTarget.value)} onChange=${narrow} /><kbd aria-hidden="true">/</kbd></label>`;
+/** Whether the log is what was written. @param {{ state: State | undefined }} props */
+function Soundness({ state }) {
+  if (!state) return null;
+  if (!state.sound) {
+    return html`<${Note} kind="bad"><p>The log was altered: ${state.trouble}. Keep a copy of the data folder before anything else is done.
+      <a href="/handbook/security#the-audit-log">What this means</a></p><//>`;
+  }
+  const upTo = state.signed ? `signed up to number ${count(state.signed.seq)}, the end of ${state.signed.day}` : "each day is signed when it is over";
+  return html`<span>${count(state.entries, "entry", "entries")}, each chained to the one before; ${upTo}. <a href="/handbook/security#the-audit-log">How it is proved</a></span>`;
+}
+
+/**
+ * Narrows the list to what is typed. @param {{ name: string, label: string, value?: string, date?: boolean }} props
+ */
+function Box({ name, label, value = "", date = false }) {
+  const [typed, setTyped] = useState(value);
+  useEffect(() => { setTyped(value); }, [value]);
+  const narrow = (/** @type {string} */ text) => filter({ [name]: text.trim(), cursor: "" });
+  if (date) {
+    return html`<label class="choice"><span>${label}</span><input type="date" value=${value.slice(0, 10)}
+      onChange=${(/** @type {any} */ event) => narrow(event.currentTarget.value)} /></label>`;
+  }
+  return html`<label class="box"><span class="unseen">${label}</span>
+    <input value=${typed} placeholder=${label} autocomplete="off" spellcheck=${false}
+      onInput=${(/** @type {any} */ event) => setTyped(event.currentTarget.value)} onChange=${() => narrow(typed)} /></label>`;
 }
 
 /** @param {Entry} entry */
-function who({ actor, actor_email, api_key_id, user_id }) {
+function who({ actor, actor_email, api_key_id, user_id, address, user_agent }) {
   const key = api_key_id && html` <span class="soft" title=${api_key_id}>API key</span>`;
-  if (actor_email) return html`<a href=${to("users", user_id ?? "")}>${actor_email}</a>${key}`;
-  return html`<span class="soft">${ACTORS[actor] ?? actor}</span>`;
+  const from = address && html`<span class="sub mono" title=${user_agent ?? ""}>${address}</span>`;
+  if (actor_email) return html`<span><a href=${to("users", user_id ?? "")}>${actor_email}</a>${key} ${from}</span>`;
+  return html`<span><span class="soft">${ACTORS[actor] ?? actor}</span> ${from}</span>`;
 }
 
 /** @param {{ entry: Entry }} props */
@@ -58,8 +105,15 @@ function Subject({ entry: { action, subject } }) {
     ${" "}<a class="soft" href=${to("audit", "", { subject })} aria-label=${`History of ${subject}`}>history</a></span>`;
 }
 
-/** @param {{ of: Record<string, string> }} props */
-function Details({ of }) {
-  const facts = Object.entries(of);
-  return facts.length > 0 && html`<span>${facts.map(([name, value]) => html`<span class="detail" key=${name}><span class="soft">${plain(name)}</span> ${value} </span>`)}</span>`;
+/** Fields that are shown of an entry; of a record that was made anew there may be many. */
+const SHOWN_MAX = 6;
+
+/** @param {{ entry: Entry }} props */
+function Details({ entry }) {
+  const [all, showAll] = useState(false);
+  const facts = [...Object.entries(entry.details), ...changed(entry)];
+  if (!facts.length) return null;
+  const shown = all ? facts : facts.slice(0, SHOWN_MAX);
+  return html`<span>${shown.map(([name, value]) => html`<span class="detail" key=${name}><span class="soft">${plain(name)}</span> ${value} </span>`)}
+    ${shown.length < facts.length && html`<button class="plain" onClick=${() => showAll(true)}>${facts.length - shown.length} more</button>`}</span>`;
 }

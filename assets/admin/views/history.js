@@ -8,6 +8,7 @@ import { Ago, Loading, Section, Trouble } from "../ui.js";
 
 /**
  * @typedef {object} Entry
+ * @property {number} seq its place in the log
  * @property {string} audit_id
  * @property {string} at
  * @property {string} actor `user`, `anonymous`, `system` or `local`
@@ -18,11 +19,24 @@ import { Ago, Loading, Section, Trouble } from "../ui.js";
  * @property {string} action `license.suspended`
  * @property {string} subject the record's id
  * @property {Record<string, string>} details
+ * @property {Record<string, { before: string | null, after: string | null }>} changes fields, before and after
+ * @property {string | null} address
+ * @property {string | null} user_agent
  * @property {string | null} request_id
+ * @property {string} hash
  */
 
 /** Who acted, where it was no person with an account. @type {Record<string, string>} */
 export const ACTORS = { system: "the server itself", local: "this computer's administrator", anonymous: "somebody not signed in" };
+
+/**
+ * The fields that changed, before and after; of what was made anew there is no before.
+ * @param {Entry} entry @returns {[string, any][]}
+ */
+export function changed({ changes }) {
+  return Object.entries(changes ?? {}).filter(([, { before, after }]) => before !== null || after !== null)
+    .map(([name, { before, after }]) => [name, before === null ? html`<ins>${after}</ins>` : html`<del>${before || "nothing"}</del> → <ins>${after === null || after === "" ? "nothing" : after}</ins>`]);
+}
 
 /** @param {Entry} entry */
 function actorName(entry) {
@@ -32,7 +46,7 @@ function actorName(entry) {
 
 /** @param {{ subject: string }} props an id */
 export function History({ subject }) {
-  const given = (/** @type {Entry} */ entry) => Object.entries(entry.details ?? {}).filter(([, value]) => value !== "");
+  const given = (/** @type {Entry} */ entry) => [...Object.entries(entry.details ?? {}).filter(([, value]) => value !== ""), ...changed(entry)];
   const [rows, setRows] = useState(10);
   const { data, problem } = usePoll(() => list("/admin/audit", { subject, limit: rows }), 15_000, [subject, rows]);
   return html`<${Section} title="History">
