@@ -52,13 +52,9 @@ fn fields(record: &impl Serialize) -> Result<serde_json::Map<String, Value>> {
 }
 
 fn tell(name: &str, value: Option<&Value>) -> Option<String> {
-    let text = match value? {
+    let text = match readable(name, value?.clone()) {
         Value::Null => return None,
-        _ if SECRET.iter().any(|word| name.contains(word)) => return Some(REDACTED.to_owned()),
-        Value::Number(at) if TIMES.iter().any(|ending| name.ends_with(ending)) => {
-            at.as_i64().map_or_else(|| at.to_string(), |at| Timestamp(at).to_string())
-        }
-        Value::String(text) => text.clone(),
+        Value::String(text) => text,
         other => other.to_string(),
     };
     if text.chars().nth(VALUE_CHARS_MAX).is_none() {
@@ -66,6 +62,26 @@ fn tell(name: &str, value: Option<&Value>) -> Option<String> {
     }
     let kept: String = text.chars().take(VALUE_CHARS_MAX).collect();
     Some(format!("{kept}…"))
+}
+
+/// The value with times as people write them and secrets blacked out, however deep they are.
+fn readable(name: &str, value: Value) -> Value {
+    match value {
+        Value::Null => Value::Null,
+        _ if SECRET.iter().any(|word| name.contains(word)) => Value::from(REDACTED),
+        Value::Number(at) if name == "at" || TIMES.iter().any(|end| name.ends_with(end)) => {
+            at.as_i64().map_or(Value::Number(at), |at| Value::from(Timestamp(at).to_string()))
+        }
+        Value::Object(fields) => {
+            let readable = |(name, value): (String, Value)| {
+                let value = readable(&name, value);
+                (name, value)
+            };
+            Value::Object(fields.into_iter().map(readable).collect())
+        }
+        Value::Array(items) => items.into_iter().map(|item| readable(name, item)).collect(),
+        plain => plain,
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +109,15 @@ mod tests {
         let told = between(&before, &after).unwrap();
         assert_eq!(told["password_hash"].before, None);
         assert_eq!(told["password_hash"].after.as_deref(), Some(REDACTED));
+    }
+
+    #[test]
+    fn a_time_and_a_secret_deep_inside_are_told_as_others_are() {
+        let after = json!({"suspended": {"at": 0, "reason": "unpaid"}, "keys": [{"secret": "x"}]});
+        let told = between(&json!({}), &after).unwrap();
+        let suspended = r#"{"at":"1970-01-01T00:00:00Z","reason":"unpaid"}"#;
+        assert_eq!(told["suspended"].after.as_deref(), Some(suspended));
+        assert_eq!(told["keys"].after.as_deref(), Some(r#"[{"secret":"[redacted]"}]"#));
     }
 
     #[test]

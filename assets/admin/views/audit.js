@@ -91,7 +91,7 @@ function Box({ name, label, value = "", date = false }) {
 /** @param {Entry} entry */
 function who({ actor, actor_email, api_key_id, user_id, address, user_agent }) {
   const key = api_key_id && html` <span class="soft" title=${api_key_id}>API key</span>`;
-  const from = address && html`<span class="sub mono" title=${user_agent ?? ""}>${address}</span>`;
+  const from = address && html`<span class="sub mono from" title=${user_agent ?? ""}>${address}</span>`;
   if (actor_email) return html`<span><a href=${to("users", user_id ?? "")}>${actor_email}</a>${key} ${from}</span>`;
   return html`<span><span class="soft">${ACTORS[actor] ?? actor}</span> ${from}</span>`;
 }
@@ -105,15 +105,17 @@ function Subject({ entry: { action, subject } }) {
     ${" "}<a class="soft" href=${to("audit", "", { subject })} aria-label=${`History of ${subject}`}>history</a></span>`;
 }
 
-/** Fields that are shown of an entry; of a record that was made anew there may be many. */
+/** Fields that are shown of a change at first; of a record that was made anew they follow on request alone. */
 const SHOWN_MAX = 6;
 
 /** @param {{ entry: Entry }} props */
 function Details({ entry }) {
   const [all, showAll] = useState(false);
-  const facts = [...Object.entries(entry.details), ...changed(entry)];
-  if (!facts.length) return null;
-  const shown = all ? facts : facts.slice(0, SHOWN_MAX);
+  const told = Object.entries(entry.details).filter(([, value]) => value !== "");
+  const fields = changed(entry);
+  const made = Object.values(entry.changes ?? {}).every(({ before }) => before === null);
+  const shown = [...told, ...(all ? fields : fields.slice(0, made && fields.length > 2 ? 0 : SHOWN_MAX))];
+  const more = told.length + fields.length - shown.length;
   return html`<span>${shown.map(([name, value]) => html`<span class="detail" key=${name}><span class="soft">${plain(name)}</span> ${value} </span>`)}
-    ${shown.length < facts.length && html`<button class="plain" onClick=${() => showAll(true)}>${facts.length - shown.length} more</button>`}</span>`;
+    ${more > 0 && html`<button class="plain" onClick=${() => showAll(true)}>${count(more, made ? "field" : "more field")}</button>`}</span>`;
 }

@@ -80,6 +80,23 @@ describe("the audit log", () => {
     assert.match(await page.locator("tbody").innerText(), /licence suspended[\s\S]*licence issued/, "newest first");
     assert.match(await page.locator("tbody").innerText(), /olga@vendor.example/);
   });
+
+  signedIn("narrowed by what it is about and by day, and proved as a file", "#/audit", async (page, api, watched) => {
+    await records();
+    await page.getByText("each chained to the one before").waitFor();
+    await page.getByLabel("About").selectOption("license.");
+    await page.waitForURL(/action=license/);
+    await page.waitForFunction(() => [...document.querySelectorAll("tbody tr td:nth-child(3)")].every((cell) => /licence/.test(cell.textContent ?? "")));
+    await watched.settled();
+    await watched.look("audit-changes");
+    await page.getByLabel("Before").fill("2020-01-01");
+    await page.getByText("Nothing matches").waitFor();
+    await page.goto("/admin#/audit");
+    const [file] = await Promise.all([page.waitForEvent("download"), button(page, "Export signed").click()]);
+    const lines = (await readFile(await file.path(), "utf8")).trimEnd().split("\n").map((line) => JSON.parse(line));
+    assert.equal(lines[0].format, "coditect-audit-log");
+    assert.ok(lines.at(-1).signed_end && lines.at(-2).action === "audit.exported");
+  });
 });
 
 describe("keys", () => {
