@@ -1,6 +1,6 @@
 //! Organisations and who belongs to them, as their members see and change them.
 
-use super::{Actor, Ctx, Services, Via, second_factor};
+use super::{Actor, Ctx, Services, second_factor};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::organisation::{Membership, Organisation, Permission, Role};
