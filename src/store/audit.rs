@@ -91,7 +91,7 @@ pub fn first_at(tx: &impl Read, at: Timestamp) -> Result<u64> {
 }
 
 /// A page of the log, newest first. A page may be short, or empty, and have a next one all the same:
-/// no more than [`LOOKED_AT_MAX`] entries are looked at for it.
+/// no more than 5,000 entries are looked at for it.
 pub fn list(
     tx: &impl Read,
     filter: &AuditFilter,

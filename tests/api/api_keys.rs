@@ -78,6 +78,9 @@ async fn an_operators_key_without_that_scope_is_no_operators() {
     own.get("/api/v1/licenses").await.ok(200);
     let (ops, _) = make(&operator, json!({"name": "ops", "scopes": ["operator"]})).await;
     ops.get("/api/v1/admin/overview").await.ok(200);
+    ops.get("/api/v1/subscriptions").await.refused(403, "forbidden");
+    let ann = app.customer("ann@example.com").await;
+    ops.get(&format!("/api/v1/orgs/{}", text(&ann.user["org_id"]))).await.ok(200);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ import { Ago, Copy, Day, Empty, Head, Loading, Section, Tag, Trouble } from "../
  * @property {string} api_key_id
  * @property {string} name
  * @property {string} prefix
+ * @property {string[] | null} scopes
  * @property {string} created_at
  * @property {string | null} expires_at
  * @property {string | null} [last_used_at]
@@ -79,7 +80,7 @@ async function rotate() {
 
 /** What a key may be limited to, in words. @type {[string, string][]} */
 const SCOPES = [
-  ["", "Everything that you may"],
+  ["all", "Everything that you may"],
   ["operator", "What operators do, and nothing of your own organisation"],
   ["org.read licenses.read seats.read billing.read", "Read your own organisation"],
   ["licenses.read seats.read licenses.manage", "Your organisation's licences, machines and seats"],
@@ -117,9 +118,9 @@ async function makeKey() {
       { name: "expires_in_days", label: "Expires after", type: "select", options: LIFETIMES },
       { name: "scopes", label: "May do", type: "select", options: SCOPES, hint: "As little as the program needs: a key that leaks can do no more." },
     ],
-    values: { expires_in_days: "90", scopes: "" },
+    values: { expires_in_days: "90", scopes: "all" },
     submit: ({ name, expires_in_days, scopes }) => call("POST", "/api-keys", {
-      name, ...(expires_in_days ? { expires_in_days: Number(expires_in_days) } : {}), ...(scopes ? { scopes: scopes.split(" ") } : {}),
+      name, ...(expires_in_days ? { expires_in_days: Number(expires_in_days) } : {}), ...(scopes === "all" ? {} : { scopes: scopes.split(" ") }),
     }),
   });
   if (!made) return;

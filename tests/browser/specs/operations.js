@@ -104,6 +104,7 @@ describe("keys", () => {
     await watched.look("keys");
     await button(page, "Make an API key").click();
     await page.getByLabel("Name").fill("billing import");
+    await page.getByLabel("May do").selectOption("operator");
     await watched.look("api-key-form");
     await button(page, "Make the key").click();
     const secret = await page.locator(".secret code").innerText();
@@ -113,6 +114,7 @@ describe("keys", () => {
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), secret);
     const program = new Api(house.server.url, secret);
     assert.ok((await program.get("/admin/overview")).version);
+    await assert.rejects(program.get("/subscriptions"), { status: 403 });
     await page.keyboard.press("Escape");
     await page.locator("dialog").waitFor({ state: "detached" });
     assert.ok(!(await page.content()).includes(secret), "it is nowhere on the page any more");
