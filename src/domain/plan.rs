@@ -188,6 +188,15 @@ pub fn check_features(features: &Features) -> Result<()> {
     }
 }
 
+/// Characters of no width, and those that turn text around: pasted along with others, or to deceive.
+pub fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
+}
+
 /// Text without control characters and within bounds, counted in characters.
 ///
 /// # Errors
@@ -196,7 +205,7 @@ pub fn check_text(field: &str, text: &str, min: usize, max: usize) -> Result<()>
     if text.chars().any(char::is_control) {
         return Err(Error::invalid(field, "must not contain control characters"));
     }
-    let length = text.trim().chars().count();
+    let length = text.trim().chars().filter(|c| !is_invisible(*c)).count();
     if length < min || text.chars().count() > max {
         return Err(Error::invalid(field, format!("must be {min} to {max} characters long")));
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::organisation::{Invitation, Organisation};
 use crate::domain::payment::{Payment, PaymentKind};
+use crate::domain::plan::is_invisible;
 use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
@@ -51,7 +52,8 @@ pub(super) fn invitation(
 
 /// A name that somebody else is shown: short, and no way to put an address into their mail.
 fn shown_name(name: &str) -> String {
-    let name = name.chars().filter(|c| !matches!(c, '/' | ':' | '@' | '<' | '>'));
+    let shown = |c: &char| !matches!(c, '/' | ':' | '@' | '<' | '>') && !is_invisible(*c);
+    let name = name.chars().filter(shown);
     name.take(60).collect()
 }
 

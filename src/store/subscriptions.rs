@@ -12,6 +12,7 @@ use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PaymentId, PlanId, SubscriptionId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
+use crate::domain::plan::is_invisible;
 use crate::domain::subscription::{Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
 
@@ -124,11 +125,6 @@ fn spelling(payment: &Payment) -> String {
     }
     let visible = payment.reference.nfkc().filter(|c| !c.is_whitespace() && !is_invisible(*c));
     visible.collect::<String>().to_lowercase()
-}
-
-/// Characters of no width that are pasted along with others.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// A payment that must exist, wherever it belongs, for operators.

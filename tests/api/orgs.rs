@@ -477,12 +477,17 @@ async fn an_address_is_invited_once_and_a_member_not_at_all() {
 #[tokio::test]
 async fn an_invitation_shows_no_link_but_its_own() {
     let company = Company::new().await;
-    let name = json!({"name": "Win now: https://evil.example/prize <b>"});
+    let nothing = json!({"name": "\u{200b}\u{202e}"});
+    company.ann.patch(&company.path(""), nothing).await.refused_field("name");
+    let name = json!({"name": "Win \u{202e}now: https://evil.example/prize <b>"});
     company.ann.patch(&company.path(""), name).await.ok(200);
     company.invite(BOB, "member").await.ok(201);
     let mail = company.app.mail_to(BOB, "Join").await;
     for part in [&mail.text, &mail.html, &mail.subject] {
-        assert!(!part.contains("://evil") && !part.contains("<b>"), "{part}");
+        assert!(
+            !part.contains("://evil") && !part.contains("<b>") && !part.contains('\u{202e}'),
+            "{part}"
+        );
     }
 }
 
