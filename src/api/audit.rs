@@ -5,11 +5,13 @@ use std::io;
 use std::sync::Arc;
 
 use futures_util::stream;
-use poem::Body;
 use poem::http::header;
+use poem::{Body, IntoResponse, Response};
 use poem_openapi::param::Query;
-use poem_openapi::payload::{Attachment, Response};
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::registry::{
+    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -30,6 +32,46 @@ const TEXT_CHARS_MAX: usize = 200;
 pub struct AuditLog {
     /// The operations.
     pub services: Arc<Services>,
+}
+
+const JSON_LINES: &str = "application/jsonl";
+const CSV: &str = "text/csv";
+
+/// An export, as it is read.
+pub struct AuditFile {
+    content_type: &'static str,
+    name: String,
+    body: Body,
+}
+
+impl IntoResponse for AuditFile {
+    fn into_response(self) -> Response {
+        let attachment = format!("attachment; filename=\"{}\"", self.name);
+        Response::builder()
+            .content_type(self.content_type)
+            .header(header::CONTENT_DISPOSITION, attachment)
+            .body(self.body)
+    }
+}
+
+impl ApiResponse for AuditFile {
+    fn meta() -> MetaResponses {
+        let text = || MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
+        let content = [JSON_LINES, CSV]
+            .into_iter()
+            .map(|content_type| MetaMediaType { content_type, schema: text() })
+            .collect();
+        let response = MetaResponse {
+            description: "The log, to be saved as a file",
+            status: Some(200),
+            status_range: None,
+            content,
+            headers: Vec::new(),
+        };
+        MetaResponses { responses: vec![response] }
+    }
+
+    fn register(_: &mut Registry) {}
 }
 
 /// A field before and after.
@@ -278,7 +320,7 @@ impl AuditLog {
         to: Query<Option<String>>,
         /// A text that occurs in it, whatever the case.
         q: Query<Option<String>>,
-    ) -> Answer<Response<Attachment<Body>>> {
+    ) -> Answer<AuditFile> {
         let asked = Asked {
             action: action.0,
             actor: actor.0,
@@ -290,8 +332,8 @@ impl AuditLog {
         };
         let filter = self.filter(&person, asked)?;
         let (format, content_type) = match format.0.unwrap_or(AuditFormat::Jsonl) {
-            AuditFormat::Jsonl => (ExportFormat::JsonLines, "application/jsonl"),
-            AuditFormat::Csv => (ExportFormat::Csv, "text/csv; charset=utf-8"),
+            AuditFormat::Jsonl => (ExportFormat::JsonLines, JSON_LINES),
+            AuditFormat::Csv => (ExportFormat::Csv, CSV),
         };
         let export = self.services.export_audit(&person.0, format, filter).await?;
         let name = export.file_name();
@@ -300,8 +342,7 @@ impl AuditLog {
             let piece = export.next().await.map_err(io::Error::other)?;
             Ok::<_, io::Error>(piece.map(|piece| (piece, export)))
         });
-        let attachment = Attachment::new(Body::from_bytes_stream(pieces)).filename(name);
-        Ok(Response::new(attachment).header(header::CONTENT_TYPE, content_type))
+        Ok(AuditFile { content_type, name, body: Body::from_bytes_stream(pieces) })
     }
 }
 

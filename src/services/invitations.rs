@@ -69,7 +69,8 @@ impl Services {
         self.commit(move |tx| {
             let (org, own) = place(tx, &actor, id, Permission::OrgManage)?;
             if !own.grants(role) {
-                return Err(Error::invalid("role", "must be admin, billing or member"));
+                let text = "Nobody is invited as the owner: invite as admin, billing or member, and give the organisation away afterwards.";
+                return Err(Error::new(Code::MemberState, text));
             }
             let known = users::by_email(tx, &email)?;
             let theirs = known.map(|user| store::org(tx, id).membership(user.user_id));

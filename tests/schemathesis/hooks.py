@@ -31,7 +31,14 @@ FIELDS = {
     "q",  # a search has so many words at most
     "confirm",  # restoring a backup: its name once more
     "path",  # begins at the root of the file system
-    "amount_cents",  # the price for all periods together may pass the largest amount
+    "amount_cents",  # the price for all periods together may pass the largest amount; a credit has none
+    "due_days",  # recording a payment: for a purchase order alone
+    "reference",  # and that needs its number
+    "periods",  # and nothing is paid for beyond the year 9000
+    "scopes",  # an API key: some of the words that there are, none of them more than its owner may
+    "format",  # an export of a part of the audit log cannot be proved: csv alone
+    "from",  # a time, or a day
+    "to",  # the same
 }
 
 

@@ -141,6 +141,8 @@ describe("two-step sign-in", () => {
     await page.locator("dialog[open]").getByRole("button", { name: "Switch off", exact: true }).click();
     await page.locator(".toast", { hasText: "is off" }).waitFor();
     await button(page, "Set it up").waitFor();
+    // The other specs know of one operator.
+    await api.call("PUT", `/admin/users/${ida.user_id}/operator`, { operator: false });
   });
 
   visit("is removed by another operator for whoever lost the phone", async (page, watched) => {
