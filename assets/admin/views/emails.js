@@ -41,7 +41,7 @@ const COLUMNS = [
   { title: "Status", class: "state", cell: (mail) => html`<span><${Status} of=${mail.status} />
       ${!out(mail) && mail.last_error && html` <span class="sub">${mail.last_error}</span>`}</span>`, csv: (mail) => mail.status },
   { title: "Queued", cell: (mail) => html`<${Ago} at=${mail.created_at} />`, csv: (mail) => mail.created_at },
-  { title: "Sent", cell: (mail) => html`<${Ago} at=${mail.sent_at} />`, csv: (mail) => mail.sent_at },
+  { title: "Sent", csv: (mail) => mail.sent_at },
   { title: "Last error", csv: (mail) => mail.last_error },
   { title: "Attempts", csv: (mail) => mail.attempts },
   { title: "Mail id", csv: (mail) => mail.mail_id },

@@ -100,7 +100,7 @@ describe("by keyboard", () => {
     }
     await page.keyboard.press("Escape");
     await page.locator("dialog").waitFor({ state: "detached" });
-    assert.equal(await page.evaluate(() => document.activeElement?.textContent), "New plan");
+    await page.waitForFunction(() => document.activeElement?.textContent === "New plan");
     await page.keyboard.press("?");
     await page.getByRole("heading", { name: "Keyboard" }).waitFor();
     await page.keyboard.press("Escape");
