@@ -4,6 +4,7 @@ pub mod analytics;
 pub mod api_key;
 pub mod audit;
 pub mod billing;
+pub mod csv;
 pub mod error;
 pub mod ids;
 pub mod job;

@@ -1,5 +1,6 @@
 //! Keys by which programs act for a person.
 
+use super::sign_in::acting_for;
 use super::{Actor, Caller, Services, Via};
 use crate::domain::api_key::{ApiKey, Scope};
 use crate::domain::error::{Code, Error, Result};
@@ -101,21 +102,24 @@ impl Services {
     ) -> Result<Actor> {
         let now = self.clock.now().wall;
         let hash = tokens::digest(secret);
-        let found = self.store.read(|tx| match api_keys::by_hash(tx, &hash)? {
-            Some(key) if key.is_good(now) => {
-                Ok(users::find(tx, key.user_id)?.map(|user| (key, user)))
-            }
-            _ => Ok(None),
+        let found = self.store.read(|tx| {
+            let Some(key) = api_keys::by_hash(tx, &hash)?.filter(|key| key.is_good(now)) else {
+                return Ok(None);
+            };
+            let user = users::find(tx, key.user_id)?;
+            let Some(user) = user.filter(|user| user.deactivated_at.is_none()) else {
+                return Ok(None);
+            };
+            let bound = key.org_id.unwrap_or(user.personal_org);
+            acting_for(tx, &user, org, Some(bound)).map(|place| Some((key, user, place)))
         })?;
-        let Some((key, user)) = found.filter(|(_, user)| user.deactivated_at.is_none()) else {
+        let Some((key, user, place)) = found else {
             return Err(Error::new(
                 Code::Unauthenticated,
                 "This API key is not good: it was revoked, has expired, or never was one.",
             ));
         };
         let via = Via::ApiKey(key.api_key_id);
-        let bound = key.org_id.unwrap_or(user.personal_org);
-        let place = self.place(&user, org, Some(bound))?;
         let actor = Actor::new(&user, via, place, caller).with_key(&key);
         self.note_use(key, now).await;
         Ok(actor)

@@ -1,7 +1,5 @@
 //! The end of each day's audit log, signed; and old entries removed so that the rest can still be proved.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::Services;
@@ -50,7 +48,7 @@ impl Services {
     ) -> Result<String> {
         let key = self.keys.ready(Purpose::License).await;
         let _turn = self.signing.lock().await;
-        tokio::task::spawn_blocking(move || jws::sign(&Arc::clone(&key), typ, &claims))
+        tokio::task::spawn_blocking(move || jws::sign(&key, typ, &claims))
             .await
             .map_err(Error::internal)?
             .map_err(Error::internal)

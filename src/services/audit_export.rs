@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::audit::email_of;
 use super::{Actor, Services};
 use crate::domain::audit::{AuditEntry, AuditFilter, Link, SignedHead};
+use crate::domain::csv;
 use crate::domain::error::{Error, Result};
 use crate::domain::time::Timestamp;
 use crate::signing::Purpose;
@@ -245,36 +246,7 @@ fn add_row(piece: &mut String, entry: &AuditEntry, email: String) {
         id(entry.request_id.clone()),
         entry.hash.clone(),
     ];
-    let cells: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
+    let cells: Vec<String> = cells.iter().map(|cell| csv::cell(cell)).collect();
     piece.push_str(&cells.join(","));
     piece.push_str("\r\n");
-}
-
-/// A cell as RFC 4180 has it, that no spreadsheet takes for a formula.
-fn csv_cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let guarded = if formula { format!("'{text}") } else { text.to_owned() };
-    if guarded.contains(['"', ',', '\n', '\r', '\'']) {
-        return format!("\"{}\"", guarded.replace('"', "\"\""));
-    }
-    guarded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula_or_two_cells() {
-        for (text, cell) in [
-            ("plain", "plain"),
-            ("a,b", "\"a,b\""),
-            ("say \"no\"", "\"say \"\"no\"\"\""),
-            ("=1+1", "\"'=1+1\""),
-            ("@x", "\"'@x\""),
-            ("two\nlines", "\"two\nlines\""),
-        ] {
-            assert_eq!(csv_cell(text), cell);
-        }
-    }
 }

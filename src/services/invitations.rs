@@ -1,13 +1,13 @@
 //! Asking people to join an organisation, and their answers.
 
-use super::accounts::{Person, RegisterInput, add_account};
+use super::accounts::{RegisterInput, add_account};
 use super::orgs::{join, place};
 use super::{Actor, Caller, Ctx, Services, letters};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, RateLimit, Result};
 use crate::domain::ids::{InvitationId, OrgId};
 use crate::domain::organisation::{Invitation, Membership, Organisation, Permission, Role};
-use crate::domain::time::{DAY_MS, MINUTE_MS};
+use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::domain::user::{Email, User};
 use crate::identity::tokens;
 use crate::store::{self, Read, WriteTx, orgs, users};
@@ -203,7 +203,7 @@ impl Services {
             let text = format!("{what} {email} to accept this invitation.");
             return Err(Error::new(Code::Unauthenticated, text));
         };
-        let person: Person =
+        let person =
             self.person(RegisterInput::of(email, newcomer.full_name, newcomer.password)).await?;
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         self.commit(move |tx| {
@@ -242,11 +242,7 @@ fn send(
     Ok(invitation)
 }
 
-fn good(
-    tx: &impl Read,
-    hash: &[u8; 32],
-    now: crate::domain::time::Timestamp,
-) -> Result<Invitation> {
+fn good(tx: &impl Read, hash: &[u8; 32], now: Timestamp) -> Result<Invitation> {
     let found = orgs::invitation_of_token(tx, hash)?;
     match found.filter(|invitation| invitation.expires_at > now) {
         Some(invitation) if stands(tx, &invitation)? => Ok(invitation),

@@ -262,13 +262,7 @@ fn leave_room(ctx: &Ctx, tx: &mut WriteTx, user_id: UserId, given: OrgId) -> Res
     orgs::put(tx, &org)?;
     let org_id = OrgId(ctx.record_id());
     let name = user.full_name.clone();
-    let org = Organisation {
-        org_id,
-        name,
-        personal: true,
-        require_second_factor: false,
-        created_at: ctx.now,
-    };
+    let org = Organisation::new(org_id, name, true, ctx.now);
     orgs::put(tx, &org)?;
     let own = Membership { org_id, user_id, role: Role::Owner, joined_at: ctx.now };
     orgs::put_membership(tx, &own)?;

@@ -10,7 +10,7 @@ use crate::domain::organisation::Role;
 use crate::domain::time::DAY_MS;
 use crate::domain::user::{Email, Login, User};
 use crate::identity::tokens::{self, AccessClaims};
-use crate::store::{self, WriteTx, users};
+use crate::store::{self, Read, WriteTx, users};
 
 /// The most sign-ins an account has at once; the oldest makes room.
 const LOGINS_MAX: usize = 50;
@@ -279,39 +279,16 @@ impl Services {
         let claims = self.tokens.verify(bearer, now).map_err(|_| refused())?;
         let (user_id, login_id) = (UserId(claims.sub), LoginId(claims.sid));
         // Signing out, a new password and deactivation work at once: the sign-in must still be there.
-        let user = self.store.read(|tx| match users::login(tx, user_id, login_id)? {
-            Some(login) if login.expires_at > now => users::find(tx, user_id),
-            _ => Ok(None),
+        let found = self.store.read(|tx| {
+            let lives = users::login(tx, user_id, login_id)?.filter(|it| it.expires_at > now);
+            let user = lives.map_or(Ok(None), |_| users::find(tx, user_id))?;
+            let Some(user) = user.filter(|user| user.deactivated_at.is_none()) else {
+                return Ok(None);
+            };
+            acting_for(tx, &user, org, None).map(|place| Some((user, place)))
         })?;
-        let user = user.filter(|user| user.deactivated_at.is_none()).ok_or_else(refused)?;
-        let place = self.place(&user, org, None)?;
+        let (user, place) = found.ok_or_else(refused)?;
         Ok(Actor::new(&user, Via::SignIn(login_id), place, caller))
-    }
-
-    /// For which tenant a person acts, and as what: the one that is asked for, or else `usual`, or else
-    /// the person's own. Operators act as the owner of any.
-    pub(super) fn place(
-        &self,
-        user: &User,
-        asked: Option<&str>,
-        usual: Option<OrgId>,
-    ) -> Result<(OrgId, Role)> {
-        let unknown = || Error::not_found("organisation");
-        let org_id = match asked {
-            Some(text) => text.parse().map_err(|_| unknown())?,
-            None => usual.unwrap_or(user.personal_org),
-        };
-        if usual.is_some_and(|bound| bound != org_id) {
-            return Err(unknown());
-        }
-        self.store.read(|tx| {
-            let org = store::org(tx, org_id);
-            match org.membership(user.user_id)? {
-                Some(member) => Ok((org_id, member.role)),
-                None if user.operator => org.organisation().map(|_| (org_id, Role::Owner)),
-                None => Err(unknown()),
-            }
-        })
     }
 
     pub(super) fn signed_in(&self, user: User, granted: Granted) -> Result<SignedIn> {
@@ -328,6 +305,30 @@ impl Services {
         };
         let access_token = self.tokens.issue(&claims)?;
         Ok(SignedIn { access_token, expires_in, refresh_token: granted.refresh_token, user })
+    }
+}
+
+/// For which tenant a person acts, and as what: the one that is asked for, or else `usual`, or else the
+/// person's own. Operators act as the owner of any.
+pub(super) fn acting_for(
+    tx: &impl Read,
+    user: &User,
+    asked: Option<&str>,
+    usual: Option<OrgId>,
+) -> Result<(OrgId, Role)> {
+    let unknown = || Error::not_found("organisation");
+    let org_id = match asked {
+        Some(text) => text.parse().map_err(|_| unknown())?,
+        None => usual.unwrap_or(user.personal_org),
+    };
+    if usual.is_some_and(|bound| bound != org_id) {
+        return Err(unknown());
+    }
+    let org = store::org(tx, org_id);
+    match org.membership(user.user_id)? {
+        Some(member) => Ok((org_id, member.role)),
+        None if user.operator => org.organisation().map(|_| (org_id, Role::Owner)),
+        None => Err(unknown()),
     }
 }
 

@@ -286,8 +286,7 @@ impl<'k> Reader<'k> {
     fn finish(mut self) -> Verdict {
         for (first, last, line) in std::mem::take(&mut self.gaps) {
             // Those that came later are told there, as out of order.
-            let lost: Vec<u64> =
-                (first..=last).filter(|seq| self.missing.contains(seq)).take(2).collect();
+            let lost: Vec<u64> = self.missing.range(first..=last).take(2).copied().collect();
             match lost[..] {
                 [] => {}
                 [one] => self.fault_at(line, format!("entry {one} is missing before this line")),

@@ -1,7 +1,7 @@
 //! Running counts, so that no overview walks over all records.
 
 use super::tables::COUNTS;
-use super::{Read, Scan, WriteTx};
+use super::{Read, WriteTx};
 use crate::domain::error::Result;
 
 /// A count; 0 when nothing was ever counted.
@@ -13,13 +13,4 @@ pub fn get(tx: &impl Read, name: &str) -> Result<u64> {
 pub(super) fn add(tx: &mut WriteTx, name: &str, by: i64) -> Result<()> {
     let count = get(tx, name)?.saturating_add_signed(by);
     tx.put(&COUNTS, &name.to_owned(), &count)
-}
-
-/// The counts whose names begin with `prefix`, in the order of their names, from `first` on.
-pub(super) fn starting_with(
-    tx: &impl Read,
-    prefix: &str,
-    first: &str,
-) -> Result<Vec<(String, u64)>> {
-    tx.scan(&COUNTS, &Scan::text_prefix(prefix).starting_at(&first.to_owned()))
 }

@@ -6,8 +6,11 @@ use super::tables::{
 };
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::billing::Invoice;
+use std::collections::BTreeMap;
+
 use unicode_normalization::UnicodeNormalization;
 
+use crate::domain::analytics::Tally;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, PaymentId, PlanId, SubscriptionId};
 use crate::domain::page::{Page, PageRequest};
@@ -112,7 +115,6 @@ pub fn insert_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
         }
         tx.put(&PAYMENTS_BY_REFERENCE, &named, &payment.payment_id)?;
     }
-    count_revenue(tx, payment)?;
     super::analytics::count_payment(tx, payment)?;
     tx.put(&PAYMENT_ORGS, &payment.payment_id, &payment.org_id)?;
     tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), payment)
@@ -136,7 +138,6 @@ pub fn payment(tx: &impl Read, id: PaymentId) -> Result<Payment> {
 
 /// Writes a purchase order whose money has come, or will not.
 pub fn update_order(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
-    count_revenue(tx, payment)?;
     super::analytics::count_payment(tx, payment)?;
     tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), payment)
 }
@@ -146,24 +147,12 @@ pub fn list_payments(tx: &impl Read, request: &PageRequest) -> Result<Page<Payme
     super::through_index(tx, &PAYMENT_ORGS, request, |id, org_id| tx.get(&PAYMENTS, &(org_id, id)))
 }
 
-/// Adds a payment whose money has come, less what was given back, to the sums of its month and currency.
-pub(super) fn count_revenue(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
-    let Some(received_at) = payment.received_at() else { return Ok(()) };
-    let month = &received_at.to_string()[..7];
-    let currency = &payment.currency;
-    let kept = super::analytics::kept_cents(tx, payment)?;
-    super::counts::add(tx, &format!("revenue.{month}.{currency}"), kept)?;
-    super::counts::add(tx, &format!("payments.{month}.{currency}"), 1)
-}
-
 /// Takes what was given back of an invoice out of the sums of the month in which its payment came; an
 /// invoice that no payment was counted for leaves them as they are.
 pub fn count_refund(tx: &mut WriteTx, invoice: &Invoice, amount_cents: i64) -> Result<()> {
     let named = (invoice.org_id, invoice.stripe_invoice_id.clone());
     let Some(id) = tx.get(&PAYMENTS_BY_REFERENCE, &named)? else { return Ok(()) };
     let Some(payment) = tx.get(&PAYMENTS, &(invoice.org_id, id))? else { return Ok(()) };
-    let (month, currency) = (&payment.recorded_at.to_string()[..7], &payment.currency);
-    super::counts::add(tx, &format!("revenue.{month}.{currency}"), -amount_cents)?;
     super::analytics::count_refund(tx, &payment, amount_cents)
 }
 
@@ -180,16 +169,16 @@ pub struct Revenue {
     pub payments: u64,
 }
 
-/// What came in each month from `first_month` on (`2026-11`), oldest first.
+/// What came in each month from `first_month` on (`2026-11`), oldest first: for all plans together.
 pub fn revenue(tx: &impl Read, first_month: &str) -> Result<Vec<Revenue>> {
-    let months = super::counts::starting_with(tx, "revenue.", &format!("revenue.{first_month}"))?;
-    let mut found = Vec::new();
-    for (name, amount_cents) in months {
-        let mut parts = name.split('.').skip(1);
-        let (Some(month), Some(currency)) = (parts.next(), parts.next()) else { continue };
-        let payments = super::counts::get(tx, &format!("payments.{month}.{currency}"))?;
-        let (month, currency) = (month.to_owned(), currency.to_owned());
-        found.push(Revenue { month, currency, amount_cents, payments });
+    let mut sums: BTreeMap<(String, String), Tally> = BTreeMap::new();
+    for ((month, currency, _), tally) in super::analytics::revenue(tx, first_month)? {
+        let sum = sums.entry((month, currency)).or_default();
+        *sum = sum.and(tally);
     }
-    Ok(found)
+    let told = |((month, currency), sum): ((String, String), Tally)| {
+        let amount_cents = sum.cents.max(0).cast_unsigned();
+        Revenue { month, currency, amount_cents, payments: sum.count }
+    };
+    Ok(sums.into_iter().map(told).collect())
 }

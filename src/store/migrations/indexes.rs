@@ -3,10 +3,9 @@
 use crate::domain::error::Result;
 use crate::domain::search::index_words;
 use crate::store::search::{reindex, texts_of_user, words_of_org};
-use crate::store::subscriptions::count_revenue;
 use crate::store::tables::{
     ACTIVATIONS, LICENSE_WORDS, LICENSES, LICENSES_BY_STATUS, MAILS, MAILS_BY_STATUS, ORG_WORDS,
-    ORGS, PAYMENTS, SUBSCRIPTIONS, SUBSCRIPTIONS_BY_STATUS, USER_WORDS, USERS,
+    ORGS, SUBSCRIPTIONS, SUBSCRIPTIONS_BY_STATUS, USER_WORDS, USERS,
 };
 use crate::store::{Read, Scan, WriteTx};
 
@@ -30,9 +29,6 @@ pub fn build(tx: &mut WriteTx<'_>) -> Result<()> {
     }
     for ((_, id), subscription) in tx.scan(&SUBSCRIPTIONS, &Scan::all())? {
         tx.put(&SUBSCRIPTIONS_BY_STATUS, &(subscription.status.as_str().to_owned(), id), &true)?;
-    }
-    for (_, payment) in tx.scan(&PAYMENTS, &Scan::all())? {
-        count_revenue(tx, &payment)?;
     }
     for (id, mail) in tx.scan(&MAILS, &Scan::all())? {
         tx.put(&MAILS_BY_STATUS, &(mail.status.as_str().to_owned(), id), &true)?;
