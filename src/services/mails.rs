@@ -64,6 +64,8 @@ impl Services {
             self.metrics.mail_failed();
             failed(&error)
         })?;
+        // Here, not after the commit: the log and the figure are read together.
+        self.metrics.mail_sent();
         let (job, now) = (job.clone(), self.clock.now().wall);
         let attempt = Attempt {
             at: now,
@@ -82,7 +84,6 @@ impl Services {
             logs::put_mail(tx, &record)
         })
         .await?;
-        self.metrics.mail_sent();
         Ok(())
     }
 
