@@ -16,7 +16,8 @@ use crate::config::{Config, DataDir, Loaded};
 use crate::domain::error::{Error, Result};
 use crate::domain::job::Lane;
 use crate::entropy::Entropy;
-use crate::identity::{AccessTokens, HashPool, HashPoolConfig};
+use crate::identity::tokens::RefreshChain;
+use crate::identity::{AccessTokens, Cost, HashPool, HashPoolConfig};
 use crate::listen::{Bounded, Patience};
 use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
@@ -302,7 +303,8 @@ fn build(
     Ok(Services {
         throttles: Throttles::new(&config),
         sign_in_failures: Failures::default(),
-        hasher: HashPool::start(HashPoolConfig::default(), &entropy)?,
+        hasher: HashPool::start(hashing(&config), &entropy)?,
+        refresh_chain: RefreshChain::new(&master.derive("refresh tokens")),
         stripe: stripe(&config)?,
         transport: Arc::new(Transport::from_config(&config, data.mail()).map_err(Error::internal)?),
         mail_trouble: mails::TroubleSpot::default(),
@@ -334,6 +336,14 @@ fn build(
         public_url,
         issuer,
     })
+}
+
+/// The threads for passwords, and what a hash costs.
+fn hashing(config: &Config) -> HashPoolConfig {
+    let auth = &config.auth;
+    let memory_kib = auth.password_memory_mib * 1024;
+    let cost = Cost { memory_kib, passes: auth.password_passes, ..Cost::OWASP };
+    HashPoolConfig { cost, ..HashPoolConfig::default() }
 }
 
 /// The way to Stripe, when its key is set.

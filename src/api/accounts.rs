@@ -76,7 +76,7 @@ pub struct Register {
     /// Receives the verification link.
     #[oai(validator(max_length = 254))]
     email: String,
-    /// 8 to 256 characters that cannot be guessed.
+    /// At most 256 characters that cannot be guessed, and at least 15 unless the settings say otherwise.
     #[oai(validator(min_length = 8, max_length = 256))]
     password: String,
     /// 1 to 200 characters.
@@ -252,7 +252,7 @@ pub struct ClaimSetup {
     /// Signs in with it.
     #[oai(validator(max_length = 254))]
     email: String,
-    /// 8 to 256 characters that cannot be guessed.
+    /// At most 256 characters that cannot be guessed, and at least 15 unless the settings say otherwise.
     #[oai(validator(min_length = 8, max_length = 256))]
     password: String,
     /// 1 to 200 characters.

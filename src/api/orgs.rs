@@ -283,7 +283,7 @@ pub struct AcceptInvitation {
     /// For whoever has no account yet; 1 to 200 characters.
     #[oai(validator(min_length = 1, max_length = 200))]
     full_name: Option<String>,
-    /// For whoever has no account yet; 8 to 256 characters that cannot be guessed.
+    /// For whoever has no account yet; at most 256 characters that cannot be guessed, and at least 15 unless the settings say otherwise.
     #[oai(validator(min_length = 8, max_length = 256))]
     password: Option<String>,
 }

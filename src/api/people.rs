@@ -12,9 +12,10 @@ use super::auth::{Person, path_id};
 use super::json::{Created, Json};
 use super::wire::{Time, list, page_request};
 use super::{Answer, Tag};
+use crate::domain::error::Error;
 use crate::domain::organisation;
 use crate::services::Services;
-use crate::services::accounts::NewProfile;
+use crate::services::accounts::{BroughtPassword, NewProfile};
 use crate::services::people::UserAct;
 
 /// The calls about people.
@@ -64,6 +65,13 @@ pub struct NewUser {
     /// At most 200 characters.
     #[oai(validator(max_length = 200))]
     company_name: Option<String>,
+    /// What another system keeps of the password: a hash of bcrypt or argon2, or as Django writes it. It
+    /// gives way to a hash of this server's at the first sign-in.
+    #[oai(validator(max_length = 512))]
+    password_hash: Option<String>,
+    /// Whether that system has verified the address; goes with `password_hash` alone. Without it a link is
+    /// mailed.
+    email_verified: Option<bool>,
 }
 
 /// Whether a person runs this appliance.
@@ -103,17 +111,23 @@ impl People {
 
     /// Make an account
     ///
-    /// For a customer who has not registered. A link to choose a password with is mailed to the address;
-    /// licences can be issued at once.
+    /// For a customer who has not registered. A link to choose a password with is mailed to the address,
+    /// unless the hash of one is given; licences can be issued at once.
     #[oai(path = "/users", method = "post", operation_id = "admin_create_user")]
     async fn admin_create_user(
         &self,
         person: Person,
         body: Json<NewUser>,
     ) -> Answer<Created<User>> {
-        let NewUser { email, full_name, company_name } = body.0;
+        let NewUser { email, full_name, company_name, password_hash, email_verified } = body.0;
         let profile = NewProfile { email, full_name, company_name };
-        Ok(Created(self.services.create_account(&person.0, profile).await?.into()))
+        if password_hash.is_none() && email_verified.is_some() {
+            let text = "goes with password_hash: whoever chooses a password by the mailed link has read it";
+            return Err(Error::invalid("email_verified", text).into());
+        }
+        let email_verified = email_verified.unwrap_or(false);
+        let brought = password_hash.map(|hash| BroughtPassword { hash, email_verified });
+        Ok(Created(self.services.create_account(&person.0, profile, brought).await?.into()))
     }
 
     /// One account

@@ -212,6 +212,16 @@ pub enum UserCommand {
         #[arg(long, value_name = "NAME")]
         company: Option<String>,
     },
+    /// Make accounts for the people of another system, who keep their passwords
+    ///
+    /// The file has one JSON object a line: `email`, `full_name`, and where there is one `company_name`,
+    /// `password_hash` (bcrypt, argon2, or as Django writes it) and `email_verified`. Whoever has an account
+    /// already is passed over, so that the same file can be imported again.
+    #[command(after_help = "Example:\n  coditect user import people.jsonl")]
+    Import {
+        /// The file; `-` reads standard input
+        file: PathBuf,
+    },
     /// Close an account: its owner is signed out and cannot sign in
     ///
     /// Licences go on working. `user reactivate` opens the account again; an operator's rights have ended.

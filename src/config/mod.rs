@@ -140,10 +140,26 @@ settings! {
         address_per_minute: u32 = standard("120").within(1, 1_000_000);
         /// Attempts that one network address may make at once, before the average counts.
         address_burst: u32 = standard("120").within(1, 1_000_000);
-        /// Attempts against one account each minute, on average, from all addresses together.
+        /// Attempts against one account each minute, on average. Those from networks where its owner has
+        /// signed in before count by themselves, for each of them, so that a stranger who guesses keeps
+        /// nobody out.
         account_per_minute: u32 = standard("10").within(1, 1_000_000);
         /// Attempts against one account at once, before the average counts.
         account_burst: u32 = standard("20").within(1, 1_000_000);
+        /// Links to verify or reset that may be asked for one account each hour. They all work until they
+        /// end, or the password is changed.
+        links_per_hour: u32 = standard("6").within(1, 1_000);
+        /// For how long a refresh token that was spent answers once more with the pair that took its place,
+        /// in seconds, for a program that lost the answer. After that, or once the new pair was used,
+        /// a spent token ends its sign-in.
+        refresh_overlap_s: u32 = standard("30").within(0, 300);
+        /// Fewest characters of a password that stands alone. Beside a second factor eight are enough.
+        password_chars_min: u32 = standard("15").within(8, 64);
+        /// Memory that hashing a password takes, in MiB. Passwords hashed with less, or in fewer passes,
+        /// are hashed anew when their owners sign in.
+        password_memory_mib: u32 = standard("19").within(19, 256);
+        /// Passes over that memory.
+        password_passes: u32 = standard("2").within(2, 32);
         /// How long the link that verifies an e-mail address works, in hours.
         verification_hours: u32 = standard("48").within(1, 720);
         /// How long a password reset link works, in minutes.
@@ -222,6 +238,14 @@ settings! {
         mail_days: u32 = standard("90").within(1, 3_650);
         /// How long the audit log is kept, in days.
         audit_days: u32 = standard("400").within(1, 3_650);
+    }
+}
+
+impl Auth {
+    /// Fewest characters of a password: eight beside a second factor, more where it stands alone
+    /// (NIST SP 800-63B-4, section 3.1.1.2).
+    pub fn chars_min(&self, beside_second_factor: bool) -> usize {
+        if beside_second_factor { 8 } else { self.password_chars_min as usize }
     }
 }
 

@@ -20,6 +20,9 @@ pub struct User {
     /// operator made has chosen a password.
     #[serde(default)]
     pub password_hash: Option<String>,
+    /// Whether the password was chosen beside a second factor and is too short to stand alone.
+    #[serde(default)]
+    pub short_password: bool,
     /// As the person gave it.
     pub full_name: String,
     /// As the person gave it.
@@ -50,7 +53,7 @@ pub struct User {
 }
 
 /// A place or a program somebody has signed in from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Familiar {
     /// The network of an address: `198.51.0.0/16`, `2001:db8::/32`. What a provider gives the same
@@ -204,6 +207,7 @@ mod tests {
             user_id: UserId(uuid::Uuid::nil()),
             email: Email::parse("zoe@example.com").unwrap(),
             password_hash: None,
+            short_password: false,
             full_name: "Zoe".to_owned(),
             company_name: None,
             email_verified: true,

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::domain::error::{Code, Error, Result};
 use crate::entropy::Entropy;
 
+use super::imported;
 use super::passwords::{self, Cost, Scratch};
 
 /// How much weaker than the others the hashing threads are when they compete for a processor
@@ -92,13 +93,18 @@ impl HashPool {
     }
 
     /// Judges a new password (see [`passwords::check`]) and hashes it: a PHC string, or
-    /// `weak_password`. `about` are words that belong to its owner.
-    pub async fn hash_new(&self, password: String, about: Vec<String>) -> Result<String> {
+    /// `weak_password`. It needs `chars_min` characters; `about` are words that belong to its owner.
+    pub async fn hash_new(
+        &self,
+        password: String,
+        chars_min: usize,
+        about: Vec<String>,
+    ) -> Result<String> {
         let password = Zeroizing::new(password);
         let (cost, entropy) = (self.0.config.cost, self.0.entropy.clone());
         self.run(move |scratch| {
             let about: Vec<&str> = about.iter().map(String::as_str).collect();
-            passwords::check(&password, &about)?;
+            passwords::check(&password, chars_min, &about)?;
             hash(&password, cost, &entropy, scratch)
         })
         .await
@@ -119,6 +125,9 @@ impl HashPool {
         let password = Zeroizing::new(password);
         let (cost, entropy) = (self.0.config.cost, self.0.entropy.clone());
         self.run(move |scratch| match (passwords::normalise(&password), phc) {
+            (Some(_), Some(stored)) if imported::is_imported(&stored) => {
+                imported::verify(&password, &stored, scratch)
+            }
             (Some(normal), Some(phc)) => passwords::verify(&normal, &phc, scratch),
             (normal, _) => {
                 // Making a hash is the very work of checking one.
@@ -256,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_hashed_here_verifies_here() {
         let pool = pool(2, 8);
-        let phc = pool.hash_new(PASSWORD.to_owned(), Vec::new()).await.unwrap();
+        let phc = pool.hash_new(PASSWORD.to_owned(), 8, Vec::new()).await.unwrap();
         assert!(pool.verify(PASSWORD.to_owned(), Some(phc.clone())).await.unwrap());
         assert!(!pool.verify("another".to_owned(), Some(phc.clone())).await.unwrap());
         assert!(!pool.needs_rehash(&phc));
@@ -265,7 +274,7 @@ mod tests {
     #[tokio::test]
     async fn weak_passwords_are_refused_before_hashing() {
         let about = vec!["ann@example.com".to_owned()];
-        let error = pool(1, 8).hash_new("ann12345".to_owned(), about).await.unwrap_err();
+        let error = pool(1, 8).hash_new("ann12345".to_owned(), 8, about).await.unwrap_err();
         assert_eq!(error.code, Code::WeakPassword);
     }
 

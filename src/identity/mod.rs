@@ -1,7 +1,7 @@
 //! Who somebody is: passwords, tokens, and how often one may try.
 //!
-//! - [`passwords`]: what a password must be, argon2id hashes; [`hash_pool`]: the threads that
-//!   compute them, so that a storm of logins starves nobody.
+//! - [`passwords`]: what a password must be, argon2id hashes; [`imported`]: hashes that other systems
+//!   made; [`hash_pool`]: the threads that compute them, so that a storm of logins starves nobody.
 //! - [`tokens`]: opaque tokens (refresh, API keys, links in mails); [`access`]: signed access tokens.
 //! - [`totp`]: codes of authenticator apps and recovery codes.
 //! - [`throttle`]: rate limits by address and by account.
@@ -13,6 +13,7 @@
 
 pub mod access;
 pub mod hash_pool;
+pub mod imported;
 pub mod passwords;
 pub mod throttle;
 pub mod tokens;

@@ -1,9 +1,10 @@
 //! What a password must be, and how it is kept.
 //!
-//! Rules after NIST SP 800-63B, section 5.1.1.2: length instead of character classes, Unicode
-//! normalised, no composition rules, guessable passwords refused. Hashes after the OWASP Password
-//! Storage Cheat Sheet: argon2id, 19 MiB, two passes, one lane; kept as PHC strings, which name
-//! their own cost, so that it can rise without resetting anybody's password.
+//! Rules after NIST SP 800-63B-4, section 3.1.1.2: length instead of character classes - more of it
+//! where the password stands alone -, Unicode normalised, no composition rules, common and guessable
+//! passwords refused. Hashes after the OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, two passes,
+//! one lane; kept as PHC strings, which name their own cost, so that it can rise without resetting
+//! anybody's password.
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -13,9 +14,6 @@ use zxcvbn::Score;
 
 use crate::domain::error::{Code, Error, FieldError, Result};
 use crate::entropy::Entropy;
-
-/// Fewest characters of a password.
-pub const CHARS_MIN: usize = 8;
 
 /// Most characters of a password, before and after normalising.
 pub const CHARS_MAX: usize = 256;
@@ -28,6 +26,10 @@ const PASSES_MAX: u32 = 32;
 
 const SALT_LEN: usize = 16;
 const HASH_LEN: usize = 32;
+
+/// Passwords that many people have and that the estimate below thinks well of, in lower case and in
+/// order. It has the more usual ones itself.
+const COMMON: &str = include_str!("../../assets/common-passwords.txt");
 
 /// What a hash costs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,16 +92,29 @@ pub fn normalise(password: &str) -> Option<Zeroizing<String>> {
     if normal.chars().nth(CHARS_MAX).is_some() { None } else { Some(normal) }
 }
 
+/// Whether a password has so many characters.
+pub fn is_as_long_as(password: &str, chars_min: usize) -> bool {
+    normalise(password).is_some_and(|normal| normal.chars().count() >= chars_min)
+}
+
 /// Judges a new password. `about` are words that belong to its owner (e-mail address, name,
 /// company): a password made of them is weak. Takes up to some milliseconds for odd input, so
 /// call it through [`super::HashPool::hash_new`].
-pub fn check(password: &str, about: &[&str]) -> Result<(), Weak> {
+pub fn check(password: &str, chars_min: usize, about: &[&str]) -> Result<(), Weak> {
     let refuse = |why: String| Err(Weak { why, suggestions: Vec::new() });
     let Some(normal) = normalise(password) else {
         return refuse(format!("A password has at most {CHARS_MAX} characters."));
     };
-    if normal.chars().count() < CHARS_MIN {
-        return refuse(format!("A password needs at least {CHARS_MIN} characters."));
+    if normal.chars().count() < chars_min {
+        return Err(Weak {
+            why: format!("A password needs at least {chars_min} characters."),
+            suggestions: vec!["Some words in a row are long and easy to remember.".to_owned()],
+        });
+    }
+    if is_common(&normal) {
+        return refuse(
+            "Many people have this password, so it is among the first tried.".to_owned(),
+        );
     }
     let words = personal_words(about);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -117,6 +132,15 @@ pub fn check(password: &str, about: &[&str]) -> Result<(), Weak> {
     Err(Weak { why, suggestions: suggestions.unwrap_or_default() })
 }
 
+fn is_common(normal: &str) -> bool {
+    let lower = normal.to_lowercase();
+    common().any(|common| common == lower)
+}
+
+fn common() -> impl Iterator<Item = &'static str> {
+    COMMON.lines().filter(|line| !line.starts_with('#'))
+}
+
 /// The inputs and their parts: `ann.lee@example.com` gives `ann`, `lee`, `example`, ... as well.
 fn personal_words(about: &[&str]) -> Vec<String> {
     const INPUTS_MAX: usize = 8;
@@ -132,16 +156,15 @@ fn personal_words(about: &[&str]) -> Vec<String> {
     words
 }
 
-/// True when a stored hash was made by other rules than these, so that it should be made
-/// anew at the next successful login.
+/// True when a stored hash is of another kind, or costs less to guess than new ones do, so that it should
+/// be made anew at the next successful sign-in.
 pub fn needs_rehash(phc: &str, cost: Cost) -> bool {
     let Ok(hash) = PasswordHash::new(phc) else { return true };
     let Ok(params) = Params::try_from(&hash) else { return true };
     hash.algorithm.as_str() != "argon2id"
         || hash.version != Some(u32::from(Version::V0x13))
-        || params.m_cost() != cost.memory_kib
-        || params.t_cost() != cost.passes
-        || params.p_cost() != cost.lanes
+        || params.m_cost() < cost.memory_kib
+        || params.t_cost() < cost.passes
 }
 
 /// A thread's own working memory: kept between hashes, because fetching 19 MiB from the operating
@@ -192,36 +215,64 @@ pub(super) fn hash(
     Ok(hash.to_string())
 }
 
-/// Whether the password that [`normalise`] gave is the one behind a PHC string. An error means the stored
-/// string cannot be used, never that the password is wrong.
-pub(super) fn verify(normal: &str, phc: &str, scratch: &mut Scratch) -> Result<bool> {
+/// Whether the password is the one behind a PHC string. An error means that the stored string cannot be
+/// used, never that the password is wrong.
+pub(super) fn verify(password: &str, phc: &str, scratch: &mut Scratch) -> Result<bool> {
     let unusable =
         |why: &str| Error::internal(format!("a stored password hash cannot be used: {why}"));
-    let hash = PasswordHash::new(phc).map_err(|_| unusable("it is not a PHC string"))?;
-    let algorithm =
-        Algorithm::try_from(hash.algorithm.as_str()).map_err(|_| unusable("it is not argon2"))?;
-    let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
-    let version = version.map_err(|_| unusable("its argon2 version is unknown"))?;
-    let params =
-        Params::try_from(&hash).map_err(|_| unusable("its parameters are out of range"))?;
-    if params.m_cost() > MEMORY_KIB_MAX || params.t_cost() > PASSES_MAX {
-        return Err(unusable("it asks for more work than is allowed"));
-    }
-    let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
-        return Err(unusable("its salt or hash is missing"));
-    };
+    let stored = Stored::parse(phc).map_err(unusable)?;
+    let expected = stored.expected.as_bytes();
     let mut output = Zeroizing::new(vec![0; expected.len()]);
-    let blocks = scratch.blocks(params.block_count());
-    Argon2::new(algorithm, version, params)
-        .hash_password_into_with_memory(normal.as_bytes(), &salt, &mut output, blocks)
+    let blocks = scratch.blocks(stored.params.block_count());
+    Argon2::new(stored.algorithm, stored.version, stored.params)
+        .hash_password_into_with_memory(
+            password.as_bytes(),
+            &stored.salt,
+            output.as_mut_slice(),
+            blocks,
+        )
         .map_err(Error::internal)?;
-    Ok(subtle::ConstantTimeEq::ct_eq(output.as_slice(), expected.as_bytes()).into())
+    Ok(subtle::ConstantTimeEq::ct_eq(output.as_slice(), expected).into())
+}
+
+/// Whether a PHC string can be verified here; why not.
+pub(super) fn check_phc(phc: &str) -> Result<(), &'static str> {
+    Stored::parse(phc).map(drop)
+}
+
+/// What a PHC string says.
+struct Stored {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    salt: Salt,
+    expected: Output,
+}
+
+impl Stored {
+    fn parse(phc: &str) -> Result<Self, &'static str> {
+        let hash = PasswordHash::new(phc).map_err(|_| "it is not a PHC string")?;
+        let algorithm =
+            Algorithm::try_from(hash.algorithm.as_str()).map_err(|_| "it is not argon2")?;
+        let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
+        let version = version.map_err(|_| "its argon2 version is unknown")?;
+        let params = Params::try_from(&hash).map_err(|_| "its parameters are out of range")?;
+        if params.m_cost() > MEMORY_KIB_MAX || params.t_cost() > PASSES_MAX {
+            return Err("it asks for more work than is allowed");
+        }
+        let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+            return Err("its salt or hash is missing");
+        };
+        Ok(Self { algorithm, version, params, salt, expected })
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    const CHARS_MIN: usize = 8;
 
     /// Cheap enough to hash often; everything else is as in production.
     const CHEAP: Cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
@@ -243,7 +294,7 @@ mod tests {
             "пароль-из-трёх-слов",
             "9f3kQ-zz8!x",
         ] {
-            assert_eq!(check(password, &[]), Ok(()), "{password}");
+            assert_eq!(check(password, CHARS_MIN, &[]), Ok(()), "{password}");
         }
     }
 
@@ -261,7 +312,7 @@ mod tests {
             "coditect123",
             "annsmithson",
         ] {
-            let weak = check(password, &about).unwrap_err();
+            let weak = check(password, CHARS_MIN, &about).unwrap_err();
             assert!(!weak.why.is_empty(), "{password}");
             let error = Error::from(weak);
             assert_eq!(error.code, Code::WeakPassword);
@@ -272,10 +323,12 @@ mod tests {
 
     #[test]
     fn length_counts_characters_after_normalising_and_is_bounded_before() {
-        assert!(check("ÄÖÜßäöü", &[]).unwrap_err().why.contains("at least 8"));
-        assert!(check(&"x".repeat(257), &[]).unwrap_err().why.contains("at most 256"));
+        assert!(check("ÄÖÜßäöü", CHARS_MIN, &[]).unwrap_err().why.contains("at least 8"));
+        assert!(check(&"x".repeat(257), CHARS_MIN, &[]).unwrap_err().why.contains("at most 256"));
         // One character that NFKC turns into eighteen.
-        assert!(check(&"\u{FDFA}".repeat(20), &[]).unwrap_err().why.contains("at most 256"));
+        assert!(
+            check(&"\u{FDFA}".repeat(20), CHARS_MIN, &[]).unwrap_err().why.contains("at most 256")
+        );
         assert!(normalise(&"ä".repeat(256)).is_some());
     }
 
@@ -301,14 +354,37 @@ mod tests {
         let phc = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         assert!(matches("password", phc));
         assert!(!matches("passwore", phc));
-        assert!(needs_rehash(phc, Cost::OWASP));
+        assert!(!needs_rehash(phc, Cost::OWASP), "it costs more already");
     }
 
     #[test]
-    fn only_hashes_of_other_cost_need_a_new_one() {
+    fn a_password_that_stands_alone_needs_more_characters() {
+        let short = check("9f3kQ-zz8!x", 15, &[]).unwrap_err();
+        assert!(short.why.contains("at least 15"), "{}", short.why);
+        assert_eq!(check("9f3kQ-zz8!x-tea", 15, &[]), Ok(()));
+        assert!(is_as_long_as("tea for two zebras", 15) && !is_as_long_as("9f3kQ-zz8!x", 15));
+    }
+
+    #[test]
+    fn what_many_people_have_is_refused_however_odd_it_looks() {
+        let lines: Vec<&str> = common().collect();
+        assert!(lines.len() > 400 && lines.is_sorted());
+        for common in ["5xfgs3ii9d", "5XFGS3II9D", "bkl29m2bk"] {
+            let weak = check(common, CHARS_MIN, &[]).unwrap_err();
+            assert!(weak.why.contains("Many people"), "{common}: {}", weak.why);
+        }
+        for line in lines {
+            assert!(line.chars().count() >= CHARS_MIN && line == line.to_lowercase(), "{line}");
+        }
+    }
+
+    #[test]
+    fn only_hashes_that_cost_less_or_are_of_another_kind_need_a_new_one() {
         let cheap = hash_of("correct horse", CHEAP);
         assert!(needs_rehash(&cheap, Cost::OWASP));
         assert!(!needs_rehash(&cheap, CHEAP));
+        let costly = hash_of("correct horse", Cost { memory_kib: 128, ..CHEAP });
+        assert!(!needs_rehash(&costly, CHEAP), "nothing gets weaker");
         assert!(needs_rehash(&cheap.replace("argon2id", "argon2i"), CHEAP));
         assert!(needs_rehash("nonsense", CHEAP));
     }

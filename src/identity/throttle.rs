@@ -44,22 +44,26 @@ pub struct Throttle<C: Clock = DefaultClock> {
 impl Throttle {
     /// `burst` tries at once, refilled at `per_minute`. Zero counts as one.
     pub fn new(per_minute: u32, burst: u32) -> Self {
-        Self::with_clock(per_minute, burst, KEYS_MAX, DefaultClock::default())
+        let quota = Quota::per_minute(at_least_one(per_minute)).allow_burst(at_least_one(burst));
+        Self::with_clock(quota, KEYS_MAX, DefaultClock::default())
+    }
+
+    /// `quota` tries at once, and as many again within an hour. Zero counts as one.
+    pub fn hourly(quota: u32) -> Self {
+        let quota = Quota::per_hour(at_least_one(quota));
+        Self::with_clock(quota, KEYS_MAX, DefaultClock::default())
     }
 }
 
+fn at_least_one(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}
+
 impl<C: Clock> Throttle<C> {
-    fn with_clock(per_minute: u32, burst: u32, keys_max: usize, clock: C) -> Self {
-        let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::per_minute(at_least_one(per_minute)).allow_burst(at_least_one(burst));
+    fn with_clock(quota: Quota, keys_max: usize, clock: C) -> Self {
+        let burst = quota.burst_size().get();
         let limiter = RateLimiter::new(quota, DashMapStateStore::default(), clock);
-        Self {
-            limiter,
-            hasher: RandomState::new(),
-            checks: AtomicU32::new(0),
-            keys_max,
-            burst: at_least_one(burst).get(),
-        }
+        Self { limiter, hasher: RandomState::new(), checks: AtomicU32::new(0), keys_max, burst }
     }
 
     /// Takes one try from the bucket of `key`.
@@ -113,7 +117,8 @@ mod tests {
         keys_max: usize,
     ) -> (Throttle<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
-        (Throttle::with_clock(per_minute, burst, keys_max, clock.clone()), clock)
+        let quota = Quota::per_minute(at_least_one(per_minute)).allow_burst(at_least_one(burst));
+        (Throttle::with_clock(quota, keys_max, clock.clone()), clock)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The server keeps the SHA-256 of a token and never the token, so a stolen database opens no
 //! session. A fast hash is right here: there is nothing to guess in 256 random bits.
 
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -27,6 +28,24 @@ pub fn secret(entropy: &Entropy, prefix: &str) -> String {
     let mut token = prefix.to_owned();
     URL_SAFE_NO_PAD.encode_string(random.as_slice(), &mut token);
     token
+}
+
+/// Gives each refresh token the one that follows it, so that whoever asks twice with the same token gets
+/// the same answer, and no token need be kept in order to be told again.
+pub struct RefreshChain(hmac::Key);
+
+impl RefreshChain {
+    /// A chain of a secret that nobody else has.
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    /// The token after this one: 256 bits that nobody can tell without the secret.
+    pub fn successor(&self, token: &str) -> String {
+        let mut next = REFRESH_PREFIX.to_owned();
+        URL_SAFE_NO_PAD.encode_string(hmac::sign(&self.0, token.as_bytes()), &mut next);
+        next
+    }
 }
 
 /// The form in which a token is stored and looked up: its SHA-256.
@@ -56,6 +75,17 @@ mod tests {
         assert_ne!(first, second);
         assert_ne!(digest(&first), digest(&second));
         assert_eq!(digest(&first), digest(&first));
+    }
+
+    #[test]
+    fn a_refresh_token_has_one_successor_that_takes_the_secret_to_tell() {
+        let chain = RefreshChain::new(&[7; 32]);
+        let first = secret(&Entropy::seeded(3), REFRESH_PREFIX);
+        let second = chain.successor(&first);
+        assert_eq!((second.len(), &second[..4]), (first.len(), "cdr_"));
+        assert_eq!(chain.successor(&first), second);
+        assert_ne!(chain.successor(&second), first);
+        assert_ne!(RefreshChain::new(&[8; 32]).successor(&first), second);
     }
 
     #[test]

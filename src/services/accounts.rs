@@ -14,7 +14,7 @@ use crate::domain::organisation::{Membership, Organisation, Role};
 use crate::domain::plan::check_text;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::domain::user::{Email, Link, LinkPurpose, User};
-use crate::identity::tokens;
+use crate::identity::{imported, passwords, tokens};
 use crate::store::{WriteTx, api_keys, jobs, orgs, users};
 
 /// Who gets an account.
@@ -31,8 +31,16 @@ pub struct NewProfile {
 pub struct RegisterInput {
     /// Who it is.
     pub profile: NewProfile,
-    /// 8 to 256 characters that cannot be guessed.
+    /// At most 256 characters that cannot be guessed, and as many as the settings ask for.
     pub password: String,
+}
+
+/// A password that is known by its hash alone, from another system.
+pub struct BroughtPassword {
+    /// As [`imported`] knows them.
+    pub hash: String,
+    /// Whether that system has seen the person read the address.
+    pub email_verified: bool,
 }
 
 /// What a person changes of the profile.
@@ -63,16 +71,36 @@ impl Services {
         .await
     }
 
-    /// Makes an account for somebody who did not register, and mails a link to choose a password with.
+    /// Makes an account for somebody who did not register, and mails a link to choose a password with. Who
+    /// comes from another system may bring the hash of the password: then the link verifies the address,
+    /// unless that was done there.
     ///
     /// # Errors
-    /// `EmailTaken` when the address has an account.
-    pub async fn create_account(&self, actor: &Actor, profile: NewProfile) -> Result<User> {
+    /// `EmailTaken` when the address has an account; a field error for a hash that is of no use here.
+    pub async fn create_account(
+        &self,
+        actor: &Actor,
+        profile: NewProfile,
+        brought: Option<BroughtPassword>,
+    ) -> Result<User> {
         actor.require_operator()?;
-        let person = Person { profile: profile.checked()?, password_hash: None };
+        if let Some(brought) = &brought {
+            imported::check(&brought.hash)?;
+        }
+        let verified = brought.as_ref().map(|brought| brought.email_verified);
+        let password_hash = brought.map(|brought| brought.hash);
+        let person = Person { profile: profile.checked()?, password_hash };
         let ctx = self.ctx_of(actor);
         self.commit(move |tx| {
-            let user = add_account(&ctx, tx, person, "user.created", false)?;
+            let mut user = add_account(&ctx, tx, person, "user.created", false)?;
+            if let Some(verified) = verified {
+                user.email_verified = verified;
+                users::update(tx, &user)?;
+                if !verified {
+                    mail_link(&ctx, tx, &user, LinkPurpose::VerifyEmail)?;
+                }
+                return Ok(user);
+            }
             let expires_at = ctx.now + i64::from(ctx.config.auth.verification_hours) * HOUR_MS;
             let link = give_link(&ctx, tx, &user, LinkPurpose::ResetPassword, expires_at)?;
             let message = letters::account_created(&user, link, expires_at);
@@ -114,7 +142,7 @@ impl Services {
     ) -> Result<()> {
         self.throttles.check_address(caller.address)?;
         let email = Email::parse(email)?;
-        self.throttles.check_account(email.as_str())?;
+        self.throttles.check_link(email.as_str())?;
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         let work = Work::MailLink { email: email.as_str().to_owned(), purpose };
         self.commit(move |tx| ctx.plan_job(tx, ctx.now, work)).await
@@ -162,13 +190,11 @@ impl Services {
                 .filter(|link| is_good(link, ctx.now, LinkPurpose::ResetPassword));
             users::get(tx, link.and_then(|link| link.user_id).ok_or_else(invalid_link)?)
         })?;
-        let about = vec![user.email.as_str().to_owned(), user.full_name];
-        let password_hash = self.hasher.hash_new(password, about).await?;
+        let chosen = self.chosen(&user, password).await?;
         self.commit(move |tx| {
             let mut user = take_user_link(&ctx, tx, &hash, LinkPurpose::ResetPassword)?;
             let before = user.clone();
-            user.password_hash = Some(password_hash);
-            user.password_changed_at = ctx.now;
+            chosen.become_that_of(&mut user, ctx.now)?;
             // Whoever followed the link reads the address.
             user.email_verified = true;
             users::update(tx, &user)?;
@@ -198,8 +224,7 @@ impl Services {
         if !self.hasher.verify(current, user.password_hash.clone()).await? {
             return Err(Error::new(Code::InvalidCredentials, "The current password is not right."));
         }
-        let about = vec![user.email.as_str().to_owned(), user.full_name];
-        let password_hash = self.hasher.hash_new(new, about).await?;
+        let chosen = self.chosen(&user, new).await?;
         let ctx = self.ctx_of(actor);
         let user_id = actor.user_id;
         let verified = user.password_hash;
@@ -211,8 +236,7 @@ impl Services {
                 return Err(Error::new(Code::InvalidCredentials, text));
             }
             let before = user.clone();
-            user.password_hash = Some(password_hash);
-            user.password_changed_at = ctx.now;
+            chosen.become_that_of(&mut user, ctx.now)?;
             users::update(tx, &user)?;
             users::end_logins(tx, user_id, Some(login_id))?;
             let (org_id, action) = (Some(user.personal_org), "user.password_changed");
@@ -374,8 +398,38 @@ impl Services {
     pub(super) async fn person(&self, input: RegisterInput) -> Result<Person> {
         let profile = input.profile.checked()?;
         let about = vec![profile.email.as_str().to_owned(), profile.full_name.clone()];
-        let password_hash = Some(self.hasher.hash_new(input.password, about).await?);
+        let chars_min = self.config.auth.chars_min(false);
+        let password_hash = Some(self.hasher.hash_new(input.password, chars_min, about).await?);
         Ok(Person { profile, password_hash })
+    }
+
+    /// Judges the new password of somebody who has an account, and hashes it.
+    async fn chosen(&self, user: &User, password: String) -> Result<Chosen> {
+        let auth = &self.config.auth;
+        let about = vec![user.email.as_str().to_owned(), user.full_name.clone()];
+        let chars_min = auth.chars_min(user.second_factor_since.is_some());
+        let short = !passwords::is_as_long_as(&password, auth.chars_min(false));
+        let hash = self.hasher.hash_new(password, chars_min, about).await?;
+        Ok(Chosen { hash, short })
+    }
+}
+
+/// A new password that was found good.
+struct Chosen {
+    hash: String,
+    short: bool,
+}
+
+impl Chosen {
+    fn become_that_of(self, user: &mut User, now: Timestamp) -> Result<()> {
+        if self.short && user.second_factor_since.is_none() {
+            let text = "The second factor was switched off meanwhile, and without one this password is too short.";
+            return Err(Error::new(Code::WeakPassword, text));
+        }
+        user.password_hash = Some(self.hash);
+        user.short_password = self.short;
+        user.password_changed_at = now;
+        Ok(())
     }
 }
 
@@ -449,6 +503,7 @@ pub(super) fn add_account(
         user_id: UserId(ctx.record_id()),
         email: profile.email,
         password_hash,
+        short_password: false,
         full_name: profile.full_name,
         company_name: profile.company_name,
         email_verified: operator,
@@ -471,7 +526,12 @@ pub(super) fn add_account(
 }
 
 /// Makes a one-time link and queues the message that carries it.
-fn mail_link(ctx: &Ctx, tx: &mut WriteTx, user: &User, purpose: LinkPurpose) -> Result<()> {
+pub(super) fn mail_link(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: &User,
+    purpose: LinkPurpose,
+) -> Result<()> {
     let auth = &ctx.config.auth;
     let expires_at = ctx.now
         + match purpose {

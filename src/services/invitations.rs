@@ -64,7 +64,7 @@ impl Services {
         let email = Email::parse(email)?;
         self.throttles.check_address(actor.caller.address)?;
         // Whoever is invited and taken out again and again is mailed no more often than others.
-        self.throttles.check_account(&format!("invited {}", email.as_str()))?;
+        self.throttles.check_link(&format!("invited {}", email.as_str()))?;
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (org, own) = place(tx, &actor, id, Permission::OrgManage)?;

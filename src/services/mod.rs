@@ -61,6 +61,7 @@ use crate::domain::job::Lane;
 use crate::domain::license::LicenseStatus;
 use crate::domain::time::Now;
 use crate::entropy::Entropy;
+use crate::identity::tokens::RefreshChain;
 use crate::identity::{AccessTokens, HashPool};
 use crate::mail::{Renderer, Transport};
 use crate::signing::{KeyRing, MasterKey};
@@ -90,6 +91,7 @@ pub struct Services {
     pub(crate) master: Arc<MasterKey>,
     pub(crate) hasher: HashPool,
     pub(crate) tokens: AccessTokens,
+    pub(crate) refresh_chain: RefreshChain,
     pub(crate) throttles: Throttles,
     pub(crate) sign_in_failures: Failures,
     /// The way to the payment provider; none: payments are recorded by hand.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::accounts::mail_link;
 use super::{Actor, Caller, Ctx, Services, Via, letters};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, RateLimit, Result};
@@ -10,7 +11,7 @@ use crate::domain::ids::{LoginId, UserId};
 use crate::domain::organisation::Organisation;
 use crate::domain::second_factor::{MISSES_AT_ONCE, SecondFactor};
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{LinkPurpose, User};
 use crate::identity::totp::{self, Secret};
 use crate::signing::MasterKey;
 use crate::store::{self, WriteTx, orgs, second_factors, users};
@@ -126,13 +127,21 @@ impl Services {
     /// Switches the second factor off.
     ///
     /// # Errors
-    /// `InvalidCredentials` for a wrong password, `InvalidTotp` for a wrong code.
+    /// `InvalidCredentials` for a wrong password, `InvalidTotp` for a wrong code, and `WeakPassword` where
+    /// the password is too short to stand alone.
     pub async fn disable_totp(&self, actor: &Actor, password: String, code: &str) -> Result<()> {
         let proof = self.prove_password(actor, password).await?;
         let (ctx, check) = (self.ctx_of(actor), Check::new(self, &actor.caller));
         let code = code.to_owned();
         let answer = self.commit(move |tx| {
             let mut user = proof.still_holds(tx)?;
+            if user.short_password {
+                let chars_min = ctx.config.auth.chars_min(false);
+                let text = format!(
+                    "Without a second factor a password needs at least {chars_min} characters: change yours first."
+                );
+                return Err(Error::new(Code::WeakPassword, text));
+            }
             if let Err(refused) = check.of_one_that_is_on(&ctx, tx, &user, &code)? {
                 return Ok(Err(refused));
             }
@@ -172,6 +181,7 @@ impl Services {
     }
 
     /// Switches somebody's second factor off, who has lost the device and the recovery codes; for operators.
+    /// A password that is too short to stand alone goes with it: a link to choose another one is mailed.
     ///
     /// # Errors
     /// `Forbidden` for the actor's own, which takes a code, and for an operator's by an API key.
@@ -195,6 +205,10 @@ impl Services {
             }
             if user.second_factor_since.is_none() {
                 return Ok(user);
+            }
+            if std::mem::take(&mut user.short_password) {
+                user.password_hash = None;
+                mail_link(&ctx, tx, &user, LinkPurpose::ResetPassword)?;
             }
             switch_off(tx, &mut user)?;
             tell(&ctx, tx, &user, "second_factor.removed", "removed")?;

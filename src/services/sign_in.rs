@@ -7,8 +7,8 @@ use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{LoginId, OrgId, UserId};
 use crate::domain::organisation::Role;
-use crate::domain::time::DAY_MS;
-use crate::domain::user::{Email, Login, User};
+use crate::domain::time::{DAY_MS, SECOND_MS};
+use crate::domain::user::{Email, Familiar, Login, User};
 use crate::identity::tokens::{self, AccessClaims};
 use crate::store::{self, Read, WriteTx, users};
 
@@ -108,14 +108,18 @@ impl Services {
         self.throttles.check_address(caller.address)?;
         // An ill-formed address is treated as an unknown one: the same answer in the same time.
         let email = Email::parse(email).ok();
-        let account = email.as_ref().map_or("", Email::as_str);
-        self.throttles.check_account(account)?;
         let user = match &email {
             Some(email) => self.store.read(|tx| users::by_email(tx, email))?,
             None => None,
         };
+        // Whoever guesses from elsewhere does not spend the tries of the owner, where the owner is known.
+        let network = Familiar::network(caller.address);
+        let familiar = user.as_ref().is_some_and(|user| user.familiar.contains(&network));
+        let account = email.as_ref().map_or("", Email::as_str);
+        self.throttles.check_sign_in(account, familiar.then_some(&network))?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-        let right = self.hasher.verify(password, hash).await?;
+        let mut rehashed = None;
+        let right = self.hasher.verify(password.clone(), hash.clone()).await?;
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         if let Some(user) = &user
             && let Some(reason) = why_not(user, right)
@@ -135,27 +139,34 @@ impl Services {
                 "Follow the link in the verification mail first, or ask for a new one at /api/v1/auth/resend-verification.",
             ));
         }
+        if hash.is_some_and(|hash| self.hasher.needs_rehash(&hash)) {
+            rehashed = Some(self.hasher.hash(password).await?);
+        }
         let mut ctx = ctx;
         ctx.by = By::User(user.user_id);
         let grant = Grant::new(&ctx, caller);
-        let password_hash = user.password_hash;
-        let user_id = user.user_id;
+        let (user_id, verified) = (user.user_id, user.password_changed_at);
         let check = second_factor::Check::new(self, caller);
         // A wrong code counts although it is refused: the refusal is the closure's answer.
         let answer = self
             .commit(move |tx| {
-                let user = users::get(tx, user_id)?;
+                let mut user = users::get(tx, user_id)?;
                 // The password may have been changed, or the account closed, while it was verified.
-                if user.password_hash != password_hash || user.deactivated_at.is_some() {
+                if user.password_changed_at != verified || user.deactivated_at.is_some() {
                     return Err(Error::new(
                         Code::InvalidCredentials,
                         "The e-mail address or the password is not right.",
                     ));
                 }
-                match check.at_sign_in(&ctx, tx, &user, totp.as_deref())? {
-                    Ok(()) => grant.begin(&ctx, tx, user).map(Ok),
-                    Err(refused) => Ok(Err(refused)),
+                if let Err(refused) = check.at_sign_in(&ctx, tx, &user, totp.as_deref())? {
+                    return Ok(Err(refused));
                 }
+                if rehashed.is_some() {
+                    user.password_hash = rehashed;
+                    let org_id = Some(user.personal_org);
+                    ctx.audit(tx, org_id, "user.password_rehashed", user_id, [])?;
+                }
+                grant.begin(&ctx, tx, user).map(Ok)
             })
             .await?;
         let (user, granted) = answer.inspect_err(|refused| {
@@ -167,12 +178,14 @@ impl Services {
     }
 
     /// Spends a refresh token for a fresh pair. One that was spent already was stolen, by
-    /// whoever uses it now or before: its whole family ends (RFC 9700, section 4.14.2).
+    /// whoever uses it now or before: its whole family ends (RFC 9700, section 4.14.2). But whoever lost
+    /// the answer may ask once more for a little while, and gets the same new token: it follows from the
+    /// old one, and nobody has used it yet.
     pub async fn refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn> {
         self.throttles.check_address(caller.address)?;
         let hash = tokens::digest(refresh_token);
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
-        let fresh = tokens::secret(&ctx.entropy, tokens::REFRESH_PREFIX);
+        let fresh = self.refresh_chain.successor(refresh_token);
         let fresh_hash = tokens::digest(&fresh);
         // The end of a family must be kept although the caller is refused: the refusal is the
         // closure's answer, not its error.
@@ -182,7 +195,10 @@ impl Services {
                     return Ok(Err(invalid_refresh()));
                 };
                 let user = users::get(tx, login.user_id)?;
-                if login.refresh_hash != hash {
+                let overlap_ms = i64::from(ctx.config.auth.refresh_overlap_s) * SECOND_MS;
+                let lost =
+                    login.refresh_hash == fresh_hash && ctx.now - login.last_used_at < overlap_ms;
+                if login.refresh_hash != hash && !lost {
                     users::end_login(tx, login.user_id, login.login_id)?;
                     ctx.audit(tx, Some(user.personal_org), "user.token_reused", user.user_id, [])?;
                     return Ok(Err(Error::new(
@@ -195,10 +211,12 @@ impl Services {
                     users::end_login(tx, login.user_id, login.login_id)?;
                     return Ok(Err(invalid_refresh()));
                 }
-                login.refresh_hash = fresh_hash;
-                login.refreshes += 1;
-                login.last_used_at = ctx.now;
-                users::put_login(tx, &login)?;
+                if !lost {
+                    login.refresh_hash = fresh_hash;
+                    login.refreshes += 1;
+                    login.last_used_at = ctx.now;
+                    users::put_login(tx, &login)?;
+                }
                 Ok(Ok((user, login.login_id)))
             })
             .await?;

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 
 use crate::config::Config;
 use crate::domain::error::{Code, Error, RateLimit, Result};
+use crate::domain::user::Familiar;
 use crate::identity::throttle::{Throttle, address_key};
 
 /// The limits on calls that check a credential or send mail.
 pub struct Throttles {
     by_address: Limit,
     by_account: Limit,
+    links: Limit,
 }
 
 /// A limit, and how a refusal describes it.
@@ -26,6 +28,7 @@ impl Throttles {
         Self {
             by_address: Limit::new("address", auth.address_per_minute, auth.address_burst),
             by_account: Limit::new("account", auth.account_per_minute, auth.account_burst),
+            links: Limit::hourly("mailbox", auth.links_per_hour),
         }
     }
 
@@ -33,8 +36,20 @@ impl Throttles {
         self.by_address.check(&address_key(address))
     }
 
+    /// For what somebody does who is signed in, and for attempts to be.
     pub(super) fn check_account(&self, account: &str) -> Result<()> {
         self.by_account.check(account)
+    }
+
+    /// For an attempt to sign in; `familiar` is the network it comes from, where the owner has signed in
+    /// before. Those count by themselves: whoever guesses from elsewhere keeps no owner out.
+    pub(super) fn check_sign_in(&self, account: &str, familiar: Option<&Familiar>) -> Result<()> {
+        self.by_account.check(&(account, familiar))
+    }
+
+    /// For a link that is to be mailed to an address.
+    pub(super) fn check_link(&self, address: &str) -> Result<()> {
+        self.links.check(address)
     }
 }
 
@@ -44,6 +59,11 @@ impl Limit {
         let quota = throttle.burst();
         let window_s = (u64::from(quota) * 60).div_ceil(u64::from(per_minute.max(1))) as u32;
         Self { throttle, described: RateLimit { policy, quota, window_s } }
+    }
+
+    fn hourly(policy: &'static str, quota: u32) -> Self {
+        let throttle = Throttle::hourly(quota);
+        Self { throttle, described: RateLimit { policy, quota, window_s: 3_600 } }
     }
 
     fn check(&self, key: &(impl Hash + ?Sized)) -> Result<()> {

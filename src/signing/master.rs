@@ -11,6 +11,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
@@ -89,6 +90,15 @@ impl MasterKey {
     /// A new random key.
     pub fn generate(entropy: &Entropy) -> Self {
         Self::from_bytes(Zeroizing::new(entropy.bytes()))
+    }
+
+    /// A key for another purpose, which tells nothing of this one: HMAC with SHA-256 as a key derivation
+    /// function (NIST SP 800-108, with one block).
+    pub fn derive(&self, purpose: &str) -> [u8; KEY_LEN] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.bytes.as_slice());
+        let mut derived = [0; KEY_LEN];
+        derived.copy_from_slice(hmac::sign(&key, purpose.as_bytes()).as_ref());
+        derived
     }
 
     /// A key from text: base64 (either alphabet, padded or not) or hexadecimal. Surrounding white

@@ -92,6 +92,48 @@ async fn an_account_is_limited_whatever_the_address_and_others_are_not() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_guesses_keeps_no_owner_out() {
+    let setup = Setup::usual()
+        .set("AUTH_ACCOUNT_PER_MINUTE", "1")
+        .set("AUTH_ACCOUNT_BURST", "3")
+        .set("AUTH_LINKS_PER_HOUR", "2")
+        .set("SERVER_TRUSTED_PROXIES", "127.0.0.1");
+    let app = setup.start().await;
+    app.register(ANN).await.ok(201);
+    let token = app.mail_to(ANN, "Confirm").await.token();
+    app.anyone.post("/api/v1/auth/verify-email", json!({"token": token})).await.ok(200);
+    let from = |address: &'static str, path: &'static str, body: Value| {
+        let request = app.anyone.request(reqwest::Method::POST, path);
+        app.anyone.send(request.header("x-forwarded-for", address).json(&body))
+    };
+    let sign_in = |address, password: &'static str| {
+        from(address, "/api/v1/auth/login", json!({"email": ANN, "password": password}))
+    };
+    sign_in("198.51.100.7", PASSWORD).await.ok(200);
+    for host in ["192.0.2.1", "192.0.2.2"] {
+        sign_in(host, OTHER_PASSWORD).await.refused(401, "invalid_credentials");
+    }
+    sign_in("203.0.113.3", OTHER_PASSWORD).await.refused(429, "rate_limited");
+    // The owner is at the usual place, or in the same network.
+    sign_in("198.51.100.7", PASSWORD).await.ok(200);
+    sign_in("198.51.7.9", PASSWORD).await.ok(200);
+    // There the tries are bounded as well.
+    sign_in("198.51.100.7", OTHER_PASSWORD).await.refused(401, "invalid_credentials");
+    sign_in("198.51.100.7", PASSWORD).await.refused(429, "rate_limited");
+
+    // Nor do links run out: those that were asked for before work still.
+    let forget = |address| from(address, "/api/v1/auth/forgot-password", json!({"email": ANN}));
+    forget("192.0.2.1").await.ok(202);
+    forget("192.0.2.2").await.ok(202);
+    let answer = forget("203.0.113.3").await;
+    assert_eq!(answer.header("ratelimit-policy"), r#""mailbox";q=2;w=3600"#);
+    answer.refused(429, "rate_limited");
+    let token = app.mail_to(ANN, "Choose a new password").await.token();
+    let body = json!({"token": token, "password": OTHER_PASSWORD});
+    from("203.0.113.9", "/api/v1/auth/reset-password", body).await.ok(200);
+}
+
+#[tokio::test]
 async fn nobody_hides_behind_a_forwarded_address_that_no_trusted_proxy_wrote() {
     let limited =
         || Setup::usual().set("AUTH_ADDRESS_PER_MINUTE", "1").set("AUTH_ADDRESS_BURST", "1");

@@ -507,11 +507,7 @@ async fn an_operator_gives_an_organisation_to_a_member_whose_owner_is_gone() {
 /// Inviting and revoking again and again is no way to fill somebody's box.
 #[tokio::test]
 async fn an_address_is_mailed_no_invitation_after_invitation() {
-    let app = Setup::usual()
-        .set("AUTH_ACCOUNT_PER_MINUTE", "1")
-        .set("AUTH_ACCOUNT_BURST", "3")
-        .start()
-        .await;
+    let app = Setup::usual().set("AUTH_LINKS_PER_HOUR", "3").start().await;
     let ann = app.customer(ANN).await;
     let path = format!("/api/v1/orgs/{}/invitations", text(&ann.user["org_id"]));
     for _ in 0..3 {

@@ -3,9 +3,11 @@
 use coditect::domain::audit::AuditFilter;
 use coditect::domain::ids::UserId;
 use coditect::domain::page::PageRequest;
+use coditect::domain::user::Email;
 use coditect::services::Actor;
 use coditect::services::people::UserAct;
-use serde_json::json;
+use coditect::store::users;
+use serde_json::{Value, json};
 
 use crate::support::{HOUR, OPERATOR, PASSWORD, Setup, TestApp, text};
 
@@ -64,6 +66,66 @@ async fn whoever_did_not_register_gets_an_account_and_chooses_the_password() {
         .await
         .refused(403, "forbidden");
     assert!(app.audited().await.contains(&"user.created".to_owned()));
+}
+
+/// Made by Django 5.2, all of [`PASSWORD`].
+const OF_DJANGO: [(&str, &str); 3] = [
+    (
+        "pbkdf2",
+        "pbkdf2_sha256$1000000$l5bkUOQEL73x82KZSwM4B7$cUN1GnlYCBPTb5teMuXLe9Bex31n4MODvqSwXjRHiYY=",
+    ),
+    ("bcrypt", "bcrypt_sha256$$2b$10$PwPt1AOup.cFilX2aHLbk./T/yZw2M0a3b5XX3iKTVczay5V51D.6"),
+    (
+        "argon2",
+        "argon2$argon2id$v=19$m=102400,t=2,p=8$RHVoQWVya0J1OUJZZkVNYlJCYlU5cQ$0Ju7laQGSs7mISrbjY76YmR/NBDaOv4tzazPxUmfiZY",
+    ),
+];
+
+#[tokio::test]
+async fn people_of_another_system_keep_their_passwords() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    for (name, hash) in OF_DJANGO {
+        let email = format!("{name}@example.com");
+        let body = json!({"email": email, "full_name": name, "password_hash": hash, "email_verified": true});
+        let made = operator.post("/api/v1/admin/users", body).await.ok(201);
+        assert_eq!(made["email_verified"], true);
+        app.login(&email, "nine loud magpies at dawn").await.refused(401, "invalid_credentials");
+        app.login(&email, PASSWORD).await.ok(200);
+        // From now on it is one of this server's own.
+        let email = Email::parse(&email).unwrap();
+        let user = app.services.store.read(|tx| users::by_email(tx, &email)).unwrap().unwrap();
+        assert!(user.password_hash.unwrap().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        app.login(email.as_str(), PASSWORD).await.ok(200);
+        assert_eq!(app.subjects_to(email.as_str()).await, [""; 0], "nothing is asked of them");
+    }
+    let told = operator.get("/api/v1/admin/audit").await.text;
+    for (_, hash) in OF_DJANGO {
+        assert!(!told.contains(hash), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_verified_is_verified_here_and_odd_hashes_are_refused() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    let (_, hash) = OF_DJANGO[0];
+    let make = |body: Value| operator.post("/api/v1/admin/users", body);
+    let nora = json!({"email": "nora@example.com", "full_name": "Nora"});
+    let with = |name: &str, value: Value| {
+        let mut body = nora.clone();
+        body[name] = value;
+        body
+    };
+    for odd in ["", "secret", "md5$salt$5f4dcc3b5aa765d61d8327deb882cf99", "$2b$31$x"] {
+        make(with("password_hash", json!(odd))).await.refused_field("password_hash");
+    }
+    make(with("email_verified", json!(true))).await.refused_field("email_verified");
+    make(with("password_hash", json!(hash))).await.ok(201);
+    app.login("nora@example.com", PASSWORD).await.refused(403, "email_unverified");
+    let token = app.mail_to("nora@example.com", "Confirm").await.token();
+    app.anyone.post("/api/v1/auth/verify-email", json!({"token": token})).await.ok(200);
+    app.login("nora@example.com", PASSWORD).await.ok(200);
 }
 
 #[tokio::test]

@@ -384,6 +384,50 @@ async fn a_new_password_by_mail_does_not_switch_it_off() {
 }
 
 #[tokio::test]
+async fn beside_it_a_password_may_be_short_and_without_it_a_short_one_is_none() {
+    let app = TestApp::start().await;
+    let ann = ann(&app).await;
+    let short = "9f3kQ-zz8!x";
+    let change = |current: &str, new: &str| {
+        let body = json!({"current_password": current, "new_password": new});
+        let person = ann.person.clone();
+        async move { person.post("/api/v1/auth/change-password", body).await }
+    };
+    change(PASSWORD, "9f3kQ-z").await.refused(400, "weak_password");
+    change(PASSWORD, short).await.ok(200);
+    let body = json!({"password": short, "totp": ann.phone.code(&app)});
+    let problem = ann.person.with_body(Method::DELETE, TOTP, &body).await;
+    let problem = problem.refused(400, "weak_password");
+    assert!(text(&problem["detail"]).contains("at least 15 characters"), "{problem}");
+    // The code was not spent on that, and a longer password lets it be switched off.
+    change(short, PASSWORD).await.ok(200);
+    let body = json!({"password": PASSWORD, "totp": ann.phone.code(&app)});
+    ann.person.with_body(Method::DELETE, TOTP, &body).await.ok(200);
+    change(PASSWORD, short).await.refused(400, "weak_password");
+}
+
+#[tokio::test]
+async fn when_an_operator_switches_it_off_a_short_password_ends_with_it() {
+    let app = TestApp::start().await;
+    let ann = ann(&app).await;
+    let short = "9f3kQ-zz8!x";
+    let body = json!({"current_password": PASSWORD, "new_password": short});
+    ann.person.post("/api/v1/auth/change-password", body).await.ok(200);
+    let id = text(&ann.person.user["user_id"]);
+    let path = format!("/api/v1/admin/users/{id}/remove-second-factor");
+    app.operator().await.post_nothing(&path).await.ok(200);
+    app.login(ANN, short).await.refused(401, "invalid_credentials");
+    let token = app.mail_to(ANN, "Choose a new password").await.token();
+    let reset = |password: &str| {
+        let body = json!({"token": token, "password": password});
+        app.anyone.post("/api/v1/auth/reset-password", body)
+    };
+    reset(short).await.refused(400, "weak_password");
+    reset(PASSWORD).await.ok(200);
+    app.login(ANN, PASSWORD).await.ok(200);
+}
+
+#[tokio::test]
 async fn an_operator_switches_it_off_for_whoever_lost_the_phone() {
     let app = TestApp::start().await;
     let ann = ann(&app).await;

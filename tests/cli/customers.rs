@@ -158,6 +158,32 @@ async fn users(desk: &Desk) {
     let orgs = desk.items("org list");
     assert_eq!(orgs.len(), 3);
     assert!(desk.says("org list").contains("Example Ltd"));
+    import(desk);
+}
+
+fn import(desk: &Desk) {
+    const LINES: &str = r#"{"email": "uma@example.com", "full_name": "Uma", "password_hash": "$2b$04$bOmU7BCrGx.9AO.OXVeuwOOBOY/7FFn.a75OKP1da4kqlh4Q89xGW", "email_verified": true}
+
+{"email": "ada@example.com", "full_name": "Ada"}
+{"email": "vic@example.com", "full_name": "Vic", "password_hash": "md5$x$y"}
+{"email": "wes@example.com", "full_name": "Wes", "company_name": "Wes Ltd"}
+no person
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.jsonl");
+    std::fs::write(&file, LINES).unwrap();
+    let command = format!("user import {}", file.display());
+    let ran = desk.run(&command);
+    assert_eq!(ran.status.code(), Some(1), "{}", ran.err);
+    assert!(ran.out.contains("2 accounts were made; 1 were there already."), "{}", ran.out);
+    assert!(ran.err.contains("2 lines were refused:"), "{}", ran.err);
+    assert!(ran.err.contains("line 4: ") && ran.err.contains("bcrypt"), "{}", ran.err);
+    assert!(ran.err.contains("line 6: expected"), "{}", ran.err);
+    assert_eq!(desk.json("user show uma@example.com")["email_verified"], true);
+    // Nobody is made twice.
+    let again = desk.run(&command);
+    assert!(again.out.contains("0 accounts were made; 3 were there already."), "{}", again.out);
+    desk.refuses("user import nothing-there.jsonl", 1, "nothing-there.jsonl cannot be read");
 }
 
 fn licenses(desk: &Desk) -> String {

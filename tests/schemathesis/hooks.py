@@ -39,6 +39,8 @@ FIELDS = {
     "format",  # an export of a part of the audit log cannot be proved: csv alone
     "from",  # a time, or a day
     "to",  # the same
+    "password_hash",  # one of the kinds that other systems store
+    "email_verified",  # goes with it alone
 }
 
 

@@ -12,6 +12,7 @@ mod context;
 mod failure;
 mod find;
 mod http;
+mod import;
 mod key;
 mod license;
 pub mod output;

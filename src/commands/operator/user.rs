@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::context::{Context, confirm};
 use super::failure::Result;
+use super::import;
 use super::license::filters;
 use super::output::{Column, made, shown, text, time, whole, word};
 use crate::cli::customers::{OperatorCommand, OrgCommand, UserCommand};
@@ -72,6 +73,7 @@ pub async fn run(context: &Context, command: UserCommand) -> Result<()> {
             let text = "has an account; a link to choose a password with is on its way.";
             context.did(&answer, &format!("{} {text}", shown(&answer["email"])))
         }
+        UserCommand::Import { file } => import::run(context, &file).await,
         UserCommand::Deactivate { user, consent } => {
             let found = context.user(&user).await?;
             confirm(consent.yes, &format!("Close the account of {}?", shown(&found["email"])))?;

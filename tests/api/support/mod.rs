@@ -48,6 +48,7 @@ const RSA_PEM: &str = include_str!("../../fixtures/keys/license-rsa4096.pkcs8.pe
 /// How long a test waits for what must come at once.
 const SOON: Duration = Duration::from_secs(20);
 
+pub const SECOND: Duration = Duration::from_secs(1);
 pub const MINUTE: Duration = Duration::from_mins(1);
 pub const HOUR: Duration = Duration::from_hours(1);
 pub const DAY: Duration = Duration::from_hours(24);
