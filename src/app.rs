@@ -16,6 +16,7 @@ use crate::config::{Config, DataDir, Loaded};
 use crate::domain::error::{Error, Result};
 use crate::domain::job::Lane;
 use crate::entropy::Entropy;
+use crate::identity::passkeys::RelyingParty;
 use crate::identity::tokens::RefreshChain;
 use crate::identity::{AccessTokens, Cost, HashPool, HashPoolConfig};
 use crate::listen::{Bounded, Patience};
@@ -28,6 +29,9 @@ use crate::signing::{KeyRecord, KeyRing, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
 use crate::telemetry::{Metrics, RecentLogs};
 use crate::{api, jobs, web};
+
+/// How long a browser's answer about a passkey is waited for.
+const CEREMONY: Duration = Duration::from_mins(5);
 
 /// How long requests that run may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -304,6 +308,8 @@ fn build(
         throttles: Throttles::new(&config),
         sign_in_failures: Failures::default(),
         hasher: HashPool::start(hashing(&config), &entropy)?,
+        relying_party: RelyingParty::at(&public_url),
+        ceremonies: Cache::builder().max_capacity(10_000).time_to_live(CEREMONY).build(),
         refresh_chain: RefreshChain::new(&master.derive("refresh tokens")),
         stripe: stripe(&config)?,
         transport: Arc::new(Transport::from_config(&config, data.mail()).map_err(Error::internal)?),

@@ -26,6 +26,7 @@ mod local;
 mod observe;
 mod operator;
 mod orgs;
+mod passkeys;
 mod people;
 mod plans;
 pub mod problem;
@@ -82,6 +83,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
         (
             accounts::Accounts { services: services() },
             second_factor::SecondFactors { services: services() },
+            passkeys::Passkeys { services: services() },
         ),
         plans::Plans { services: services() },
         subscriptions::Subscriptions { services: services() },
@@ -105,7 +107,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
 }
 
 type AllOperations = (
-    (accounts::Accounts, second_factor::SecondFactors),
+    (accounts::Accounts, second_factor::SecondFactors, passkeys::Passkeys),
     plans::Plans,
     subscriptions::Subscriptions,
     billing::Billing,

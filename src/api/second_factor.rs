@@ -23,8 +23,10 @@ pub struct SecondFactors {
 /// How an account's second factor stands.
 #[derive(Object, Serialize)]
 pub struct SecondFactor {
-    /// Since when a code is asked for at sign-in; null: none is.
+    /// Since when a password alone does not sign in; null: it does.
     enabled_at: Option<Time>,
+    /// Whether an authenticator app is set up, whose codes are taken.
+    app: bool,
     /// How many recovery codes are left.
     recovery_codes_left: u32,
     /// Whether you need one, as an operator or for one of your organisations.
@@ -35,6 +37,7 @@ impl From<Standing> for SecondFactor {
     fn from(standing: Standing) -> Self {
         Self {
             enabled_at: standing.enabled_at.map(Time),
+            app: standing.app,
             recovery_codes_left: standing.recovery_codes_left as u32,
             required: standing.required,
         }
@@ -48,7 +51,7 @@ impl From<Standing> for SecondFactor {
 pub struct Password {
     /// The account's.
     #[oai(validator(max_length = 1024))]
-    password: String,
+    pub(super) password: String,
 }
 
 /// A code.
@@ -149,7 +152,9 @@ impl SecondFactors {
         Ok(Json(RecoveryCodes { recovery_codes }))
     }
 
-    /// Switch your second factor off
+    /// Remove your authenticator app
+    ///
+    /// Where there is no passkey either, the second factor is off: sign-in takes the password alone.
     #[oai(
         path = "/users/me/totp",
         method = "delete",

@@ -44,6 +44,8 @@ id! {
     OrgId,
     /// An invitation to join an organisation.
     InvitationId,
+    /// A passkey of somebody's.
+    PasskeyId,
     /// A plan in the catalogue.
     PlanId,
     /// A subscription of an organisation to a plan.

@@ -13,6 +13,7 @@ pub mod mail;
 pub mod money;
 pub mod organisation;
 pub mod page;
+pub mod passkey;
 pub mod payment;
 pub mod plan;
 pub mod search;

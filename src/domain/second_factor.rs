@@ -1,4 +1,5 @@
-//! A second factor: the codes of somebody's authenticator app, asked for beside the password.
+//! A second factor: the codes of somebody's authenticator app, asked for beside the password, and the
+//! recovery codes that take the place of it or of a passkey.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,10 +22,13 @@ const WARN_EVERY_MS: i64 = DAY_MS;
 pub struct SecondFactor {
     /// Whose.
     pub user_id: UserId,
-    /// The secret that the app knows, sealed under the master key.
+    /// The secret that the app knows, sealed under the master key. Empty: there is no app.
     pub sealed_secret: Vec<u8>,
-    /// When the secret was shown.
+    /// When the first of it was begun.
     pub began_at: Timestamp,
+    /// A secret that was shown and waits for its first code.
+    #[serde(default)]
+    pub pending: Option<Pending>,
     /// The newest step whose code was used: none of it or of an earlier one is good any more.
     #[serde(default)]
     pub last_step: Option<u64>,
@@ -39,13 +43,30 @@ pub struct SecondFactor {
     pub warned_at: Option<Timestamp>,
 }
 
+/// A secret that waits for its first code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Sealed under the master key.
+    pub sealed_secret: Vec<u8>,
+    /// When it was shown.
+    pub began_at: Timestamp,
+}
+
+impl Pending {
+    /// Whether the first code comes too late.
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        now - self.began_at >= PENDING_MS
+    }
+}
+
 impl SecondFactor {
-    /// A secret that waits for its first code.
-    pub fn pending(user_id: UserId, sealed_secret: Vec<u8>, now: Timestamp) -> Self {
+    /// That of an account that has none yet.
+    pub fn new(user_id: UserId, now: Timestamp) -> Self {
         Self {
             user_id,
-            sealed_secret,
+            sealed_secret: Vec::new(),
             began_at: now,
+            pending: None,
             last_step: None,
             recovery_digests: Vec::new(),
             misses_until: Timestamp(0),
@@ -53,9 +74,20 @@ impl SecondFactor {
         }
     }
 
-    /// Whether the first code comes too late.
-    pub fn is_stale(&self, now: Timestamp) -> bool {
-        now - self.began_at >= PENDING_MS
+    /// Whether there is an app whose codes are taken.
+    pub fn has_app(&self) -> bool {
+        !self.sealed_secret.is_empty()
+    }
+
+    /// The app that waited is the one from now on.
+    pub fn adopt(&mut self, pending: Pending) {
+        self.sealed_secret = pending.sealed_secret;
+        self.pending = None;
+    }
+
+    /// The app is no more.
+    pub fn drop_app(&mut self) {
+        (self.sealed_secret, self.last_step) = (Vec::new(), None);
     }
 
     /// Uses the code of a step; whether neither it nor a later one was used before.
@@ -96,7 +128,7 @@ mod tests {
     use super::*;
 
     fn factor() -> SecondFactor {
-        SecondFactor::pending(UserId(uuid::Uuid::nil()), Vec::new(), Timestamp(0))
+        SecondFactor::new(UserId(uuid::Uuid::nil()), Timestamp(0))
     }
 
     #[test]

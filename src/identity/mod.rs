@@ -3,7 +3,8 @@
 //! - [`passwords`]: what a password must be, argon2id hashes; [`imported`]: hashes that other systems
 //!   made; [`hash_pool`]: the threads that compute them, so that a storm of logins starves nobody.
 //! - [`tokens`]: opaque tokens (refresh, API keys, links in mails); [`access`]: signed access tokens.
-//! - [`totp`]: codes of authenticator apps and recovery codes.
+//! - [`totp`]: codes of authenticator apps and recovery codes; [`passkeys`]: what browsers sign with keys of
+//!   their own.
 //! - [`throttle`]: rate limits by address and by account.
 //!
 //! # Architecture invariants
@@ -14,6 +15,7 @@
 pub mod access;
 pub mod hash_pool;
 pub mod imported;
+pub mod passkeys;
 pub mod passwords;
 pub mod throttle;
 pub mod tokens;

@@ -141,7 +141,20 @@ messages! {
     SecondFactorChanged = "second_factor_changed" {
         /// The reader.
         full_name: String,
-        /// `on`, `off`, `removed` (by an operator) or `renewed` (the recovery codes).
+        /// `on`, `off`, `removed` (by an operator), `app_removed` (passkeys are left) or `renewed` (the
+        /// recovery codes).
+        change: String,
+        /// When.
+        changed_at: Timestamp,
+    }
+
+    /// Tells the owner of an account that a passkey was added or removed.
+    PasskeyChanged = "passkey_changed" {
+        /// The reader.
+        full_name: String,
+        /// What the passkey is called.
+        name: String,
+        /// `added` or `removed`.
         change: String,
         /// When.
         changed_at: Timestamp,

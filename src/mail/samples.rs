@@ -48,6 +48,13 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             changed_at: NOON,
         }
         .into(),
+        PasskeyChanged {
+            full_name: full_name.to_owned(),
+            name: "Blue key on the ring".to_owned(),
+            change: "added".to_owned(),
+            changed_at: NOON,
+        }
+        .into(),
         RecoveryCodeUsed {
             full_name: full_name.to_owned(),
             used_at: NOON,

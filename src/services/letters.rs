@@ -11,9 +11,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
 use crate::mail::messages::{
     AccountCreated, CodesRefused, GraceEnding, GraceStarted, LicenseDelivered, LicenseExpired,
-    LicenseReinstated, LicenseRevoked, LicenseSuspended, NewSignIn, OrderReceived, PasswordChanged,
-    PasswordReset, PaymentRecorded, RecoveryCodeUsed, SecondFactorChanged, SubscriptionConfirmed,
-    SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail, Welcome, shorten_key,
+    LicenseReinstated, LicenseRevoked, LicenseSuspended, NewSignIn, OrderReceived, PasskeyChanged,
+    PasswordChanged, PasswordReset, PaymentRecorded, RecoveryCodeUsed, SecondFactorChanged,
+    SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail,
+    Welcome, shorten_key,
 };
 use crate::mail::{Message, messages};
 
@@ -64,6 +65,17 @@ pub(super) fn welcome(user: &User) -> Message {
 pub(super) fn second_factor_changed(user: &User, change: &str, changed_at: Timestamp) -> Message {
     let full_name = user.full_name.clone();
     SecondFactorChanged { full_name, change: change.to_owned(), changed_at }.into()
+}
+
+pub(super) fn passkey_changed(
+    user: &User,
+    name: &str,
+    change: &str,
+    changed_at: Timestamp,
+) -> Message {
+    let full_name = user.full_name.clone();
+    let (name, change) = (name.to_owned(), change.to_owned());
+    PasskeyChanged { full_name, name, change, changed_at }.into()
 }
 
 pub(super) fn recovery_code_used(

@@ -27,6 +27,7 @@ pub mod licenses;
 pub mod mails;
 pub mod orgs;
 pub mod overview;
+pub mod passkeys;
 pub mod people;
 pub mod plans;
 pub mod queue;
@@ -61,6 +62,7 @@ use crate::domain::job::Lane;
 use crate::domain::license::LicenseStatus;
 use crate::domain::time::Now;
 use crate::entropy::Entropy;
+use crate::identity::passkeys::RelyingParty;
 use crate::identity::tokens::RefreshChain;
 use crate::identity::{AccessTokens, HashPool};
 use crate::mail::{Renderer, Transport};
@@ -92,6 +94,10 @@ pub struct Services {
     pub(crate) hasher: HashPool,
     pub(crate) tokens: AccessTokens,
     pub(crate) refresh_chain: RefreshChain,
+    /// This server as browsers know it; none: they allow no passkeys there.
+    pub(crate) relying_party: Option<RelyingParty>,
+    /// Challenges that wait for an answer.
+    pub(crate) ceremonies: Cache<String, passkeys::Ceremony>,
     pub(crate) throttles: Throttles,
     pub(crate) sign_in_failures: Failures,
     /// The way to the payment provider; none: payments are recorded by hand.

@@ -9,12 +9,12 @@ use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, RateLimit, Result};
 use crate::domain::ids::{LoginId, UserId};
 use crate::domain::organisation::Organisation;
-use crate::domain::second_factor::{MISSES_AT_ONCE, SecondFactor};
+use crate::domain::second_factor::{MISSES_AT_ONCE, Pending, SecondFactor};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{LinkPurpose, User};
 use crate::identity::totp::{self, Secret};
 use crate::signing::MasterKey;
-use crate::store::{self, WriteTx, orgs, second_factors, users};
+use crate::store::{self, WriteTx, orgs, passkeys, second_factors, users};
 
 use crate::store::orgs::OF_USER_MAX;
 
@@ -30,8 +30,10 @@ pub struct Enrolment {
 
 /// How an account stands.
 pub struct Standing {
-    /// Since when a code is asked for; none: it is not.
+    /// Since when a password alone does not sign in; none: it does.
     pub enabled_at: Option<Timestamp>,
+    /// Whether there is an authenticator app.
+    pub app: bool,
     /// How many recovery codes are left.
     pub recovery_codes_left: usize,
     /// Whether the person needs one, as an operator or as a member of an organisation.
@@ -48,8 +50,10 @@ impl Services {
             let factor = second_factors::find(tx, actor.user_id)?;
             let mine = orgs::of_user(tx, user.user_id, user.personal_org, OF_USER_MAX)?;
             let by_org = mine.iter().any(|(org, _)| org.require_second_factor);
+            let factor = factor.filter(|_| user.second_factor_since.is_some());
             Ok(Standing {
                 enabled_at: user.second_factor_since,
+                app: factor.as_ref().is_some_and(SecondFactor::has_app),
                 recovery_codes_left: factor.map_or(0, |factor| factor.recovery_digests.len()),
                 required: by_org || (user.operator && as_operator),
             })
@@ -60,7 +64,7 @@ impl Services {
     /// was given to [`Services::confirm_totp`].
     ///
     /// # Errors
-    /// `InvalidCredentials` for a wrong password; `SecondFactorState` when there is a second factor already.
+    /// `InvalidCredentials` for a wrong password; `SecondFactorState` when there is an app already.
     pub async fn begin_totp(&self, actor: &Actor, password: String) -> Result<Enrolment> {
         let proof = self.prove_password(actor, password).await?;
         let ctx = self.ctx_of(actor);
@@ -75,18 +79,21 @@ impl Services {
         let sealed = self.master.seal(&ctx.entropy, &sealed_for(actor.user_id), secret.as_bytes());
         self.commit(move |tx| {
             let user = proof.still_holds(tx)?;
-            if user.second_factor_since.is_some() {
+            let mut factor =
+                in_use(tx, &user)?.unwrap_or_else(|| SecondFactor::new(user.user_id, ctx.now));
+            if factor.has_app() {
                 return Err(on_already());
             }
-            second_factors::put(tx, &SecondFactor::pending(user.user_id, sealed, ctx.now))?;
+            factor.pending = Some(Pending { sealed_secret: sealed, began_at: ctx.now });
+            second_factors::put(tx, &factor)?;
             ctx.audit(tx, Some(user.personal_org), "second_factor.begun", user.user_id, [])
         })
         .await?;
         Ok(enrolment)
     }
 
-    /// Switches the second factor on with the first code of the app, and ends every other sign-in of the
-    /// account: they were made without it. Answers the recovery codes, which are told once.
+    /// Takes the app's codes from now on, with the first of them, and ends every other sign-in of the account:
+    /// they were made without it. Answers new recovery codes, which are told once.
     ///
     /// # Errors
     /// `InvalidTotp`; `SecondFactorState` when no secret waits for a code.
@@ -100,22 +107,31 @@ impl Services {
         let digests = codes.iter().map(|code| totp::recovery_digest(code)).collect();
         let answer = self.commit(move |tx| {
             let mut user = users::get(tx, user_id)?;
-            if user.second_factor_since.is_some() {
+            let Some(mut factor) = second_factors::find(tx, user_id)? else {
+                return Err(nothing_waits());
+            };
+            if factor.has_app() && user.second_factor_since.is_some() {
                 return Err(on_already());
             }
-            let pending = second_factors::find(tx, user_id)?.filter(|it| !it.is_stale(ctx.now));
-            let Some(factor) = pending else {
-                let text =
-                    "No secret waits for its first code; begin at POST /api/v1/users/me/totp.";
-                return Err(Error::new(Code::SecondFactorState, text));
-            };
+            let pending = factor.pending.clone().filter(|it| !it.is_stale(ctx.now));
+            let pending = pending.ok_or_else(nothing_waits)?;
+            let before = factor.clone();
+            // The recovery codes are those of a passkey, and confirm no app.
+            factor.recovery_digests.clear();
+            factor.adopt(pending);
             let mut factor = match check.judge(&ctx, tx, &user, factor, &code)? {
                 Ok(factor) => factor,
-                Err(refused) => return Ok(Err(refused)),
+                Err(refused) => {
+                    // The wrong code counts, and nothing else.
+                    let SecondFactor { misses_until, warned_at, .. } =
+                        second_factors::find(tx, user_id)?.unwrap_or_else(|| before.clone());
+                    second_factors::put(tx, &SecondFactor { misses_until, warned_at, ..before })?;
+                    return Ok(Err(refused));
+                }
             };
             factor.recovery_digests = digests;
             second_factors::put(tx, &factor)?;
-            user.second_factor_since = Some(ctx.now);
+            user.second_factor_since = user.second_factor_since.or(Some(ctx.now));
             users::update(tx, &user)?;
             users::end_logins(tx, user_id, Some(login_id))?;
             tell(&ctx, tx, &user, "second_factor.enabled", "on")?;
@@ -124,7 +140,7 @@ impl Services {
         answer.await?
     }
 
-    /// Switches the second factor off.
+    /// Removes the app. Where there is no passkey either, the second factor is off.
     ///
     /// # Errors
     /// `InvalidCredentials` for a wrong password, `InvalidTotp` for a wrong code, and `WeakPassword` where
@@ -135,15 +151,21 @@ impl Services {
         let code = code.to_owned();
         let answer = self.commit(move |tx| {
             let mut user = proof.still_holds(tx)?;
-            if user.short_password {
-                let chars_min = ctx.config.auth.chars_min(false);
-                let text = format!(
-                    "Without a second factor a password needs at least {chars_min} characters: change yours first."
-                );
-                return Err(Error::new(Code::WeakPassword, text));
+            let others = !passkeys::of_user(tx, user.user_id)?.is_empty();
+            if !others {
+                require_long_password(&ctx, &user)?;
             }
-            if let Err(refused) = check.of_one_that_is_on(&ctx, tx, &user, &code)? {
-                return Ok(Err(refused));
+            if !in_use(tx, &user)?.is_some_and(|factor| factor.has_app()) {
+                return Err(Error::new(Code::SecondFactorState, "This account has no app."));
+            }
+            let mut factor = match check.of_one_that_is_on(&ctx, tx, &user, &code)? {
+                Ok(factor) => factor,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            if others {
+                factor.drop_app();
+                second_factors::put(tx, &factor)?;
+                return tell(&ctx, tx, &user, "second_factor.app_removed", "app_removed").map(Ok);
             }
             switch_off(tx, &mut user)?;
             tell(&ctx, tx, &user, "second_factor.disabled", "off").map(Ok)
@@ -231,7 +253,7 @@ impl Services {
     }
 
     /// Checks the password of the actor, who is there already.
-    async fn prove_password(&self, actor: &Actor, password: String) -> Result<Proof> {
+    pub(super) async fn prove_password(&self, actor: &Actor, password: String) -> Result<Proof> {
         let login_id = actor.require_sign_in()?;
         self.throttles.check_address(actor.caller.address)?;
         self.throttles.check_account(&actor.user_id.to_string())?;
@@ -257,15 +279,50 @@ fn lacks_one(actor: &Actor) -> bool {
     matches!(actor.via, Via::SignIn(_)) && !actor.second_factor
 }
 
+/// What there is of a second factor that is on.
+fn in_use(tx: &WriteTx, user: &User) -> Result<Option<SecondFactor>> {
+    let factor = second_factors::find(tx, user.user_id)?;
+    Ok(factor.filter(|_| user.second_factor_since.is_some()))
+}
+
+/// That of an account whose first second factor is a passkey.
+pub(super) fn of_passkeys(user_id: UserId, now: Timestamp, codes: &[String]) -> SecondFactor {
+    let recovery_digests = codes.iter().map(|code| totp::recovery_digest(code)).collect();
+    SecondFactor { recovery_digests, ..SecondFactor::new(user_id, now) }
+}
+
+/// Refuses to let a password stand alone that is too short for that.
+pub(super) fn require_long_password(ctx: &Ctx, user: &User) -> Result<()> {
+    if !user.short_password {
+        return Ok(());
+    }
+    let chars_min = ctx.config.auth.chars_min(false);
+    let text = format!(
+        "Without a second factor a password needs at least {chars_min} characters: change yours first."
+    );
+    Err(Error::new(Code::WeakPassword, text))
+}
+
 /// A password that was right a moment ago.
-struct Proof {
+#[derive(Clone)]
+pub(super) struct Proof {
     user: User,
     login_id: LoginId,
 }
 
 impl Proof {
+    /// The account as it was.
+    pub(super) fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// Whether it is about this account and this sign-in.
+    pub(super) fn is_of(&self, user_id: UserId, login_id: LoginId) -> bool {
+        self.user.user_id == user_id && self.login_id == login_id
+    }
+
     /// The account, unless its password was changed or the sign-in ended while the password was checked.
-    fn still_holds(&self, tx: &WriteTx) -> Result<User> {
+    pub(super) fn still_holds(&self, tx: &WriteTx) -> Result<User> {
         let user = users::get(tx, self.user.user_id)?;
         let same = user.password_hash == self.user.password_hash;
         if same && users::login(tx, user.user_id, self.login_id)?.is_some() {
@@ -304,7 +361,7 @@ impl Check {
         let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
             return Ok(Err(Error::new(
                 Code::MfaRequired,
-                "Give the code of your authenticator app, or a recovery code, as `totp`.",
+                "Give the code of your authenticator app, or a recovery code, as `totp`; or sign in with a passkey.",
             )));
         };
         Ok(self.of_one_that_is_on(ctx, tx, user, code)?.map(drop))
@@ -339,7 +396,9 @@ impl Check {
             return Ok(Err(too_many(wait_s)));
         }
         let code = totp::tidied(code);
-        let refusal = if totp::is_code(&code) {
+        let refusal = if totp::is_code(&code) && !factor.has_app() {
+            Some("This account has no authenticator app. Use a passkey or a recovery code.")
+        } else if totp::is_code(&code) {
             match self.open(&factor)?.matching_step(&code, ctx.now) {
                 Some(step) if factor.spend(step) => None,
                 Some(_) => Some("This code was used already; wait for the next one."),
@@ -410,15 +469,21 @@ fn tell(ctx: &Ctx, tx: &mut WriteTx, user: &User, cause: &str, change: &str) -> 
     ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)
 }
 
-fn switch_off(tx: &mut WriteTx, user: &mut User) -> Result<()> {
+pub(super) fn switch_off(tx: &mut WriteTx, user: &mut User) -> Result<()> {
     user.second_factor_since = None;
     users::update(tx, user)?;
+    passkeys::remove_all(tx, user.user_id)?;
     second_factors::remove(tx, user.user_id)
 }
 
 /// What a sealed secret is and whose, so that it opens for nobody else.
 fn sealed_for(user_id: UserId) -> Vec<u8> {
     format!("totp:{user_id}").into_bytes()
+}
+
+fn nothing_waits() -> Error {
+    let text = "No secret waits for its first code; begin at POST /api/v1/users/me/totp.";
+    Error::new(Code::SecondFactorState, text)
 }
 
 fn on_already() -> Error {

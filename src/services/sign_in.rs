@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use super::{Actor, Caller, Ctx, Services, Via, letters, second_factor};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
-use crate::domain::ids::{LoginId, OrgId, UserId};
+use crate::domain::ids::{LoginId, OrgId, PasskeyId, UserId};
 use crate::domain::organisation::Role;
+use crate::domain::passkey::Passkey;
 use crate::domain::time::{DAY_MS, SECOND_MS};
 use crate::domain::user::{Email, Familiar, Login, User};
 use crate::identity::tokens::{self, AccessClaims};
@@ -32,6 +33,7 @@ pub(super) struct Grant {
     refresh_token: String,
     address: IpAddr,
     user_agent: String,
+    passkey: Option<PasskeyId>,
 }
 
 /// What was stored, and the refresh token that belongs to it.
@@ -46,7 +48,14 @@ impl Grant {
             refresh_token: tokens::secret(&ctx.entropy, tokens::REFRESH_PREFIX),
             address: caller.address,
             user_agent: caller.user_agent.clone(),
+            passkey: None,
         }
+    }
+
+    /// The same without a password.
+    pub(super) fn with_passkey(mut self, passkey: &Passkey) -> Self {
+        self.passkey = Some(passkey.passkey_id);
+        self
     }
 
     /// Stores a new sign-in of the user, who is told of it by mail where it is from somewhere new.
@@ -78,7 +87,9 @@ impl Grant {
         };
         users::put_login(tx, &login)?;
         let (org_id, cause) = (Some(user.personal_org), "user.signed_in");
-        ctx.audit(tx, org_id, cause, user.user_id, [("address", login.address.clone())])?;
+        let mut told = vec![("address", login.address.clone())];
+        told.extend(self.passkey.map(|id| ("passkey_id", id.to_string())));
+        ctx.audit(tx, org_id, cause, user.user_id, told)?;
         if new {
             let message = letters::new_sign_in(&user, &login);
             ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)?;

@@ -29,6 +29,7 @@ pub mod logs;
 pub mod migrations;
 pub mod orgs;
 mod paging;
+pub mod passkeys;
 pub mod plans;
 mod queue;
 mod restore;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{
     ActivationId, ApiKeyId, AuditId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId,
-    OrgId, PaymentId, PlanId, SessionId, SubscriptionId, UserId,
+    OrgId, PasskeyId, PaymentId, PlanId, SessionId, SubscriptionId, UserId,
 };
 use crate::domain::time::Timestamp;
 
@@ -152,6 +152,7 @@ id_key!(
     LicenseId,
     ActivationId,
     InvitationId,
+    PasskeyId,
     PaymentId,
     InvoiceId,
     SessionId,

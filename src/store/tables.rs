@@ -11,12 +11,13 @@ use crate::domain::audit::{AuditEntry, SignedHead};
 use crate::domain::billing::{Checkout, Invoice, ProviderEvent};
 use crate::domain::ids::{
     ActivationId, ApiKeyId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId, OrgId,
-    PaymentId, PlanId, SubscriptionId, UserId,
+    PasskeyId, PaymentId, PlanId, SubscriptionId, UserId,
 };
 use crate::domain::job::Job;
 use crate::domain::license::{Activation, License};
 use crate::domain::mail::MailRecord;
 use crate::domain::organisation::{Invitation, Membership, Organisation};
+use crate::domain::passkey::Passkey;
 use crate::domain::payment::Payment;
 use crate::domain::plan::Plan;
 use crate::domain::second_factor::SecondFactor;
@@ -44,6 +45,10 @@ tables! {
     OPERATORS = "operators": UserId => bool;
     /// What there is of a person's second factor.
     SECOND_FACTORS = "second_factors": UserId => SecondFactor;
+    /// A person's passkeys.
+    PASSKEYS = "passkeys": (UserId, PasskeyId) => Passkey;
+    /// The passkey of a credential id's hash.
+    PASSKEYS_BY_CREDENTIAL = "passkeys_by_credential": Digest => (UserId, PasskeyId);
     /// Tenants.
     ORGS = "orgs": OrgId => Organisation;
     /// Who belongs to a tenant.

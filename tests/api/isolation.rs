@@ -6,7 +6,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, OPERATOR, Person, TestApp, items, text};
+use crate::passkeys::{self, Device};
+use crate::support::{Answer, Client, OPERATOR, PASSWORD, Person, TestApp, items, text};
 
 /// Ids that nobody was given.
 const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -58,6 +59,7 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 "transfer_org" => json!({"user_id": NOBODY}),
                 "change_role" => json!({"role": "member"}),
                 "invite" => json!({"email": "dora@example.com", "role": "admin"}),
+                "remove_passkey" => json!({"password": PASSWORD}),
                 "resize_license" => json!({"max_concurrent_seats": 1}),
                 _ => Value::Null,
             };
@@ -82,6 +84,7 @@ struct Anns {
     plan: String,
     api_key: String,
     invitation: String,
+    passkey: String,
 }
 
 impl Anns {
@@ -101,7 +104,9 @@ impl Anns {
         let orgs = format!("/api/v1/orgs/{}/invitations", text(&person.user["org_id"]));
         let invite = json!({"email": "cleo@example.com", "role": "member"});
         let invitation = person.post(&orgs, invite).await.ok(201);
+        let passkey = passkeys::add(&person, &mut Device::new("key"), "Key").await.ok(201);
         Self {
+            passkey: text(&passkey["passkey"]["passkey_id"]),
             invitation: text(&invitation["invitation_id"]),
             api_key: text(&key["api_key_id"]),
             subscription: text(&trial["subscription_id"]),
@@ -125,6 +130,7 @@ impl Anns {
             "api_key_id" => self.api_key.clone(),
             "org_id" => text(&self.person.user["org_id"]),
             "invitation_id" => self.invitation.clone(),
+            "passkey_id" => self.passkey.clone(),
             "user_id" => text(&self.person.user["user_id"]),
             "file" => "coditect.backup".to_owned(),
             "message" => "verify_email".to_owned(),

@@ -25,6 +25,7 @@ mod mail_sendgrid;
 mod mail_smtp;
 mod operator;
 mod orgs;
+mod passkeys;
 mod people;
 mod plans;
 mod search;

@@ -8,6 +8,7 @@ use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::passkeys::{self, Device};
 use crate::support::{
     Answer, Client, DAY, HOUR, MINUTE, OPERATOR, PASSWORD, Person, START, TestApp, items, later,
     members, text,
@@ -102,7 +103,8 @@ async fn switch_off(person: &Client, password: &str, code: &str) -> Answer {
 async fn it_is_set_up_with_the_password_a_qr_code_and_a_first_code() {
     let app = TestApp::start().await;
     let person = app.customer(ANN).await;
-    let off = json!({"enabled_at": null, "recovery_codes_left": 0, "required": false});
+    let off =
+        json!({"enabled_at": null, "app": false, "recovery_codes_left": 0, "required": false});
     assert_eq!(standing(&person).await, off);
     let wrong = json!({"password": "not the password"});
     person.post(TOTP, wrong).await.refused(401, "invalid_credentials");
@@ -132,7 +134,8 @@ async fn it_is_set_up_with_the_password_a_qr_code_and_a_first_code() {
         codes.iter().all(|code| code.len() == 19 && code.matches('-').count() == 3),
         "{codes:?}"
     );
-    let on = json!({"enabled_at": START, "recovery_codes_left": 10, "required": false});
+    let on =
+        json!({"enabled_at": START, "app": true, "recovery_codes_left": 10, "required": false});
     assert_eq!(standing(&person).await, on);
     assert_eq!(person.get("/api/v1/users/me").await.ok(200)["second_factor_since"], START);
     app.mail_to(ANN, "is on").await;
@@ -647,6 +650,59 @@ async fn the_state_says_since_when() {
     app.advance(MINUTE).await;
     let ann = ann(&app).await;
     assert_eq!(standing(&ann.person).await["enabled_at"], later(MINUTE));
+}
+
+// ---- beside passkeys ----------------------------------------------------------------------------
+
+#[tokio::test]
+async fn an_app_comes_to_a_passkey_and_goes_again() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let added = passkeys::add(&ann, &mut Device::new("key"), "Key").await.ok(201);
+    let old: Vec<String> = added["recovery_codes"].as_array().unwrap().iter().map(text).collect();
+    let phone = Phone::with(&begin(&ann).await["secret"]);
+    // Until it is confirmed, and after a wrong code, all is as it was.
+    login(&app, ANN, &phone.code(&app)).await.refused(401, "invalid_totp");
+    let confirm = format!("{TOTP}/confirm");
+    let wrong = json!({"totp": phone.wrong(&app)});
+    ann.post(&confirm, wrong).await.refused(401, "invalid_totp");
+    ann.post(&confirm, json!({"totp": old[1]})).await.refused(401, "invalid_totp");
+    login(&app, ANN, &phone.code(&app)).await.refused(401, "invalid_totp");
+    app.advance(5 * MINUTE).await;
+    login(&app, ANN, &old[0]).await.ok(200);
+    assert_eq!(standing(&ann).await["app"], false);
+
+    let told = ann.post(&confirm, json!({"totp": phone.code(&app)})).await.ok(200);
+    let codes = told["recovery_codes"].as_array().unwrap();
+    app.advance(STEP).await;
+    login(&app, ANN, &phone.code(&app)).await.ok(200);
+    login(&app, ANN, &old[2]).await.refused(401, "invalid_totp");
+    ann.post(TOTP, json!({"password": PASSWORD})).await.refused(409, "second_factor_state");
+
+    app.advance(STEP).await;
+    switch_off(&ann, PASSWORD, &phone.code(&app)).await.ok(200);
+    app.mail_to(ANN, "app for").await;
+    app.login(ANN, PASSWORD).await.refused(401, "mfa_required");
+    app.advance(STEP).await;
+    login(&app, ANN, &phone.code(&app)).await.refused(401, "invalid_totp");
+    login(&app, ANN, &text(&codes[0])).await.ok(200);
+    switch_off(&ann, PASSWORD, &text(&codes[1])).await.refused(409, "second_factor_state");
+    // And comes back, as another.
+    let phone = Phone::with(&begin(&ann).await["secret"]);
+    ann.post(&confirm, json!({"totp": phone.code(&app)})).await.ok(200);
+}
+
+#[tokio::test]
+async fn a_passkey_comes_to_an_app_and_stays_when_that_goes() {
+    let app = TestApp::start().await;
+    let ann = ann(&app).await;
+    let mut key = Device::new("key");
+    let added = passkeys::add(&ann.person, &mut key, "Key").await.ok(201);
+    assert_eq!(added["recovery_codes"], Value::Null, "there are some");
+    login(&app, ANN, &ann.recovery[0]).await.ok(200);
+    switch_off(&ann.person, PASSWORD, &ann.phone.code(&app)).await.ok(200);
+    assert_eq!(standing(&ann.person).await["enabled_at"], START);
+    app.login(ANN, PASSWORD).await.refused(401, "mfa_required");
 }
 
 // ---- an app of others ---------------------------------------------------------------------------
