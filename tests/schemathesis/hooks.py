@@ -41,6 +41,8 @@ FIELDS = {
     "to",  # the same
     "password_hash",  # one of the kinds that other systems store
     "email_verified",  # goes with it alone
+    "credential",  # what a browser answers is base64url
+    "ceremony_id",  # of a ceremony that was begun
 }
 
 

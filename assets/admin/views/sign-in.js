@@ -3,6 +3,7 @@
 import { ended, enter, open } from "../api.js";
 import { html, useState } from "../lib.js";
 import { Field } from "../form.js";
+import * as passkeys from "../passkeys.js";
 import { useAction } from "../poll.js";
 import { Alone, Note, Trouble, useFocus } from "../ui.js";
 
@@ -28,16 +29,18 @@ function Form({ email, setEmail, onForgot }) {
       setAsked(true);
     }
   });
+  const other = useAction(passkeys.signIn);
   if (asked) return html`<${Second} email=${email} password=${password} onBack=${() => setAsked(false)} />`;
   return html`<${Alone} title="Sign in">
     ${ended.value && !problem && html`<${Note} kind="warn"><p>${ended.value}</p><//>`}
-    ${problem?.code === "email_unverified" ? html`<${Unverified} email=${email} />` : html`<${Trouble} problem=${problem} />`}
+    ${problem?.code === "email_unverified" ? html`<${Unverified} email=${email} />` : html`<${Trouble} problem=${problem ?? other.problem} />`}
     <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
       <${Field} id="email" label="E-mail address" type="email" autocomplete="username" value=${email} onValue=${setEmail} inputRef=${first} />
       <${Field} id="password" label="Password" type="password" autocomplete="current-password" value=${password} onValue=${setPassword} />
       <div class="row"><button class="main" disabled=${busy}>${busy ? "Signing in…" : "Sign in"}</button>
         <button type="button" class="plain" onClick=${onForgot}>Forgotten password</button></div>
-    </form><//>`;
+    </form>
+    ${passkeys.available && html`<p class="other"><button type="button" disabled=${other.busy} onClick=${other.run}>${other.busy ? "Waiting for the passkey…" : "Sign in with a passkey"}</button></p>`}<//>`;
 }
 
 /** The code that an account with a second factor asks for. @param {{ email: string, password: string, onBack: () => void }} props */
@@ -55,14 +58,16 @@ function Second({ email, password, onBack }) {
     }
   });
   const other = () => { setLost(!lost); setTotp(""); field.current?.focus(); };
+  const passkey = useAction(passkeys.signIn);
   return html`<${Alone} title="Sign in">
     <p>${lost ? "Enter one of the recovery codes that you were given" : "Enter the code that your authenticator app shows"} for <strong>${email}</strong>.</p>
-    <${Trouble} problem=${problem} />
+    <${Trouble} problem=${problem ?? passkey.problem} />
     <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
       <${Field} id="totp" label=${lost ? "Recovery code" : "Code"} inputmode=${lost ? "text" : "numeric"} autocomplete=${lost ? "off" : "one-time-code"}
         spellcheck=${false} maxlength="64" placeholder=${lost ? "XXXX-XXXX-XXXX-XXXX" : "123456"} value=${totp} onValue=${setTotp} inputRef=${field} />
       <div class="row"><button class="main" disabled=${busy}>${busy ? "Signing in…" : "Sign in"}</button>
         <button type="button" class="plain" onClick=${other}>${lost ? "Use the app" : "Use a recovery code"}</button>
+        ${passkeys.available && html`<button type="button" class="plain" disabled=${passkey.busy} onClick=${passkey.run}>Use a passkey</button>`}
         <button type="button" class="plain" onClick=${onBack}>Back</button></div>
     </form><//>`;
 }

@@ -84,16 +84,16 @@ describe("two-step sign-in", () => {
     await overview(page);
     await page.getByRole("link", { name: IDA }).click();
     await heading(page, "Your account").waitFor();
-    await button(page, "Set it up").waitFor();
+    await button(page, "Set an app up").waitFor();
     await watched.look("account");
-    await button(page, "Set it up").click();
+    await button(page, "Set an app up").click();
     const { phone, codes } = await enrol(page, (name) => watched.look(name));
     const [download] = await Promise.all([page.waitForEvent("download"), button(page, "Download").click()]);
     assert.equal(download.suggestedFilename(), "recovery-codes.txt");
     await button(page, "Copy all").click();
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), codes.join("\n"));
     await button(page, "I have kept them").click();
-    await button(page, "Switch off…").waitFor();
+    await button(page, "Remove the app…").waitFor();
     await watched.look("account-on");
     await house.server.mail(IDA, "authenticator app");
     await button(page, "Sign out").click();
@@ -132,15 +132,15 @@ describe("two-step sign-in", () => {
     assert.ok(!fresh.includes(codes[2]));
     await button(page, "I have kept them").click();
 
-    await button(page, "Switch off…").click();
+    await button(page, "Remove the app…").click();
     await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
     await page.getByLabel("Code", { exact: true }).fill(codes[2]);
-    await page.locator("dialog[open]").getByRole("button", { name: "Switch off", exact: true }).click();
+    await page.locator("dialog[open]").getByRole("button", { name: "Remove", exact: true }).click();
     await page.locator("dialog[open]").getByRole("alert").waitFor();
     await page.getByLabel("Code", { exact: true }).fill(fresh[0]);
-    await page.locator("dialog[open]").getByRole("button", { name: "Switch off", exact: true }).click();
-    await page.locator(".toast", { hasText: "is off" }).waitFor();
-    await button(page, "Set it up").waitFor();
+    await page.locator("dialog[open]").getByRole("button", { name: "Remove", exact: true }).click();
+    await page.locator(".toast", { hasText: "app was removed" }).waitFor();
+    await button(page, "Set an app up").waitFor();
     // The other specs know of one operator.
     await api.call("PUT", `/admin/users/${ida.user_id}/operator`, { operator: false });
   });
@@ -168,6 +168,107 @@ describe("two-step sign-in", () => {
   });
 });
 
+/** A finger on a reader: what the browser asks of it is done at once. @param {Page} page */
+async function authenticator(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("WebAuthn.enable");
+  const { authenticatorId } = await session.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true,
+      isUserVerified: true, automaticPresenceSimulation: true,
+    },
+  });
+  return {
+    /** @param {boolean} isUserVerified */
+    unlock: (isUserVerified) => session.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified }),
+    count: async () => (await session.send("WebAuthn.getCredentials", { authenticatorId })).credentials.length,
+  };
+}
+
+describe("a passkey", () => {
+  visit("is added, signs in alone, and is removed", async (page, watched) => {
+    watched.expect(/^401 POST \/api\/v1\/auth\/(login|passkey)$/, /^401 POST \/api\/v1\/users\/me\/passkeys\/begin$/);
+    const { api } = await operator();
+    const email = "pia@vendor.example";
+    const nobody = new Api(house.server.url);
+    const pia = await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name: "Pia Lund" });
+    const mail = await house.server.mail(email, "verify-email?token=");
+    await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+    await api.call("PUT", `/admin/users/${pia.user_id}/operator`, { operator: true });
+
+    // At a bare address browsers have no passkeys: the page says where they work.
+    await signIn(page, email);
+    await overview(page);
+    await page.goto("/admin#/account");
+    await page.getByText("Passkeys work at").waitFor();
+    await button(page, "Sign out").click();
+    await button(page, "Sign in with a passkey").click();
+    await page.getByRole("alert").getByText("Passkeys work at http://localhost").waitFor();
+
+    // The same server, by its name.
+    watched.expect(/^request to another origin: http:\/\/localhost:/);
+    const named = house.server.url.replace("127.0.0.1", "localhost");
+    const finger = await authenticator(page);
+    await page.goto(`${named}/admin`);
+    await page.getByLabel("E-mail address").fill(email);
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await button(page, "Sign in").click();
+    await overview(page);
+    await page.goto(`${named}/admin#/account`);
+    await button(page, "Add a passkey…").click();
+    await page.getByLabel("Name", { exact: true }).fill("This laptop");
+    await page.getByLabel("Password", { exact: true }).fill("not my password at all");
+    await button(page, "Go on").click();
+    await page.locator("dialog[open]").getByRole("alert").waitFor();
+    assert.equal(await finger.count(), 0);
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await watched.look("passkey-add");
+    await button(page, "Go on").click();
+    await heading(page, "Your recovery codes").waitFor();
+    assert.equal(await finger.count(), 1);
+    await button(page, "I have kept them").click();
+    await page.locator(".passkeys li", { hasText: "This laptop" }).getByText("not used yet").waitFor();
+    await watched.look("passkeys");
+    // A second one on the same device is none.
+    await button(page, "Add a passkey…").click();
+    await page.getByLabel("Name", { exact: true }).fill("This laptop again");
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await button(page, "Go on").click();
+    await page.locator("dialog[open]").getByText("has a passkey for this account already").waitFor();
+    await page.keyboard.press("Escape");
+    await button(page, "Sign out").click();
+
+    // The password alone does not do, and a device that stays locked does not either.
+    await page.getByLabel("E-mail address").fill(email);
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await button(page, "Sign in").click();
+    await button(page, "Use a passkey").waitFor();
+    await watched.look("sign-in-passkey-or-code");
+    await finger.unlock(false);
+    await button(page, "Use a passkey").click();
+    await page.getByRole("alert").getByText("No passkey was chosen").waitFor();
+    await finger.unlock(true);
+    await button(page, "Use a passkey").click();
+    await heading(page, "Your account").waitFor();
+    await page.locator(".passkeys li", { hasText: "This laptop" }).getByText("used").waitFor();
+    await button(page, "Sign out").click();
+    await watched.look("sign-in");
+    await button(page, "Sign in with a passkey").click();
+    await heading(page, "Your account").waitFor();
+
+    await button(page, "Remove This laptop…").click();
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await page.locator("dialog[open]").getByRole("button", { name: "Remove", exact: true }).click();
+    await page.locator(".toast", { hasText: "passkey was removed" }).waitFor();
+    await button(page, "Set an app up").waitFor();
+    await button(page, "Sign out").click();
+    await button(page, "Sign in with a passkey").click();
+    await page.getByRole("alert").getByText("does not sign in here").waitFor();
+    // The other specs know of one operator.
+    await api.call("PUT", `/admin/users/${pia.user_id}/operator`, { operator: false });
+  });
+});
+
 describe("where operators need it", () => {
   /** @type {Server} */
   let server;
@@ -180,6 +281,7 @@ describe("where operators need it", () => {
     await signIn(page, OPERATOR.email);
     await heading(page, "Set up two-step sign-in").waitFor();
     await watched.look("second-factor-required");
+    await button(page, "Set an app up").click();
     await enrol(page, (name) => watched.accessible(name));
     await button(page, "I have kept them").click();
     await overview(page);
