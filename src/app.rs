@@ -37,10 +37,6 @@ const CEREMONY: Duration = Duration::from_mins(5);
 const DRAIN: Duration = Duration::from_secs(8);
 /// How long a validation may rely on the licence that an earlier one read.
 const LICENSE_SEEN: Duration = Duration::from_secs(1);
-/// Requests that one HTTP/2 connection may have open.
-const HTTP2_STREAMS_MAX: u32 = 32;
-/// The longest headers of a request over HTTP/2, in bytes.
-const HTTP2_HEADERS_MAX: u32 = 16 * 1024;
 /// Command lines that talk to the server at once.
 const LOCAL_CONNECTIONS_MAX: u32 = 64;
 /// How long local requests that run may take to end at shutdown.
@@ -128,8 +124,6 @@ impl App {
         let acceptor = Bounded::new(self.acceptor, connections_max, patience(&self.services));
         let served = poem::Server::new_with_acceptor(acceptor)
             .name("coditect")
-            .http2_max_concurrent_streams(HTTP2_STREAMS_MAX)
-            .http2_max_header_list_size(HTTP2_HEADERS_MAX)
             .run_with_graceful_shutdown(endpoint, ended(&self.services, stop), Some(DRAIN))
             .await;
         let ending = self.services.ending.borrow().clone().unwrap_or(Ending::Stop);

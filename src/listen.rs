@@ -4,6 +4,9 @@
 //! connection. Here a busy connection only notes the time; its timer looks at the
 //! note when it fires.
 //!
+//! HTTP/2 in clear text is refused: no browser speaks it, proxies need not, and one connection of it holds the
+//! memory of many.
+//!
 //! Whoever closes a connection before the answer has left: the request is dropped. That is also how
 //! a connection is taken that was closed for sending alone.
 
@@ -55,6 +58,9 @@ impl Patience {
         asked.elapsed() > self.request && self.long_work.strong_count() <= 1
     }
 }
+
+/// How a client begins that takes HTTP/2 for granted (RFC 9113, section 3.4), as far as it need be known.
+const HTTP2: &[u8] = b"PRI * HTTP/2";
 
 /// How long, after an answer, what a client still sends is read before its connection is closed. Closing at
 /// once would reset it, and the client, still sending a body that was refused, would never read why.
@@ -111,6 +117,8 @@ pub struct Connection<Io> {
     fresh: bool,
     patience: Patience,
     timer: Pin<Box<Sleep>>,
+    /// How much of [`HTTP2`] the connection has begun with; none: it has begun with something else.
+    preface: Option<usize>,
     /// That this side has said it sends no more.
     ended: bool,
     _place: OwnedSemaphorePermit,
@@ -127,9 +135,19 @@ impl<Io> Connection<Io> {
             fresh: true,
             patience,
             timer,
+            preface: Some(0),
             ended: false,
             _place: place,
         }
+    }
+
+    /// Whether these bytes, which came next, make it one of HTTP/2.
+    fn begins_http2(&mut self, bytes: &[u8]) -> bool {
+        let Some(known) = self.preface else { return false };
+        let expected = &HTTP2[known..];
+        let count = bytes.len().min(expected.len());
+        self.preface = (bytes[..count] == expected[..count]).then_some(known + count);
+        self.preface == Some(HTTP2.len())
     }
 
     /// When it is waited for no longer.
@@ -192,6 +210,9 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
                     // The framework takes an end here for one half of the connection and goes on with
                     // the request: a place in line would get a seat that nobody knows of.
                     return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                }
+                if this.begins_http2(&buffer.filled()[before..]) {
+                    return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
                 }
                 let asked = *this.asked.get_or_insert_with(Instant::now);
                 // Bytes that go on coming do not make a request that takes too long shorter.

@@ -249,3 +249,29 @@ async fn a_request_that_is_no_http_ends_the_connection_and_nothing_else() {
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     app.anyone.get("/health/live").await.ok(200);
 }
+
+/// One connection of it could hold the memory of many requests and be kept open by pings alone.
+#[tokio::test]
+async fn http_2_in_clear_text_is_refused_however_slowly_it_begins() {
+    let app = TestApp::start().await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for at_once in [preface.len(), 1, 5] {
+        let mut stream = TcpStream::connect(app.address).await.unwrap();
+        for part in preface.chunks(at_once) {
+            // It may be closed before all is sent.
+            let _ = stream.write_all(part).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer))
+            .await
+            .expect("the server hangs up");
+        assert_eq!(answer, b"", "{at_once} bytes at once");
+    }
+    // What begins alike and is something else is answered.
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    stream.write_all(b"PRINT / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+}
