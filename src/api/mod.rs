@@ -12,6 +12,7 @@ mod audit;
 mod auth;
 mod backups;
 mod billing;
+mod cors;
 mod csv;
 mod diagnostics;
 mod document;

@@ -10,6 +10,7 @@ use poem_openapi::OperationId;
 use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError};
 
 use super::auth::RequestId;
+use super::cors;
 use super::document::Document;
 use super::problem::{Cause, Problem};
 use crate::config::Config;
@@ -171,7 +172,12 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
         request.set_data(RequestId(Arc::clone(&id)));
         request.set_data(Arc::clone(&self.services));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let mut response = self.answer(request, &id).await;
+        let page = cors::allowed(&self.services.config.server.cors_origins, &request);
+        let mut response = if page.is_some() && cors::is_preflight(&request) {
+            cors::preflight()
+        } else {
+            self.answer(request, &id).await
+        };
         let took = started.elapsed();
         let status = response.status().as_u16();
         let operation = response.data::<OperationId>().map_or("", |operation| operation.0);
@@ -181,6 +187,9 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
         }
         log(&id, &method, &path, operation, status, took);
         let headers = response.headers_mut();
+        if let Some(origin) = page {
+            cors::allow(headers, origin);
+        }
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, id);
         }

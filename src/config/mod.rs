@@ -30,7 +30,7 @@ pub use settings::{Rule, Setting};
 use settings::{optional, settings, standard};
 pub use values::{
     AfterMoneyBack, Color, HttpUrl, IpRange, KeyTemplate, LogFilter, LogFormat, MailTransport,
-    Proxies, SmtpSecurity, WebhookKey,
+    Origins, Proxies, SmtpSecurity, WebhookKey,
 };
 
 settings! {
@@ -58,6 +58,9 @@ settings! {
         /// Addresses or networks (CIDR) of reverse proxies whose `X-Forwarded-For` is believed.
         /// Empty: the header is ignored, so that nobody can hide from the rate limits behind it.
         trusted_proxies: Proxies = standard("").example("10.0.0.0/8, 192.0.2.7");
+        /// Origins of web pages, besides the server's own, whose scripts may call the API from a browser.
+        /// Empty: none may. A page still needs an access token; cookies are not used.
+        cors_origins: Origins = standard("").example("https://shop.example.com");
     }
 
     /// What is logged, to standard error.

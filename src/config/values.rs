@@ -454,17 +454,13 @@ impl Proxies {
     }
 }
 
-/// The environment gives a list separated by commas, the file an array.
 impl SettingValue for Proxies {
     fn read(value: &Value, _: &Rule) -> Option<Self> {
-        let texts: Vec<&str> = match value {
-            Value::String(_, text) => {
-                text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
-            }
-            Value::Array(_, items) => items.iter().map(Value::as_str).collect::<Option<_>>()?,
-            _ => return None,
-        };
-        texts.into_iter().map(|text| text.parse().ok()).collect::<Option<_>>().map(Self)
+        list_of_texts(value)?
+            .into_iter()
+            .map(|text| text.parse().ok())
+            .collect::<Option<_>>()
+            .map(Self)
     }
 
     fn allowed(_: &Rule) -> String {
@@ -474,6 +470,49 @@ impl SettingValue for Proxies {
     fn toml(&self) -> Option<String> {
         let items: Vec<_> = self.0.iter().map(|range| toml_text(&range.to_string())).collect();
         Some(format!("[{}]", items.join(", ")))
+    }
+}
+
+/// Origins of web pages: scheme, name and port, as browsers write them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Origins(Vec<HttpUrl>);
+
+impl Origins {
+    /// Whether `origin` is one of them.
+    pub fn contains(&self, origin: &str) -> bool {
+        self.0.iter().any(|known| known.as_str() == origin)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl SettingValue for Origins {
+    fn read(value: &Value, _: &Rule) -> Option<Self> {
+        let origin = |text: &str| text.to_lowercase().parse::<HttpUrl>().ok();
+        list_of_texts(value)?.into_iter().map(origin).collect::<Option<_>>().map(Self)
+    }
+
+    fn allowed(_: &Rule) -> String {
+        "a list of origins, such as https://shop.example.com or http://localhost:5173".to_owned()
+    }
+
+    fn toml(&self) -> Option<String> {
+        let items: Vec<_> = self.0.iter().map(|origin| toml_text(origin.as_str())).collect();
+        Some(format!("[{}]", items.join(", ")))
+    }
+}
+
+/// What the environment gives as texts separated by commas, the file as an array.
+fn list_of_texts(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(_, text) => {
+            Some(text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect())
+        }
+        Value::Array(_, items) => items.iter().map(Value::as_str).collect(),
+        _ => None,
     }
 }
 

@@ -275,3 +275,60 @@ async fn http_2_in_clear_text_is_refused_however_slowly_it_begins() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
 }
+
+// ---- pages of other origins --------------------------------------------------------------------
+
+const SHOP: &str = "https://shop.example.com";
+
+async fn from_page(app: &TestApp, method: Method, origin: &str) -> Answer {
+    let request = app.anyone.request(method, "/api/v1/plans").header("origin", origin);
+    app.anyone.send(request.header("access-control-request-method", "GET")).await
+}
+
+fn told(answer: &Answer) -> Option<&str> {
+    answer.headers.get("access-control-allow-origin").map(|value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn no_page_of_another_origin_may_call_unless_the_settings_say_so() {
+    let app = TestApp::start().await;
+    let answer = from_page(&app, Method::GET, SHOP).await;
+    assert_eq!((answer.status, told(&answer)), (200, None));
+    let answer = from_page(&app, Method::OPTIONS, SHOP).await;
+    assert_eq!((answer.status, told(&answer)), (405, None));
+}
+
+#[tokio::test]
+async fn a_page_that_the_settings_name_may_call_and_no_other() {
+    let setup = Setup::usual()
+        .set("SERVER_CORS_ORIGINS", "https://Shop.example.com, http://localhost:5173");
+    let app = setup.start().await;
+    for page in [SHOP, "http://localhost:5173"] {
+        let answer = from_page(&app, Method::OPTIONS, page).await;
+        assert_eq!((answer.status, told(&answer)), (204, Some(page)));
+        assert!(answer.header("access-control-allow-headers").contains("authorization"));
+        assert!(answer.header("access-control-allow-methods").contains("DELETE"));
+        let answer = from_page(&app, Method::GET, page).await;
+        assert_eq!((answer.status, told(&answer)), (200, Some(page)));
+        assert!(answer.header("vary").contains("origin"));
+        assert!(!answer.headers.contains_key("access-control-allow-credentials"));
+        // What is refused can be read as well.
+        let request = app.anyone.request(Method::GET, "/api/v1/users/me").header("origin", page);
+        let refused = app.anyone.send(request).await;
+        assert_eq!((refused.status, told(&refused)), (401, Some(page)));
+    }
+    for other in [
+        "https://evil.example",
+        "https://shop.example.com.evil.example",
+        "http://shop.example.com",
+        "https://shop.example.com:8443",
+        "null",
+    ] {
+        let answer = from_page(&app, Method::GET, other).await;
+        assert_eq!((answer.status, told(&answer)), (200, None), "{other}");
+        assert_eq!(told(&from_page(&app, Method::OPTIONS, other).await), None, "{other}");
+    }
+    // Pages are for people, and no program of others reads them.
+    let request = app.anyone.request(Method::GET, "/admin").header("origin", SHOP);
+    assert_eq!(told(&app.anyone.send(request).await), None);
+}
