@@ -26,6 +26,7 @@ mod live;
 mod local;
 mod observe;
 mod operator;
+mod org_deletion;
 mod orgs;
 mod passkeys;
 mod people;
@@ -100,7 +101,11 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
         ),
         backups::Backups { services: services() },
         diagnostics::Diagnostics { services: services() },
-        (api_keys::ApiKeys { services: services() }, orgs::Orgs { services: services() }),
+        (
+            api_keys::ApiKeys { services: services() },
+            orgs::Orgs { services: services() },
+            org_deletion::OrgDeletion { services: services() },
+        ),
         webhooks::Webhooks { services: services() },
         keys::Keys { services: services() },
         health::Watch { services: services() },
@@ -120,7 +125,7 @@ type AllOperations = (
     (emails::Emails, email_templates::EmailTemplates),
     backups::Backups,
     diagnostics::Diagnostics,
-    (api_keys::ApiKeys, orgs::Orgs),
+    (api_keys::ApiKeys, orgs::Orgs, org_deletion::OrgDeletion),
     webhooks::Webhooks,
     keys::Keys,
     health::Watch,

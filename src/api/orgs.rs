@@ -76,6 +76,8 @@ pub struct Membership {
     permissions: Vec<String>,
     /// Whether people act for it only with an account that has a second factor.
     require_second_factor: bool,
+    /// Once it is to be deleted: until when its owner can take that back.
+    deletion_due_at: Option<Time>,
     /// When it was made.
     created_at: Time,
 }
@@ -90,6 +92,7 @@ impl std::convert::From<(organisation::Organisation, organisation::Role)> for Me
             role: role.into(),
             permissions: may.map(|each| each.as_str().to_owned()).collect(),
             require_second_factor: org.require_second_factor,
+            deletion_due_at: org.deletion.map(|deletion| deletion.due_at.into()),
             created_at: org.created_at.into(),
         }
     }
@@ -158,6 +161,16 @@ pub struct ChangeOrg {
     name: Option<String>,
     /// Whether people act for it only with an account that has a second factor. Your own must have one.
     require_second_factor: Option<bool>,
+}
+
+/// Which organisation is to be deleted.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteOrg {
+    /// Its name, to show that this one is meant.
+    #[oai(validator(max_length = 200))]
+    name: String,
 }
 
 /// What a member is to be.
@@ -334,6 +347,23 @@ impl Orgs {
         let (id, Json(ChangeOrg { name, require_second_factor })) = (org(&org_id)?, body);
         let change = OrgChange { name, require_second_factor };
         Ok(Json(self.services.change_org(&person.0, id, change).await?.into()))
+    }
+
+    /// Delete an organisation
+    ///
+    /// For its owner who has signed in, and operators. It is erased after `orgs.deletion_wait_days`; until
+    /// then its licences work as before, nothing is added to it, and `POST /orgs/{org_id}/restore` takes
+    /// that back. Cancel first what Stripe bills. The one that was made for you at registration goes with
+    /// your account.
+    #[oai(path = "/orgs/:org_id", method = "delete", operation_id = "delete_org")]
+    async fn delete_org(
+        &self,
+        person: Person,
+        org_id: Path<String>,
+        body: Json<DeleteOrg>,
+    ) -> Answer<Json<Membership>> {
+        let id = org(&org_id)?;
+        Ok(Json(self.services.delete_org(&person.0, id, body.0.name).await?.into()))
     }
 
     /// Give an organisation to another member

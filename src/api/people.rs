@@ -16,7 +16,7 @@ use crate::domain::error::Error;
 use crate::domain::organisation;
 use crate::services::Services;
 use crate::services::accounts::{BroughtPassword, NewProfile};
-use crate::services::people::UserAct;
+use crate::services::people::{OrgSeen, UserAct};
 
 /// The calls about people.
 pub struct People {
@@ -35,6 +35,10 @@ pub struct Org {
     personal: bool,
     /// Whether people act for it only with an account that has a second factor.
     require_second_factor: bool,
+    /// Once it is to be deleted: until when that can be taken back.
+    deletion_due_at: Option<Time>,
+    /// When it was erased; then no more is kept of it than this, its payments and its invoices.
+    erased_at: Option<Time>,
     /// When it was made.
     created_at: Time,
 }
@@ -46,7 +50,26 @@ impl From<organisation::Organisation> for Org {
             name: org.name,
             personal: org.personal,
             require_second_factor: org.require_second_factor,
+            deletion_due_at: org.deletion.map(|deletion| deletion.due_at.into()),
+            erased_at: None,
             created_at: org.created_at.into(),
+        }
+    }
+}
+
+impl From<OrgSeen> for Org {
+    fn from(seen: OrgSeen) -> Self {
+        match seen {
+            OrgSeen::There(org) => org.into(),
+            OrgSeen::Erased(org) => Self {
+                org_id: org.org_id.0,
+                name: org.name,
+                personal: false,
+                require_second_factor: false,
+                deletion_due_at: None,
+                erased_at: Some(org.erased_at.into()),
+                created_at: org.created_at.into(),
+            },
         }
     }
 }
@@ -198,6 +221,15 @@ impl People {
         let request = page_request(limit.0, cursor.0.as_deref())?;
         let page = self.services.organisations(&person.0, &q.0.unwrap_or_default(), &request)?;
         Ok(Json(OrgList::of(page, Org::from)))
+    }
+
+    /// One organisation
+    ///
+    /// Also one that was erased: its payments and invoices stay.
+    #[oai(path = "/orgs/:org_id", method = "get", operation_id = "admin_get_org")]
+    async fn admin_get_org(&self, person: Person, org_id: Path<String>) -> Answer<Json<Org>> {
+        let id = path_id(&org_id.0, "organisation")?;
+        Ok(Json(self.services.organisation(&person.0, id)?.into()))
     }
 }
 

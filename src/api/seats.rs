@@ -238,7 +238,8 @@ impl From<Sessions> for SessionList {
     }
 }
 
-fn holder(view: SessionView, owned: Option<Owned<String>>, now: Timestamp) -> Holder {
+/// Who holds a seat, as of a time.
+pub fn holder(view: SessionView, owned: Option<Owned<String>>, now: Timestamp) -> Holder {
     let (license_key, customer) = owned.unzip();
     Holder {
         session_id: view.session_id.0,

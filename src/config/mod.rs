@@ -176,6 +176,12 @@ settings! {
         operators_need_second_factor: bool = standard("false");
     }
 
+    /// Organisations of customers.
+    ["orgs"] orgs: Orgs {
+        /// How long the deletion of an organisation can be taken back, in days. Then it is erased.
+        deletion_wait_days: u32 = standard("30").within(0, 365);
+    }
+
     /// E-mail.
     ["mail"] mail: Mail {
         /// How mails leave. `folder`: each is written to the `mail` folder in the data folder as

@@ -64,6 +64,7 @@ pub enum Code {
     TooManyKeys,
     MemberState,
     InvitationExists,
+    OrgState,
     // What the server cannot do just now
     WebhookNotConfigured,
     StorageUnavailable,

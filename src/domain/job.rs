@@ -53,6 +53,11 @@ pub enum Work {
         /// Which licence.
         license_id: LicenseId,
     },
+    /// The time to take back an organisation's deletion may be over.
+    EraseOrg {
+        /// The tenant.
+        org_id: OrgId,
+    },
     /// Look at what an event of the payment provider is about.
     ProviderEvent {
         /// The provider's id of it.
@@ -89,6 +94,7 @@ impl Work {
             Self::MailLink { .. }
             | Self::SubscriptionDue { .. }
             | Self::LicenseDue { .. }
+            | Self::EraseOrg { .. }
             | Self::RotateKeys
             | Self::Housekeeping => Lane::Inside,
         }
@@ -101,6 +107,7 @@ impl Work {
             Self::MailLink { .. } => "mail_link",
             Self::SubscriptionDue { .. } => "subscription_due",
             Self::LicenseDue { .. } => "license_due",
+            Self::EraseOrg { .. } => "erase_org",
             Self::ProviderEvent { .. } => "provider_event",
             Self::RotateKeys => "rotate_keys",
             Self::Housekeeping => "housekeeping",

@@ -11,11 +11,13 @@
 //! | `billing.read`: subscriptions, payments, invoices | yes | yes | yes | |
 //! | `billing.manage`: buy, change, cancel | yes | yes | yes | |
 //! | `org.manage`: rename, require a second factor, invite, change roles, remove members | yes | yes | | |
-//! | `org.own`: give it away | yes | | | |
+//! | `org.own`: give it away, export it, delete it | yes | | | |
 
 use serde::{Deserialize, Serialize};
 
+use super::error::{Code, Error, Result};
 use super::ids::{InvitationId, OrgId, UserId};
+use super::subscription::{Subscription, SubscriptionStatus};
 use super::time::Timestamp;
 use super::user::Email;
 
@@ -33,20 +35,144 @@ pub struct Organisation {
     /// Whether people act for it only with an account that has a second factor.
     #[serde(default)]
     pub require_second_factor: bool,
+    /// Set once its owner wants it deleted.
+    #[serde(default)]
+    pub deletion: Option<Deletion>,
+}
+
+/// An organisation is deleted some time after that was asked for, so that a mistake can be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+    /// By whom; nobody has an account over the local socket.
+    pub asked_by: Option<UserId>,
+    /// Until when it can be taken back.
+    pub due_at: Timestamp,
+    /// Since when it is being erased; nothing takes that back.
+    #[serde(default)]
+    pub begun_at: Option<Timestamp>,
+}
+
+/// What is kept of an organisation that was erased: whose the payments were that the books still have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasedOrg {
+    /// What it was known by.
+    pub org_id: OrgId,
+    /// What people called it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was erased.
+    pub erased_at: Timestamp,
 }
 
 impl Organisation {
     /// A new one.
     pub fn new(org_id: OrgId, name: String, personal: bool, created_at: Timestamp) -> Self {
-        Self { org_id, name, personal, created_at, require_second_factor: false }
+        let (require_second_factor, deletion) = (false, None);
+        Self { org_id, name, personal, created_at, require_second_factor, deletion }
     }
+
+    /// Asks for its deletion after a time; until when it can be taken back.
+    ///
+    /// # Errors
+    /// `OrgState` for one that was made for a person at registration, and one that is to be deleted
+    /// already.
+    pub fn ask_deletion(
+        &mut self,
+        now: Timestamp,
+        asked_by: Option<UserId>,
+        wait_days: u32,
+    ) -> Result<Timestamp> {
+        self.require_staying()?;
+        if self.personal {
+            return Err(Error::new(
+                Code::OrgState,
+                "This organisation was made for one person at registration, and goes with that person's account.",
+            ));
+        }
+        let due_at = now.plus_days(wait_days);
+        self.deletion = Some(Deletion { asked_at: now, asked_by, due_at, begun_at: None });
+        Ok(due_at)
+    }
+
+    /// Takes back that it is to be deleted.
+    ///
+    /// # Errors
+    /// `OrgState` when it is not to be, and once its time has come.
+    pub fn stay(&mut self, now: Timestamp) -> Result<()> {
+        let Some(deletion) = &self.deletion else {
+            return Err(Error::new(Code::OrgState, "This organisation is not to be deleted."));
+        };
+        if deletion.begun_at.is_some() || deletion.due_at <= now {
+            let text = "The time in which the deletion could be taken back is over.";
+            return Err(Error::new(Code::OrgState, text));
+        }
+        self.deletion = None;
+        Ok(())
+    }
+
+    /// Begins to erase it, where its time has come; whether it has.
+    pub fn begin_erasing(&mut self, now: Timestamp) -> bool {
+        match &mut self.deletion {
+            Some(deletion) if deletion.due_at <= now => {
+                deletion.begun_at.get_or_insert(now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Refuses to add something to one that is to be deleted.
+    ///
+    /// # Errors
+    /// `OrgState`.
+    pub fn require_staying(&self) -> Result<()> {
+        let Some(deletion) = &self.deletion else { return Ok(()) };
+        let text = format!(
+            "This organisation is to be deleted after {}. Its owner can take that back before: POST /api/v1/orgs/{}/restore.",
+            deletion.due_at, self.org_id
+        );
+        Err(Error::new(Code::OrgState, text))
+    }
+}
+
+/// Refuses to delete an organisation that has this subscription.
+///
+/// # Errors
+/// `OrgState` while Stripe goes on billing it, or a purchase order for it is open.
+pub fn require_unbound(subscription: &Subscription) -> Result<()> {
+    let ended = subscription.status == SubscriptionStatus::Canceled;
+    if subscription.is_billed() && !ended && !subscription.cancel_at_period_end {
+        let text = format!(
+            "Stripe bills the subscription to {}: cancel it first (POST /api/v1/subscriptions/{}/cancel).",
+            subscription.plan_name, subscription.subscription_id
+        );
+        return Err(Error::new(Code::OrgState, text));
+    }
+    if subscription.owed.is_some() {
+        let text = format!(
+            "A purchase order for the subscription to {} is open: have the vendor settle or withdraw it first.",
+            subscription.plan_name
+        );
+        return Err(Error::new(Code::OrgState, text));
+    }
+    Ok(())
+}
+
+/// Whether an organisation can be erased while it has this subscription: what Stripe still runs could
+/// be resumed there, and would bill nobody.
+pub fn is_over(subscription: &Subscription) -> bool {
+    let ended = subscription.status == SubscriptionStatus::Canceled;
+    subscription.owed.is_none() && (ended || !subscription.is_billed())
 }
 
 /// What a person is in an organisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Everything, including giving the organisation away. There is one.
+    /// Everything, including giving the organisation away and deleting it. There is one.
     Owner,
     /// Everything but ownership.
     Admin,
@@ -64,7 +190,7 @@ pub enum Permission {
     OrgRead,
     /// Rename it, require a second factor, invite, change roles, remove members.
     OrgManage,
-    /// Give it away.
+    /// Give it away, export it, delete it.
     OrgOwn,
     /// See its licences, and one's own machines and seats.
     LicensesRead,
@@ -178,6 +304,8 @@ pub struct Invitation {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The table at the head of this file is what the code does.
@@ -196,6 +324,62 @@ mod tests {
             let row = rows.iter().find(named).unwrap_or_else(|| panic!("{permission:?}"));
             for (role, cell) in Role::ALL.into_iter().zip(&row[1..]) {
                 assert_eq!(role.may(permission), *cell == "yes", "{role:?} {permission:?}");
+            }
+        }
+    }
+
+    /// What is done to an organisation, and when.
+    #[derive(Clone, Debug)]
+    enum Act {
+        Ask(u32),
+        Stay,
+        Erase,
+        Wait(u32),
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let act = prop_oneof![
+            (0..60_u32).prop_map(Act::Ask),
+            Just(Act::Stay),
+            Just(Act::Erase),
+            (1..40_u32).prop_map(Act::Wait),
+        ];
+        prop::collection::vec(act, 0..40)
+    }
+
+    proptest! {
+        /// Nothing is erased before the time that was told when it was asked for, and nothing that was
+        /// begun is taken back.
+        #[test]
+        fn what_is_erased_was_asked_for_and_waited_as_long_as_was_told(acts in acts()) {
+            let id = OrgId(uuid::Uuid::from_u128(1));
+            let mut org = Organisation::new(id, "Loom".to_owned(), false, Timestamp(0));
+            let (mut now, mut told, mut begun) = (Timestamp(0), None, false);
+            for act in acts {
+                match act {
+                    Act::Wait(days) => now = now.plus_days(days),
+                    Act::Ask(days) => match org.ask_deletion(now, None, days) {
+                        Ok(due) => {
+                            prop_assert_eq!((told, due), (None, now.plus_days(days)));
+                            told = Some(due);
+                        }
+                        Err(refused) => {
+                            prop_assert_eq!(refused.code, Code::OrgState);
+                            prop_assert!(told.is_some());
+                        }
+                    },
+                    Act::Stay => {
+                        let may = told.is_some_and(|due| now < due) && !begun;
+                        prop_assert_eq!(org.stay(now).is_ok(), may);
+                        told = told.filter(|_| !may);
+                    }
+                    Act::Erase => {
+                        let due = told.is_some_and(|due| due <= now);
+                        prop_assert_eq!(org.begin_erasing(now), due);
+                        begun |= due;
+                    }
+                }
+                prop_assert_eq!(org.require_staying().is_err(), told.is_some());
             }
         }
     }

@@ -12,7 +12,7 @@
 //! | active, or one that was | credited | active |
 //! | one that was never paid | credited | trialing |
 //! | trialing, active | over, and cancellation was asked for | canceled |
-//! | any live one | canceled at once | canceled |
+//! | any live one | canceled at once, or its organisation erased | canceled |
 //!
 //! The end of a trial and of grace is announced some days before.
 //!
@@ -262,6 +262,14 @@ impl Subscription {
         }
         (self.plan_id, self.plan_name) = (plan.plan_id, plan.plan_name.clone());
         (self.interval, self.quantity) = (interval, quantity);
+    }
+
+    /// Ends it because whose it is ends; nothing for one that has ended.
+    pub fn end_with_owner(&mut self, now: Timestamp) {
+        if self.status != SubscriptionStatus::Canceled {
+            self.status = SubscriptionStatus::Canceled;
+            self.canceled_at = Some(now);
+        }
     }
 
     /// When [`Subscription::tick`] next has something to do.

@@ -125,6 +125,18 @@ messages! {
         changed_at: Timestamp,
     }
 
+    /// Tells who manages an organisation that it is to be deleted, stays after all, or was erased.
+    OrgDeletion = "org_deletion" {
+        /// The reader.
+        full_name: String,
+        /// The organisation.
+        org_name: String,
+        /// `asked`, `taken_back` or `done`.
+        change: String,
+        /// Until when it can be taken back, or when it was done.
+        due_at: Timestamp,
+    }
+
     /// Tells the owner of an account that somebody signed in from where nobody had before.
     NewSignIn = "new_sign_in" {
         /// The reader.

@@ -33,6 +33,13 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             expires_at: NOON.plus_days(7),
         }
         .into(),
+        OrgDeletion {
+            full_name: full_name.to_owned(),
+            org_name: "Loom Ltd".to_owned(),
+            change: "asked".to_owned(),
+            due_at: NOON.plus_days(30),
+        }
+        .into(),
         Welcome { full_name: full_name.to_owned(), email: "zoe@example.com".to_owned() }.into(),
         NewSignIn {
             full_name: full_name.to_owned(),

@@ -68,6 +68,7 @@ impl Services {
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (org, own) = place(tx, &actor, id, Permission::OrgManage)?;
+            org.require_staying()?;
             if !own.grants(role) {
                 let text = "Nobody is invited as the owner: invite as admin, billing or member, and give the organisation away afterwards.";
                 return Err(Error::new(Code::MemberState, text));
@@ -119,6 +120,7 @@ impl Services {
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (org, _) = place(tx, &actor, id, Permission::OrgManage)?;
+            org.require_staying()?;
             let invitation = store::org(tx, id).invitation(invitation_id)?;
             let wait = invitation.sent_at + RESEND_MS - ctx.now;
             if wait > 0 {
@@ -274,6 +276,7 @@ fn take(ctx: &Ctx, tx: &mut WriteTx, hash: &[u8; 32], user: &User) -> Result<(Or
     orgs::remove_invitation(tx, invitation.org_id, invitation.invitation_id)?;
     let org = store::org(tx, invitation.org_id);
     let organisation = org.organisation()?;
+    organisation.require_staying()?;
     if let Some(already) = org.membership(user.user_id)? {
         return Ok((organisation, already.role));
     }

@@ -51,6 +51,17 @@ pub(super) fn invitation(
     .into()
 }
 
+/// What has become of the wish to delete an organisation: `asked`, `taken_back` or `done`.
+pub(super) fn org_deletion(
+    user: &User,
+    org: &Organisation,
+    change: &str,
+    due_at: Timestamp,
+) -> Message {
+    let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
+    messages::OrgDeletion { full_name, org_name, change: change.to_owned(), due_at }.into()
+}
+
 /// A name that somebody else is shown: short, and no way to put an address into their mail.
 fn shown_name(name: &str) -> String {
     let shown = |c: &char| !matches!(c, '/' | ':' | '@' | '<' | '>') && !is_invisible(*c);

@@ -11,7 +11,7 @@ use super::customers::{Customer, Owned, customer, with_customers};
 use super::license_news::keep_newest;
 use super::{Actor, Caller, Ctx, Services};
 use crate::domain::audit::By;
-use crate::domain::error::{Code, Error, Result};
+use crate::domain::error::{Code, Error, Result, found};
 use crate::domain::ids::{ActivationId, LicenseId, OrgId, UserId};
 use crate::domain::job::{Job, Work};
 use crate::domain::license::{Activation, Afterwards, License, LicenseStatus};
@@ -246,6 +246,7 @@ impl Services {
         }
         self.commit(move |tx| {
             let (org_id, user_id) = licensee(tx, input.org_id, input.email.as_deref())?;
+            store::org(tx, org_id).organisation()?.require_staying()?;
             let plan =
                 input.plan_id.map(|id| super::subscriptions::plan_on_sale(tx, id)).transpose()?;
             let mut new = match &plan {
@@ -295,7 +296,10 @@ impl Services {
             if !jobs::remove(tx, &job)? {
                 return Ok(None);
             }
-            let mut license = store::org(tx, org_id).license(id)?;
+            // It may have gone with its organisation.
+            let Some(mut license) = found(store::org(tx, org_id).license(id))? else {
+                return Ok(None);
+            };
             settle(&ctx, tx, &mut license, None)?;
             Ok(Some(license))
         };

@@ -25,6 +25,8 @@ mod letters;
 mod license_news;
 pub mod licenses;
 pub mod mails;
+mod org_deletion;
+pub mod org_export;
 pub mod orgs;
 pub mod overview;
 pub mod passkeys;

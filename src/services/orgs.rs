@@ -24,7 +24,7 @@ pub struct Member {
 }
 
 impl Member {
-    fn seen_by_a_manager(membership: Membership, user: User) -> Self {
+    pub(super) fn seen_by_a_manager(membership: Membership, user: User) -> Self {
         let second_factor = Some(user.second_factor_since.is_some());
         Self { membership, user, second_factor }
     }

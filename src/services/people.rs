@@ -2,12 +2,12 @@
 
 use super::{Actor, Ctx, Services, Via};
 use crate::domain::error::{Code, Error, Result};
-use crate::domain::ids::UserId;
-use crate::domain::organisation::Organisation;
+use crate::domain::ids::{OrgId, UserId};
+use crate::domain::organisation::{ErasedOrg, Organisation};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::search::query_words;
 use crate::domain::user::User;
-use crate::store::{WriteTx, api_keys, orgs, search, users};
+use crate::store::{self, WriteTx, api_keys, orgs, search, users};
 
 /// What an operator does to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,14 @@ pub enum UserAct {
     Reactivate,
     /// Let the person run this appliance, or no longer.
     Operator(bool),
+}
+
+/// An organisation as operators find it.
+pub enum OrgSeen {
+    /// It is there.
+    There(Organisation),
+    /// It was erased.
+    Erased(ErasedOrg),
 }
 
 impl Services {
@@ -49,6 +57,15 @@ impl Services {
             } else {
                 search::orgs(tx, &words, request)
             }
+        })
+    }
+
+    /// One organisation, or what is kept of one that was erased, for operators.
+    pub fn organisation(&self, actor: &Actor, id: OrgId) -> Result<OrgSeen> {
+        actor.require_operator()?;
+        self.store.read(|tx| match orgs::erased(tx, id)? {
+            Some(erased) => Ok(OrgSeen::Erased(erased)),
+            None => Ok(OrgSeen::There(store::org(tx, id).organisation()?)),
         })
     }
 

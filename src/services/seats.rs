@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::customers::{Owned, customer};
 use super::desk::clean_some;
-use super::licenses::{check_hardware_id, check_metadata, visible};
+use super::licenses::{check_hardware_id, check_metadata, unknown_key, visible};
 use super::{Actor, Services};
 use crate::domain::error::{Code, Error, Result, SeatCount, found};
 use crate::domain::ids::{LicenseId, SessionId};
@@ -25,6 +25,8 @@ use crate::store::{self, Read, licenses};
 
 /// The log is cleaned once it holds this many events more than twice the live seats.
 const LOG_SLACK_EVENTS: u64 = 20_000;
+/// Seats taken back while the lock is held.
+const EVICTED_AT_ONCE: usize = 200;
 /// Transactions of one cleaning.
 const CLEANINGS_MAX: usize = 100;
 
@@ -381,10 +383,30 @@ impl Services {
     }
 
     pub(super) fn load_license(&self, id: LicenseId) -> Result<License> {
-        self.store.read(|tx| {
+        let there = self.store.read(|tx| {
             let org_id = licenses::org_of(tx, id)?;
             store::org(tx, org_id).license(id)
-        })
+        });
+        // It may have gone with its organisation since its key was looked up.
+        found(there)?.ok_or_else(unknown_key)
+    }
+
+    /// Takes back every seat of a licence.
+    pub(super) async fn evict_all(&self, license_id: LicenseId) -> Result<()> {
+        loop {
+            let (left, ticket) = self.desk.command(&self.store, |engine, events| {
+                let now = self.clock.now();
+                let page = engine.sessions(now, license_id, None, EVICTED_AT_ONCE);
+                for seat in &page.items {
+                    engine.evict(now, license_id, seat.session_id, events);
+                }
+                page.items.len()
+            })?;
+            self.desk.arrive(ticket).await?;
+            if left < EVICTED_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 }
 

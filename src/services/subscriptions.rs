@@ -6,7 +6,7 @@ use super::customers::{Owned, with_customers};
 use super::licenses::{self, NewLicense};
 use super::{Actor, Ctx, Services, letters};
 use crate::domain::audit::By;
-use crate::domain::error::{Code, Error, Result};
+use crate::domain::error::{Code, Error, Result, found};
 use crate::domain::ids::{OrgId, PaymentId, PlanId, SubscriptionId, UserId};
 use crate::domain::job::{Job, Work};
 use crate::domain::license::License;
@@ -66,6 +66,7 @@ impl Services {
         let ctx = self.ctx_of(actor);
         let (org_id, user_id) = (actor.org(Permission::BillingManage)?, actor.user_id);
         self.commit(move |tx| {
+            store::org(tx, org_id).organisation()?.require_staying()?;
             let plan = plan_on_sale(tx, plan_id)?;
             if plan.trial_duration_days == 0 {
                 return Err(Error::new(Code::TrialUnavailable, "This plan has no trial."));
@@ -270,7 +271,9 @@ impl Services {
         let ctx = self.ctx(By::System);
         let job = job.clone();
         let change = move |tx: &mut WriteTx<'_>| {
-            if !jobs::remove(tx, &job)? {
+            // It may have gone with its organisation.
+            let there = found(store::org(tx, org_id).subscription(id))?.is_some();
+            if !jobs::remove(tx, &job)? || !there {
                 return Ok(None);
             }
             advance(&ctx, tx, org_id, id)
@@ -420,6 +423,7 @@ pub(super) fn book(
     let (subscription, plan, new) = match (input.subscription_id, input.org_id, input.plan_id) {
         (None, Some(org_id), Some(plan_id)) => {
             let plan = plan_on_sale(tx, plan_id)?;
+            store::org(tx, org_id).organisation()?.require_staying()?;
             let user_id = store::org(tx, org_id).owner()?;
             (new_subscription(ctx, org_id, user_id, &plan, input.interval), plan, true)
         }

@@ -59,6 +59,12 @@ pub(super) fn follow(
     }
 }
 
+/// Counts a subscription no more that has ended and is removed.
+pub(super) fn forget_ended(tx: &mut WriteTx, old: &Subscription) -> Result<()> {
+    stand(tx, old, Tally::take)?;
+    count_trial(tx, old, -1)
+}
+
 /// Counts a payment whose money has come, as much of it as was kept, for its plan.
 pub(super) fn count_payment(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
     let kept = kept_cents(tx, payment)?;

@@ -85,6 +85,20 @@ pub fn put_billed(
     tx.put(&BILLED_SUBSCRIPTIONS, &stripe_id.to_owned(), &(org_id, id))
 }
 
+/// Forgets what a provider's subscription billed.
+pub(super) fn forget_billed(tx: &mut WriteTx, stripe_id: &str) -> Result<()> {
+    tx.remove(&BILLED_SUBSCRIPTIONS, &stripe_id.to_owned()).map(drop)
+}
+
+/// Forgets the customer and the payment page of a tenant; what was billed stays known.
+pub fn forget_org(tx: &mut WriteTx, org_id: OrgId) -> Result<()> {
+    if let Some(customer) = tx.get(&BILLING_CUSTOMERS, &org_id)? {
+        tx.remove(&BILLING_CUSTOMER_ORGS, &customer)?;
+        tx.remove(&BILLING_CUSTOMERS, &org_id)?;
+    }
+    remove_checkout(tx, org_id)
+}
+
 /// The provider's subscriptions that bill ours, after one, in the order of their ids.
 pub fn list_billed(
     tx: &impl Read,

@@ -57,6 +57,11 @@ impl<T: Read> Org<'_, T> {
         found.ok_or_else(|| Error::not_found("activation"))
     }
 
+    /// The machines bound to any licence of the tenant.
+    pub fn all_activations(&self, request: &PageRequest) -> Result<Page<Activation>> {
+        page(self.tx, &ACTIVATIONS, Scan::prefix(&self.id), request)
+    }
+
     /// The machines bound to a licence, by hardware id.
     pub fn activations(&self, id: LicenseId, request: &PageRequest) -> Result<Page<Activation>> {
         page(self.tx, &ACTIVATIONS, Scan::prefix(&(self.id, id)), request)
@@ -122,6 +127,47 @@ pub fn update(tx: &mut WriteTx, license: &License) -> Result<()> {
     super::analytics::count_seats(tx, license, 1)?;
     tx.put(&LICENSES_BY_STATUS, &(noted.to_owned(), license.license_id), &true)?;
     tx.put(&LICENSES, &key, license)
+}
+
+/// Removes a licence with its machines, but no more than `room` of these, which it lessens; whether all
+/// of it is gone.
+pub fn erase(
+    tx: &mut WriteTx,
+    license: &License,
+    key_form: &str,
+    room: &mut usize,
+) -> Result<bool> {
+    let (org_id, id) = (license.org_id, license.license_id);
+    let machines = tx.scan_keys(&ACTIVATIONS, &Scan::prefix(&(org_id, id)).limit(*room))?;
+    *room -= machines.len();
+    for key in machines {
+        for word in index_words([key.2.as_str()]) {
+            tx.remove(&LICENSE_WORDS, &(word, id))?;
+        }
+        if let Some(machine) = tx.get(&ACTIVATIONS, &key)? {
+            tx.remove(&ACTIVATIONS_BY_ID, &(org_id, machine.activation_id))?;
+        }
+        tx.remove(&ACTIVATIONS, &key)?;
+    }
+    if *room == 0 {
+        return Ok(false);
+    }
+    *room -= 1;
+    super::counts::forget(tx, &format!("activations.{id}"))?;
+    for word in index_words([license.license_key.as_str()]) {
+        tx.remove(&LICENSE_WORDS, &(word, id))?;
+    }
+    let noted = license.noted_status.as_str();
+    super::counts::add(tx, &format!("licenses.{noted}"), -1)?;
+    super::analytics::count_seats(tx, license, -1)?;
+    tx.remove(&LICENSES_BY_STATUS, &(noted.to_owned(), id))?;
+    tx.remove(&LICENSES_BY_KEY, &key_form.to_owned())?;
+    if let Some(subscription_id) = license.subscription_id {
+        tx.remove(&LICENSES_BY_SUBSCRIPTION, &subscription_id)?;
+    }
+    tx.remove(&LICENSE_ORGS, &id)?;
+    tx.remove(&LICENSES, &(org_id, id))?;
+    Ok(true)
 }
 
 /// How many machines are bound to a licence.

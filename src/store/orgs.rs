@@ -1,14 +1,19 @@
 //! Tenants, who belongs to them, and who was asked to.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
 use super::search::{reindex, words_of_org};
 use super::tables::{
-    Digest, INVITATIONS, INVITATIONS_BY_END, INVITATIONS_BY_HASH, MEMBERSHIPS, MEMBERSHIPS_BY_USER,
-    ORG_WORDS, ORGS,
+    Digest, ERASED_ORGS, INVITATIONS, INVITATIONS_BY_END, INVITATIONS_BY_HASH, MEMBERSHIPS,
+    MEMBERSHIPS_BY_USER, ORG_OWNERS, ORG_WORDS, ORGS,
 };
 use super::{Org, Read, Scan, WriteTx, page};
-use crate::domain::error::{Error, Result};
+use crate::domain::error::{Error, Result, found};
 use crate::domain::ids::{InvitationId, OrgId, UserId};
-use crate::domain::organisation::{Invitation, Membership, Organisation, Role};
+use crate::domain::organisation::{
+    ErasedOrg, Invitation, Membership, Organisation, Permission, Role,
+};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 
@@ -20,6 +25,9 @@ impl<T: Read> Org<'_, T> {
 
     /// Who owns it.
     pub fn owner(&self) -> Result<UserId> {
+        if let Some(owner) = self.tx.get(&ORG_OWNERS, &self.id)? {
+            return Ok(owner);
+        }
         let members = self.tx.scan(&MEMBERSHIPS, &Scan::prefix(&self.id))?;
         let owner = members.into_iter().find(|(_, member)| member.role == Role::Owner);
         owner.map(|((_, user_id), _)| user_id).ok_or_else(|| Error::not_found("organisation"))
@@ -33,6 +41,19 @@ impl<T: Read> Org<'_, T> {
     /// Who belongs to it, in the order in which their accounts were made.
     pub fn members(&self, request: &PageRequest) -> Result<Page<Membership>> {
         page(self.tx, &MEMBERSHIPS, Scan::prefix(&self.id), request)
+    }
+
+    /// Who manages it, the owner among them, at most `limit`.
+    pub fn managers(&self, limit: usize) -> Result<Vec<Membership>> {
+        let mut found = Vec::new();
+        self.tx.visit(&MEMBERSHIPS, &Scan::prefix(&self.id), |_, member| {
+            if member.role.may(Permission::OrgManage) {
+                found.push(member);
+            }
+            let enough = found.len() == limit;
+            Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(found)
     }
 
     /// How many belong to it.
@@ -67,6 +88,9 @@ pub fn put(tx: &mut WriteTx, organisation: &Organisation) -> Result<()> {
 /// Adds or writes a person's place in a tenant.
 pub fn put_membership(tx: &mut WriteTx, membership: &Membership) -> Result<()> {
     let (org_id, user_id) = (membership.org_id, membership.user_id);
+    if membership.role == Role::Owner {
+        tx.put(&ORG_OWNERS, &org_id, &user_id)?;
+    }
     tx.put(&MEMBERSHIPS_BY_USER, &(user_id, org_id), &true)?;
     tx.put(&MEMBERSHIPS, &(org_id, user_id), membership)
 }
@@ -142,6 +166,27 @@ pub fn remove_ended(tx: &mut WriteTx, now: Timestamp, limit: usize) -> Result<us
         removed += 1;
     }
     Ok(removed)
+}
+
+/// Removes a tenant of which nothing else is left, with its owner's place in it.
+pub fn erase(tx: &mut WriteTx, org: &Organisation, now: Timestamp) -> Result<()> {
+    let org_id = org.org_id;
+    let words = words_of_org(tx, org_id)?;
+    reindex(tx, &ORG_WORDS, org_id, &words, &BTreeSet::new())?;
+    if let Some(owner) = found(super::org(tx, org_id).owner())? {
+        remove_membership(tx, org_id, owner)?;
+    }
+    tx.remove(&ORG_OWNERS, &org_id)?;
+    if tx.remove(&ORGS, &org_id)? {
+        super::counts::add(tx, "orgs", -1)?;
+    }
+    let (name, created_at) = (org.name.clone(), org.created_at);
+    tx.put(&ERASED_ORGS, &org_id, &ErasedOrg { org_id, name, created_at, erased_at: now })
+}
+
+/// What is kept of a tenant that was erased.
+pub fn erased(tx: &impl Read, org_id: OrgId) -> Result<Option<ErasedOrg>> {
+    tx.get(&ERASED_ORGS, &org_id)
 }
 
 /// All tenants, newest first.

@@ -7,6 +7,7 @@ use super::tables::{
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::billing::Invoice;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -38,6 +39,22 @@ impl<T: Read> Org<'_, T> {
     /// The tenant's subscriptions, newest first.
     pub fn subscriptions(&self, request: &PageRequest) -> Result<Page<Subscription>> {
         page(self.tx, &SUBSCRIPTIONS, Scan::prefix(&self.id).descending(), request)
+    }
+
+    /// The first subscription of the tenant that is so.
+    pub fn any_subscription(
+        &self,
+        is_so: impl Fn(&Subscription) -> bool,
+    ) -> Result<Option<Subscription>> {
+        let mut any = None;
+        self.tx.visit(&SUBSCRIPTIONS, &Scan::prefix(&self.id), |_, subscription| {
+            if is_so(&subscription) {
+                any = Some(subscription);
+                return Ok(ControlFlow::Break(()));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(any)
     }
 
     /// The tenant's payments, newest first.
@@ -95,6 +112,38 @@ pub fn put(tx: &mut WriteTx, subscription: &Subscription, now: Timestamp) -> Res
     let listed = (status.to_owned(), subscription.subscription_id);
     tx.put(&SUBSCRIPTIONS_BY_STATUS, &listed, &true)?;
     tx.put(&SUBSCRIPTIONS, &key, subscription)
+}
+
+/// Removes a subscription that has ended.
+pub fn remove(tx: &mut WriteTx, subscription: &Subscription) -> Result<()> {
+    let (org_id, id) = (subscription.org_id, subscription.subscription_id);
+    super::analytics::forget_ended(tx, subscription)?;
+    let status = subscription.status.as_str();
+    super::counts::add(tx, &format!("subscriptions.{status}"), -1)?;
+    tx.remove(&SUBSCRIPTIONS_BY_STATUS, &(status.to_owned(), id))?;
+    if let Some(stripe_id) = &subscription.stripe_subscription_id {
+        super::billing::forget_billed(tx, stripe_id)?;
+    }
+    tx.remove(&SUBSCRIPTION_ORGS, &id)?;
+    tx.remove(&SUBSCRIPTIONS, &(org_id, id)).map(drop)
+}
+
+/// Notes the trials that a tenant has had with another one, at most `limit`; how many.
+pub fn move_trials(tx: &mut WriteTx, from: OrgId, to: OrgId, limit: usize) -> Result<usize> {
+    let had = tx.scan(&TRIALS, &Scan::prefix(&from).limit(limit))?;
+    for ((_, plan_id), subscription_id) in &had {
+        tx.put(&TRIALS, &(to, *plan_id), subscription_id)?;
+        tx.remove(&TRIALS, &(from, *plan_id))?;
+    }
+    Ok(had.len())
+}
+
+/// Writes to payments of before plans were kept which one they were for, while its subscription knows.
+pub fn note_plan(tx: &mut WriteTx, payment: &Payment) -> Result<()> {
+    let key = (payment.org_id, payment.subscription_id);
+    let Some(subscription) = tx.get(&SUBSCRIPTIONS, &key)? else { return Ok(()) };
+    let noted = Payment { plan_id: Some(subscription.plan_id), ..payment.clone() };
+    tx.put(&PAYMENTS, &(payment.org_id, payment.payment_id), &noted)
 }
 
 /// Remembers that the tenant has had the plan's trial.

@@ -16,7 +16,7 @@ use crate::domain::ids::{
 use crate::domain::job::Job;
 use crate::domain::license::{Activation, License};
 use crate::domain::mail::MailRecord;
-use crate::domain::organisation::{Invitation, Membership, Organisation};
+use crate::domain::organisation::{ErasedOrg, Invitation, Membership, Organisation};
 use crate::domain::passkey::Passkey;
 use crate::domain::payment::Payment;
 use crate::domain::plan::Plan;
@@ -51,6 +51,10 @@ tables! {
     PASSKEYS_BY_CREDENTIAL = "passkeys_by_credential": Digest => (UserId, PasskeyId);
     /// Tenants.
     ORGS = "orgs": OrgId => Organisation;
+    /// Who owns a tenant. What was made before there was an index has no row here.
+    ORG_OWNERS = "org_owners": OrgId => UserId;
+    /// What is kept of tenants that were erased.
+    ERASED_ORGS = "erased_orgs": OrgId => ErasedOrg;
     /// Who belongs to a tenant.
     MEMBERSHIPS = "memberships": (OrgId, UserId) => Membership;
     /// Where a person belongs, beside the personal organisation.

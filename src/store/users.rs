@@ -75,6 +75,11 @@ pub fn any_operator(tx: &impl Read) -> Result<bool> {
     Ok(!tx.scan(&OPERATORS, &Scan::all().limit(1))?.is_empty())
 }
 
+/// Those who run this appliance, at most `limit`.
+pub fn operators(tx: &impl Read, limit: usize) -> Result<Vec<UserId>> {
+    tx.scan_keys(&OPERATORS, &Scan::all().limit(limit))
+}
+
 /// All accounts, newest first.
 pub fn list(tx: &impl Read, request: &PageRequest) -> Result<Page<User>> {
     page(tx, &USERS, Scan::all().descending(), request)

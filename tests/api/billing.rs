@@ -93,7 +93,7 @@ impl Shop {
     }
 
     /// Ann pays; the id at Stripe.
-    async fn subscribe(&self) -> String {
+    pub async fn subscribe(&self) -> String {
         let page = self.page().await.ok(201);
         let id = self.stripe.complete_checkout(&text(&page["session_id"]), Card::Good).unwrap();
         self.deliver_all().await;

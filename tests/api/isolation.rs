@@ -55,6 +55,7 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 "change_plan" => json!({"plan_name": "Other"}),
                 "operator_rights" => json!({"operator": false}),
                 "change_plan_of_subscription" => json!({"quantity": 2}),
+                "delete_org" => json!({"name": "Loom Ltd"}),
                 "change_org" => json!({"name": "Mine"}),
                 "transfer_org" => json!({"user_id": NOBODY}),
                 "change_role" => json!({"role": "member"}),

@@ -24,6 +24,7 @@ mod mail_maildev;
 mod mail_sendgrid;
 mod mail_smtp;
 mod operator;
+mod org_deletion;
 mod orgs;
 mod passkeys;
 mod people;

@@ -13,34 +13,34 @@ const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
 
 /// Ann's own organisation, in which others are what their address says.
-struct Company {
-    app: TestApp,
-    ann: Person,
-    org_id: Value,
+pub struct Company {
+    pub app: TestApp,
+    pub ann: Person,
+    pub org_id: Value,
 }
 
 impl Company {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let app = TestApp::start().await;
         let ann = app.customer(ANN).await;
         let org_id = ann.user["org_id"].clone();
         Self { app, ann, org_id }
     }
 
-    fn path(&self, rest: &str) -> String {
+    pub fn path(&self, rest: &str) -> String {
         format!("/api/v1/orgs/{}{rest}", text(&self.org_id))
     }
 
-    async fn invite(&self, email: &str, role: &str) -> Answer {
+    pub async fn invite(&self, email: &str, role: &str) -> Answer {
         self.ann.post(&self.path("/invitations"), json!({"email": email, "role": role})).await
     }
 
-    async fn token(&self, email: &str) -> String {
+    pub async fn token(&self, email: &str) -> String {
         self.app.mail_to(email, "Join").await.token()
     }
 
     /// Somebody with an account of their own who was invited and accepted.
-    async fn joins(&self, email: &str, role: &str) -> Person {
+    pub async fn joins(&self, email: &str, role: &str) -> Person {
         let person = self.app.customer(email).await;
         self.invite(email, role).await.ok(201);
         let token = self.token(email).await;
@@ -48,7 +48,7 @@ impl Company {
         person
     }
 
-    async fn role_of(&self, person: &Person) -> Value {
+    pub async fn role_of(&self, person: &Person) -> Value {
         let all = self.ann.get(&self.path("/members")).await.ok(200);
         let theirs = items(&all).iter().find(|each| each["user_id"] == person.user["user_id"]);
         theirs.map_or(Value::Null, |member| member["role"].clone())
@@ -69,6 +69,7 @@ async fn whoever_registers_owns_an_organisation_and_can_make_more() {
     let first = &items(&mine)[0];
     let expected = [
         "created_at",
+        "deletion_due_at",
         "name",
         "org_id",
         "permissions",

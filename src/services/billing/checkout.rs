@@ -69,6 +69,7 @@ impl Services {
         let cancel = self.page("cancel_url", input.cancel_url.as_deref(), "not-paid")?;
         let org_id = actor.org(Permission::BillingManage)?;
         let (plan, live, last) = self.store.read(|tx| {
+            store::org(tx, org_id).organisation()?.require_staying()?;
             let plan = plan_on_sale(tx, input.plan_id)?;
             check_quantity(&plan, input.quantity)?;
             if input.interval == Interval::Year && plan.yearly_price_cents.is_none() {
