@@ -287,11 +287,19 @@ impl Licenses {
     async fn list_licenses(
         &self,
         person: Person,
+        /// Those of this project alone.
+        project_id: Query<Option<String>>,
         limit: Query<Option<u32>>,
         cursor: Query<Option<String>>,
     ) -> Answer<Json<LicenseList>> {
         let request = page_request(limit.0, cursor.0.as_deref())?;
-        let page = self.services.licenses(&person.0, &request)?;
+        let page = match &project_id.0 {
+            Some(id) => {
+                let id = path_id(id, "project")?;
+                self.services.licenses_of_project(&person.0, id, &request)?
+            }
+            None => self.services.licenses(&person.0, &request)?,
+        };
         Ok(Json(LicenseList::of(page, |license| License::of(&self.services, license))))
     }
 

@@ -35,6 +35,7 @@ pub mod problem;
 mod seats;
 mod second_factor;
 mod subscriptions;
+mod teams;
 mod webhooks;
 mod wire;
 
@@ -105,6 +106,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
             api_keys::ApiKeys { services: services() },
             orgs::Orgs { services: services() },
             org_deletion::OrgDeletion { services: services() },
+            teams::Teams { services: services() },
         ),
         webhooks::Webhooks { services: services() },
         keys::Keys { services: services() },
@@ -125,7 +127,7 @@ type AllOperations = (
     (emails::Emails, email_templates::EmailTemplates),
     backups::Backups,
     diagnostics::Diagnostics,
-    (api_keys::ApiKeys, orgs::Orgs, org_deletion::OrgDeletion),
+    (api_keys::ApiKeys, orgs::Orgs, org_deletion::OrgDeletion, teams::Teams),
     webhooks::Webhooks,
     keys::Keys,
     health::Watch,

@@ -12,7 +12,7 @@ use poem_openapi::registry::{
 };
 use poem_openapi::{ApiResponse, OpenApi};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::audit::Audit;
 use super::auth::{Person, path_id};
@@ -23,6 +23,7 @@ use super::orgs::{Invitation, Member, Membership};
 use super::people::Org;
 use super::seats::holder;
 use super::subscriptions::{Payment, Subscription};
+use super::teams::{Grant, Project, Team, TeamMember};
 use super::{Answer, Tag};
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::OrgId;
@@ -76,8 +77,8 @@ impl OrgDeletion {
     /// Everything that is stored of an organisation
     ///
     /// For its owner: one record of JSON on each line, with its `kind`: the `organisation`, then each
-    /// `member`, `invitation`, `license`, `activation`, `seat`, `subscription`, `payment`, `invoice` and
-    /// `audit` entry, and `end` with their number. Without what opens something: of a licence key the end is
+    /// `member`, `invitation`, `team`, `team_member`, `license`, `team_license`, `project`, `project_license`,
+    /// `activation`, `seat`, `subscription`, `payment`, `invoice` and `audit` entry, and `end` with their number. Without what opens something: of a licence key the end is
     /// shown, of a seat no session id. A file without `end` is not whole.
     #[oai(path = "/orgs/:org_id/export", method = "get", operation_id = "export_org")]
     async fn export_org(&self, person: Person, org_id: Path<String>) -> Answer<OrgFile> {
@@ -117,7 +118,7 @@ impl Walk {
         }
         let Some(some) = self.export.more()? else {
             self.ended = true;
-            let end = serde_json::json!({"kind": "end", "records": self.lines});
+            let end = json!({"kind": "end", "records": self.lines});
             return Ok(Some(format!("{end}\n")));
         };
         let mut piece = String::new();
@@ -135,6 +136,15 @@ impl Walk {
             Exported::Member(member) => ("member", value(Member::from(member))?),
             Exported::Invitation(invitation) => {
                 ("invitation", value(Invitation::from(invitation))?)
+            }
+            Exported::Team(team) => ("team", value(Team::from(team))?),
+            Exported::TeamMember(member, user) => {
+                ("team_member", value(TeamMember::from((member, user)))?)
+            }
+            Exported::Grant(grant) => ("team_license", value(Grant::from(grant))?),
+            Exported::Project(project) => ("project", value(Project::from(project))?),
+            Exported::Grouped(project_id, license_id) => {
+                ("project_license", json!({"project_id": project_id, "license_id": license_id}))
             }
             Exported::License(license) => {
                 let shown = shorten_key(&license.license_key);

@@ -71,7 +71,7 @@ pub struct Membership {
     personal: bool,
     /// What you are there.
     role: Role,
-    /// What that lets you do: `org.read`, `org.manage`, `org.own`, `licenses.read`, `licenses.manage`,
+    /// What that lets you do: `org.read`, `org.manage`, `teams.manage`, `org.own`, `licenses.read`, `licenses.manage`,
     /// `seats.read`, `billing.read`, `billing.manage`.
     permissions: Vec<String>,
     /// Whether people act for it only with an account that has a second factor.

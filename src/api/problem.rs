@@ -66,6 +66,7 @@ pub fn table(code: Code) -> (&'static str, StatusCode, &'static str) {
         Code::MemberState            => ("member_state",             StatusCode::CONFLICT,               "The membership does not allow that"),
         Code::InvitationExists       => ("invitation_exists",        StatusCode::CONFLICT,               "That address is invited already"),
         Code::OrgState               => ("org_state",                StatusCode::CONFLICT,               "The organisation does not allow that now"),
+        Code::NameTaken              => ("name_taken",               StatusCode::CONFLICT,               "Something else has that name"),
         Code::TooManyKeys            => ("too_many_keys",            StatusCode::CONFLICT,               "Too many API keys"),
         Code::BillingNotConfigured   => ("billing_not_configured",   StatusCode::CONFLICT,               "No payment provider is configured"),
         Code::WebhookNotConfigured   => ("webhook_not_configured",   StatusCode::SERVICE_UNAVAILABLE,    "Webhooks cannot be verified"),

@@ -65,6 +65,7 @@ pub enum Code {
     MemberState,
     InvitationExists,
     OrgState,
+    NameTaken,
     // What the server cannot do just now
     WebhookNotConfigured,
     StorageUnavailable,

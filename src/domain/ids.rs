@@ -46,6 +46,10 @@ id! {
     InvitationId,
     /// A passkey of somebody's.
     PasskeyId,
+    /// A team of an organisation.
+    TeamId,
+    /// A project of an organisation.
+    ProjectId,
     /// A plan in the catalogue.
     PlanId,
     /// A subscription of an organisation to a plan.

@@ -19,5 +19,6 @@ pub mod plan;
 pub mod search;
 pub mod second_factor;
 pub mod subscription;
+pub mod team;
 pub mod time;
 pub mod user;

@@ -11,6 +11,7 @@
 //! | `billing.read`: subscriptions, payments, invoices | yes | yes | yes | |
 //! | `billing.manage`: buy, change, cancel | yes | yes | yes | |
 //! | `org.manage`: rename, require a second factor, invite, change roles, remove members | yes | yes | | |
+//! | `teams.manage`: teams, what they may use, projects | yes | yes | | |
 //! | `org.own`: give it away, export it, delete it | yes | | | |
 
 use serde::{Deserialize, Serialize};
@@ -190,6 +191,8 @@ pub enum Permission {
     OrgRead,
     /// Rename it, require a second factor, invite, change roles, remove members.
     OrgManage,
+    /// Make, change and delete teams and projects.
+    TeamsManage,
     /// Give it away, export it, delete it.
     OrgOwn,
     /// See its licences, and one's own machines and seats.
@@ -206,9 +209,10 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OrgRead,
         Self::OrgManage,
+        Self::TeamsManage,
         Self::OrgOwn,
         Self::LicensesRead,
         Self::LicensesManage,
@@ -222,6 +226,7 @@ impl Permission {
         match self {
             Self::OrgRead => "org.read",
             Self::OrgManage => "org.manage",
+            Self::TeamsManage => "teams.manage",
             Self::OrgOwn => "org.own",
             Self::LicensesRead => "licenses.read",
             Self::LicensesManage => "licenses.manage",

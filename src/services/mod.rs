@@ -32,6 +32,7 @@ pub mod overview;
 pub mod passkeys;
 pub mod people;
 pub mod plans;
+pub mod projects;
 pub mod queue;
 pub mod seats;
 pub mod second_factor;
@@ -39,6 +40,7 @@ pub mod sign_in;
 mod sign_in_failures;
 pub mod subscriptions;
 pub mod system;
+pub mod teams;
 mod throttles;
 pub mod watch;
 

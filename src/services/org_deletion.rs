@@ -17,7 +17,9 @@ use crate::domain::organisation::{Organisation, Permission, Role, is_over, requi
 use crate::domain::page::PageRequest;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::signing::license_key;
-use crate::store::{self, WriteTx, api_keys, billing, jobs, licenses, orgs, subscriptions, users};
+use crate::store::{
+    self, WriteTx, api_keys, billing, jobs, licenses, orgs, projects, subscriptions, teams, users,
+};
 
 /// Licences that are erased at once.
 const LICENSES_AT_ONCE: usize = 50;
@@ -96,8 +98,14 @@ impl Services {
         }
         while self.erase_some_licenses(id).await? {}
         self.note_plans_of_payments(id).await?;
-        let bites: [Bite; 4] =
-            [erase_subscriptions, erase_trials, erase_invitations, erase_members];
+        let bites: [Bite; 6] = [
+            erase_subscriptions,
+            erase_trials,
+            erase_invitations,
+            erase_team,
+            erase_projects,
+            erase_members,
+        ];
         for bite in bites {
             loop {
                 let ctx = self.ctx(By::System);
@@ -258,6 +266,25 @@ fn erase_invitations(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
     let some = store::org(tx, id).invitations(BITE)?;
     for invitation in &some {
         orgs::remove_invitation(tx, id, invitation.invitation_id)?;
+    }
+    Ok(some.len())
+}
+
+/// One, with its members.
+fn erase_team(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
+    let request = PageRequest { limit: 1, after: None };
+    let some = store::org(tx, id).teams(&request)?.items;
+    for team in &some {
+        teams::remove(tx, id, team.team_id)?;
+    }
+    Ok(some.len())
+}
+
+/// Their licences went before.
+fn erase_projects(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
+    let some = store::org(tx, id).projects(&PageRequest::first())?.items;
+    for project in &some {
+        projects::remove(tx, id, project.project_id)?;
     }
     Ok(some.len())
 }

@@ -10,13 +10,15 @@ use super::{Actor, Services};
 use crate::domain::audit::{AuditEntry, AuditFilter};
 use crate::domain::billing::Invoice;
 use crate::domain::error::Result;
-use crate::domain::ids::{LicenseId, OrgId};
+use crate::domain::ids::{LicenseId, OrgId, ProjectId};
 use crate::domain::license::{Activation, License};
 use crate::domain::organisation::{Invitation, Organisation, Permission};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
 use crate::domain::subscription::Subscription;
+use crate::domain::team::{Grant, Project, Team, TeamMember};
 use crate::domain::time::Timestamp;
+use crate::domain::user::User;
 use crate::seats::{Cursor, SessionView};
 use crate::store::{self, ReadTx, audit, users};
 
@@ -31,8 +33,18 @@ pub enum Exported {
     Member(Member),
     /// Somebody who was asked to.
     Invitation(Invitation),
+    /// A team.
+    Team(Team),
+    /// Somebody who belongs to one.
+    TeamMember(TeamMember, User),
     /// A licence.
     License(License),
+    /// A licence that a team may use.
+    Grant(Grant),
+    /// A project.
+    Project(Project),
+    /// The project that a licence is grouped in.
+    Grouped(ProjectId, LicenseId),
     /// A machine bound to one.
     Activation(Activation),
     /// A seat that was held, and as of when.
@@ -53,7 +65,12 @@ enum Part {
     Organisation,
     Members,
     Invitations,
+    Teams,
+    TeamMembers,
     Licenses,
+    Grants,
+    Projects,
+    Grouped,
     Activations,
     Seats,
     Subscriptions,
@@ -159,8 +176,13 @@ impl Part {
         match self {
             Self::Organisation => Self::Members,
             Self::Members => Self::Invitations,
-            Self::Invitations => Self::Licenses,
-            Self::Licenses => Self::Activations,
+            Self::Invitations => Self::Teams,
+            Self::Teams => Self::TeamMembers,
+            Self::TeamMembers => Self::Licenses,
+            Self::Licenses => Self::Grants,
+            Self::Grants => Self::Projects,
+            Self::Projects => Self::Grouped,
+            Self::Grouped => Self::Activations,
             Self::Activations => Self::Seats,
             Self::Seats => Self::Subscriptions,
             Self::Subscriptions => Self::Payments,
@@ -188,7 +210,19 @@ fn read(tx: &ReadTx, id: OrgId, part: Part, request: &PageRequest) -> Result<Pag
             let open = org.invitations(PageRequest::LIMIT_MAX)?;
             all(open.into_iter().map(Exported::Invitation).collect())
         }
+        Part::Teams => org.teams(request)?.map(Exported::Team),
+        Part::TeamMembers => {
+            let page = org.all_team_members(request)?;
+            let seen = page.items.into_iter().map(|member| {
+                let user = users::get(tx, member.user_id)?;
+                Ok(Exported::TeamMember(member, user))
+            });
+            Page { items: seen.collect::<Result<_>>()?, next: page.next }
+        }
         Part::Licenses => org.licenses(request)?.map(Exported::License),
+        Part::Grants => org.all_grants(request)?.map(Exported::Grant),
+        Part::Projects => org.projects(request)?.map(Exported::Project),
+        Part::Grouped => org.grouped(request)?.map(|(project, of)| Exported::Grouped(project, of)),
         Part::Activations => org.all_activations(request)?.map(Exported::Activation),
         Part::Subscriptions => org.subscriptions(request)?.map(Exported::Subscription),
         Part::Payments => org.payments(request)?.map(Exported::Payment),

@@ -153,6 +153,8 @@ pub fn erase(
         return Ok(false);
     }
     *room -= 1;
+    super::teams::forget_license(tx, org_id, id)?;
+    super::projects::take_out(tx, org_id, id)?;
     super::counts::forget(tx, &format!("activations.{id}"))?;
     for word in index_words([license.license_key.as_str()]) {
         tx.remove(&LICENSE_WORDS, &(word, id))?;

@@ -31,6 +31,7 @@ pub mod orgs;
 mod paging;
 pub mod passkeys;
 pub mod plans;
+pub mod projects;
 mod queue;
 mod restore;
 mod scope;
@@ -39,6 +40,7 @@ pub mod second_factors;
 pub mod subscriptions;
 mod table;
 mod tables;
+pub mod teams;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tx;

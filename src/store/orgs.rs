@@ -97,6 +97,7 @@ pub fn put_membership(tx: &mut WriteTx, membership: &Membership) -> Result<()> {
 
 /// Removes a person's place in a tenant; whether there was one.
 pub fn remove_membership(tx: &mut WriteTx, org_id: OrgId, user_id: UserId) -> Result<bool> {
+    super::teams::leave_all(tx, org_id, user_id)?;
     tx.remove(&MEMBERSHIPS_BY_USER, &(user_id, org_id))?;
     tx.remove(&MEMBERSHIPS, &(org_id, user_id))
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{
     ActivationId, ApiKeyId, AuditId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId,
-    OrgId, PasskeyId, PaymentId, PlanId, SessionId, SubscriptionId, UserId,
+    OrgId, PasskeyId, PaymentId, PlanId, ProjectId, SessionId, SubscriptionId, TeamId, UserId,
 };
 use crate::domain::time::Timestamp;
 
@@ -153,6 +153,8 @@ id_key!(
     ActivationId,
     InvitationId,
     PasskeyId,
+    TeamId,
+    ProjectId,
     PaymentId,
     InvoiceId,
     SessionId,

@@ -11,7 +11,7 @@ use crate::domain::audit::{AuditEntry, SignedHead};
 use crate::domain::billing::{Checkout, Invoice, ProviderEvent};
 use crate::domain::ids::{
     ActivationId, ApiKeyId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId, OrgId,
-    PasskeyId, PaymentId, PlanId, SubscriptionId, UserId,
+    PasskeyId, PaymentId, PlanId, ProjectId, SubscriptionId, TeamId, UserId,
 };
 use crate::domain::job::Job;
 use crate::domain::license::{Activation, License};
@@ -22,6 +22,7 @@ use crate::domain::payment::Payment;
 use crate::domain::plan::Plan;
 use crate::domain::second_factor::SecondFactor;
 use crate::domain::subscription::{Interval, Subscription};
+use crate::domain::team::{Grant, Project, Team, TeamMember};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Link, Login, User};
 
@@ -65,6 +66,22 @@ tables! {
     INVITATIONS_BY_HASH = "invitations_by_hash": Digest => (OrgId, InvitationId);
     /// Invitations in order of their end.
     INVITATIONS_BY_END = "invitations_by_end": (Timestamp, InvitationId) => OrgId;
+    /// Teams of a tenant.
+    TEAMS = "teams": (OrgId, TeamId) => Team;
+    /// Who belongs to a team.
+    TEAM_MEMBERS = "team_members": (OrgId, TeamId, UserId) => TeamMember;
+    /// The teams of a person.
+    TEAM_MEMBERS_BY_USER = "team_members_by_user": (OrgId, UserId, TeamId) => bool;
+    /// Licences that a team may use.
+    TEAM_GRANTS = "team_grants": (OrgId, TeamId, LicenseId) => Grant;
+    /// Seats of a licence that are reserved for a team.
+    TEAM_GRANTS_BY_LICENSE = "team_grants_by_license": (OrgId, LicenseId, TeamId) => u32;
+    /// Projects of a tenant.
+    PROJECTS = "projects": (OrgId, ProjectId) => Project;
+    /// Licences that are grouped in a project.
+    PROJECT_LICENSES = "project_licenses": (OrgId, ProjectId, LicenseId) => bool;
+    /// The project that a licence is grouped in.
+    PROJECT_OF_LICENSE = "project_of_license": (OrgId, LicenseId) => ProjectId;
     /// Sign-ins of a person.
     LOGINS = "logins": (UserId, LoginId) => Login;
     /// Every refresh token ever given by a sign-in that has not ended, spent ones included.

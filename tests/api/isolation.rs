@@ -55,10 +55,14 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 "change_plan" => json!({"plan_name": "Other"}),
                 "operator_rights" => json!({"operator": false}),
                 "change_plan_of_subscription" => json!({"quantity": 2}),
+                "create_team" | "rename_team" | "create_project" | "change_project" => {
+                    json!({"name": "Weavers"})
+                }
+                "grant_license" => json!({"seats_reserved": 1}),
                 "delete_org" => json!({"name": "Loom Ltd"}),
                 "change_org" => json!({"name": "Mine"}),
                 "transfer_org" => json!({"user_id": NOBODY}),
-                "change_role" => json!({"role": "member"}),
+                "change_role" | "set_team_member" => json!({"role": "member"}),
                 "invite" => json!({"email": "dora@example.com", "role": "admin"}),
                 "remove_passkey" => json!({"password": PASSWORD}),
                 "resize_license" => json!({"max_concurrent_seats": 1}),
@@ -86,6 +90,8 @@ struct Anns {
     api_key: String,
     invitation: String,
     passkey: String,
+    team: String,
+    project: String,
 }
 
 impl Anns {
@@ -106,8 +112,14 @@ impl Anns {
         let invite = json!({"email": "cleo@example.com", "role": "member"});
         let invitation = person.post(&orgs, invite).await.ok(201);
         let passkey = passkeys::add(&person, &mut Device::new("key"), "Key").await.ok(201);
+        let org = format!("/api/v1/orgs/{}", text(&person.user["org_id"]));
+        let named = json!({"name": "Weavers"});
+        let team = person.post(&format!("{org}/teams"), named.clone()).await.ok(201);
+        let project = person.post(&format!("{org}/projects"), named).await.ok(201);
         Self {
             passkey: text(&passkey["passkey"]["passkey_id"]),
+            team: text(&team["team_id"]),
+            project: text(&project["project_id"]),
             invitation: text(&invitation["invitation_id"]),
             api_key: text(&key["api_key_id"]),
             subscription: text(&trial["subscription_id"]),
@@ -132,6 +144,8 @@ impl Anns {
             "org_id" => text(&self.person.user["org_id"]),
             "invitation_id" => self.invitation.clone(),
             "passkey_id" => self.passkey.clone(),
+            "team_id" => self.team.clone(),
+            "project_id" => self.project.clone(),
             "user_id" => text(&self.person.user["user_id"]),
             "file" => "coditect.backup".to_owned(),
             "message" => "verify_email".to_owned(),

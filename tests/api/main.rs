@@ -37,3 +37,4 @@ mod setup;
 mod stripe;
 mod subscriptions;
 mod support;
+mod teams;

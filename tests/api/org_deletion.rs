@@ -387,6 +387,18 @@ async fn the_owner_takes_everything_along_and_nothing_that_opens_anything() {
     let invite = json!({"email": "cleo@example.com", "role": "member"});
     let invitation = spin.ann.post(&spin.path("/invitations"), invite).await.ok(201);
 
+    let named = json!({"name": "Weavers"});
+    let team = spin.ann.post(&spin.path("/teams"), named.clone()).await.ok(201);
+    let project = spin.ann.post(&spin.path("/projects"), named).await.ok(201);
+    let team_path = spin.path(&format!("/teams/{}", text(&team["team_id"])));
+    let member = format!("{team_path}/members/{}", text(&spin.bob.user["user_id"]));
+    spin.ann.with_body(Method::PUT, &member, &json!({"role": "member"})).await.ok(200);
+    let grant = format!("{team_path}/licenses/{}", text(&second["license_id"]));
+    spin.ann.with_body(Method::PUT, &grant, &json!({"seats_reserved": 1})).await.ok(200);
+    let project_path = spin.path(&format!("/projects/{}", text(&project["project_id"])));
+    let group = format!("{project_path}/licenses/{}", text(&second["license_id"]));
+    spin.ann.send(spin.ann.request(Method::PUT, &group)).await.ok(200);
+
     let found = exported(&spin.ann, &spin.path("/export")).await;
     let ids = |kind: &str, id: &str| {
         let mut ids: Vec<_> = found[kind].iter().map(|record| text(&record[id])).collect();
@@ -408,6 +420,11 @@ async fn the_owner_takes_everything_along_and_nothing_that_opens_anything() {
     let subscription = [&spin.license["subscription_id"]];
     assert_eq!(ids("subscription", "subscription_id"), sorted(&subscription));
     assert_eq!(ids("payment", "payment_id"), sorted(&[&payment["payment_id"]]));
+    assert_eq!(ids("team", "team_id"), sorted(&[&team["team_id"]]));
+    assert_eq!(ids("team_member", "email"), [BOB]);
+    assert_eq!(ids("team_license", "license_id"), sorted(&[&second["license_id"]]));
+    assert_eq!(ids("project", "project_id"), sorted(&[&project["project_id"]]));
+    assert_eq!(ids("project_license", "license_id"), sorted(&[&second["license_id"]]));
     let actions = ids("audit", "action");
     for action in ["org.created", "member.joined", "license.issued", "org.exported"] {
         assert!(actions.iter().any(|each| each == action), "{action}: {actions:?}");
@@ -422,7 +439,15 @@ async fn the_owner_takes_everything_along_and_nothing_that_opens_anything() {
         assert!(!text_of_it.contains(&format!("\"{word}")), "{word}");
     }
     spin.bob.get(&spin.path("/export")).await.refused(403, "forbidden");
-    operator.get(&spin.path("/export")).await;
+    operator.get(&spin.path("/export")).await.ok(200);
+
+    // All of that goes with it.
+    spin.delete(&spin.ann).await.ok(200);
+    spin.app.advance(DAY * 30).await;
+    let ann = spin.app.sign_in(ANN).await;
+    for path in [&team_path, &project_path] {
+        ann.get(path).await.refused(404, "not_found");
+    }
 }
 
 /// What is more than a page of anything is exported whole.

@@ -240,11 +240,15 @@ async fn mail_about_what_a_member_bought_goes_to_the_owner_once_they_left() {
 // ---- what a role allows -------------------------------------------------------------------------
 
 /// Calls that stand for each permission.
-const CALLS: [(&str, Method, &str); 12] = [
+const CALLS: [(&str, Method, &str); 16] = [
     ("org.read", Method::GET, "/api/v1/orgs/ORG"),
     ("org.read", Method::GET, "/api/v1/orgs/ORG/members"),
     ("org.manage", Method::GET, "/api/v1/orgs/ORG/invitations"),
     ("org.manage", Method::PATCH, "/api/v1/orgs/ORG"),
+    ("org.read", Method::GET, "/api/v1/orgs/ORG/teams"),
+    ("org.read", Method::GET, "/api/v1/orgs/ORG/projects"),
+    ("teams.manage", Method::POST, "/api/v1/orgs/ORG/teams"),
+    ("teams.manage", Method::POST, "/api/v1/orgs/ORG/projects"),
     ("licenses.read", Method::GET, "/api/v1/licenses"),
     ("licenses.read", Method::GET, "/api/v1/licenses/LICENSE/file"),
     ("licenses.manage", Method::DELETE, "/api/v1/licenses/LICENSE/sessions/SESSION"),
@@ -283,6 +287,9 @@ async fn every_role_may_what_its_permissions_say_and_nothing_else() {
                 Method::PATCH => there.patch(&path, json!({"name": "Loom"})).await,
                 Method::POST if path.ends_with("transfer") => {
                     there.post(&path, json!({"user_id": company.ann.user["user_id"]})).await
+                }
+                Method::POST if path.contains("/teams") || path.contains("/projects") => {
+                    there.post(&path, json!({"name": role})).await
                 }
                 _ => there.send(there.request(method, &path)).await,
             };
