@@ -18,7 +18,7 @@ use crate::domain::job::Lane;
 use crate::entropy::Entropy;
 use crate::identity::passkeys::RelyingParty;
 use crate::identity::tokens::RefreshChain;
-use crate::identity::{AccessTokens, Cost, HashPool, HashPoolConfig};
+use crate::identity::{AccessTokens, Cost, HashPool, HashPoolConfig, Names};
 use crate::listen::{Bounded, Patience};
 use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
@@ -306,6 +306,7 @@ fn build(
         ceremonies: Cache::builder().max_capacity(10_000).time_to_live(CEREMONY).build(),
         refresh_chain: RefreshChain::new(&master.derive("refresh tokens")),
         stripe: stripe(&config)?,
+        names: Names::new(config.orgs.dns_server),
         transport: Arc::new(Transport::from_config(&config, data.mail()).map_err(Error::internal)?),
         mail_trouble: mails::TroubleSpot::default(),
         templates: Arc::new(templates),

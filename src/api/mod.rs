@@ -16,6 +16,7 @@ mod cors;
 mod csv;
 mod diagnostics;
 mod document;
+mod email_domains;
 mod email_templates;
 mod emails;
 mod health;
@@ -107,6 +108,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
             orgs::Orgs { services: services() },
             org_deletion::OrgDeletion { services: services() },
             teams::Teams { services: services() },
+            email_domains::EmailDomains { services: services() },
         ),
         webhooks::Webhooks { services: services() },
         keys::Keys { services: services() },
@@ -127,7 +129,13 @@ type AllOperations = (
     (emails::Emails, email_templates::EmailTemplates),
     backups::Backups,
     diagnostics::Diagnostics,
-    (api_keys::ApiKeys, orgs::Orgs, org_deletion::OrgDeletion, teams::Teams),
+    (
+        api_keys::ApiKeys,
+        orgs::Orgs,
+        org_deletion::OrgDeletion,
+        teams::Teams,
+        email_domains::EmailDomains,
+    ),
     webhooks::Webhooks,
     keys::Keys,
     health::Watch,

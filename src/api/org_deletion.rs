@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::audit::Audit;
 use super::auth::{Person, path_id};
 use super::billing::Invoice;
+use super::email_domains::OrgDomain;
 use super::json::Json;
 use super::licenses::{Activation, License};
 use super::orgs::{Invitation, Member, Membership};
@@ -77,7 +78,7 @@ impl OrgDeletion {
     /// Everything that is stored of an organisation
     ///
     /// For its owner: one record of JSON on each line, with its `kind`: the `organisation`, then each
-    /// `member`, `invitation`, `team`, `team_member`, `license`, `team_license`, `project`, `project_license`,
+    /// `member`, `invitation`, `domain`, `team`, `team_member`, `license`, `team_license`, `project`, `project_license`,
     /// `activation`, `seat`, `subscription`, `payment`, `invoice` and `audit` entry, and `end` with their number. Without what opens something: of a licence key the end is
     /// shown, of a seat no session id. A file without `end` is not whole.
     #[oai(path = "/orgs/:org_id/export", method = "get", operation_id = "export_org")]
@@ -137,6 +138,7 @@ impl Walk {
             Exported::Invitation(invitation) => {
                 ("invitation", value(Invitation::from(invitation))?)
             }
+            Exported::Domain(domain) => ("domain", value(OrgDomain::from(domain))?),
             Exported::Team(team) => ("team", value(Team::from(team))?),
             Exported::TeamMember(member, user) => {
                 ("team_member", value(TeamMember::from((member, user)))?)

@@ -180,6 +180,9 @@ settings! {
     ["orgs"] orgs: Orgs {
         /// How long the deletion of an organisation can be taken back, in days. Then it is erased.
         deletion_wait_days: u32 = standard("30").within(0, 365);
+        /// The name server that is asked whether a domain is an organisation's. Without it: those that the
+        /// computer is set up with.
+        dns_server: Option<SocketAddr> = optional("192.0.2.53:53");
     }
 
     /// E-mail.

@@ -66,8 +66,11 @@ pub enum Code {
     InvitationExists,
     OrgState,
     NameTaken,
+    DomainTaken,
+    DomainUnproven,
     // What the server cannot do just now
     WebhookNotConfigured,
+    NamesUnavailable,
     StorageUnavailable,
     ProviderUnavailable,
     ProviderRefused,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::email_domain::Domain;
 use super::ids::{JobId, LicenseId, MailId, OrgId, SubscriptionId};
 use super::time::Timestamp;
 
@@ -58,6 +59,15 @@ pub enum Work {
         /// The tenant.
         org_id: OrgId,
     },
+    /// Look whether a domain is still proved to be an organisation's.
+    LookAtDomain {
+        /// The tenant.
+        org_id: OrgId,
+        /// Which domain.
+        domain: Domain,
+        /// Since when it is; another time is another proof, which has a look of its own.
+        since: Timestamp,
+    },
     /// Look at what an event of the payment provider is about.
     ProviderEvent {
         /// The provider's id of it.
@@ -78,11 +88,13 @@ pub enum Lane {
     Mail,
     /// Waits for the payment provider.
     Provider,
+    /// Waits for name servers.
+    Names,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 3] = [Self::Inside, Self::Mail, Self::Provider];
+    pub const ALL: [Self; 4] = [Self::Inside, Self::Mail, Self::Provider, Self::Names];
 }
 
 impl Work {
@@ -91,6 +103,7 @@ impl Work {
         match self {
             Self::SendMail { .. } => Lane::Mail,
             Self::ProviderEvent { .. } => Lane::Provider,
+            Self::LookAtDomain { .. } => Lane::Names,
             Self::MailLink { .. }
             | Self::SubscriptionDue { .. }
             | Self::LicenseDue { .. }
@@ -108,6 +121,7 @@ impl Work {
             Self::SubscriptionDue { .. } => "subscription_due",
             Self::LicenseDue { .. } => "license_due",
             Self::EraseOrg { .. } => "erase_org",
+            Self::LookAtDomain { .. } => "look_at_domain",
             Self::ProviderEvent { .. } => "provider_event",
             Self::RotateKeys => "rotate_keys",
             Self::Housekeeping => "housekeeping",

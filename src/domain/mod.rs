@@ -5,6 +5,7 @@ pub mod api_key;
 pub mod audit;
 pub mod billing;
 pub mod csv;
+pub mod email_domain;
 pub mod error;
 pub mod ids;
 pub mod job;

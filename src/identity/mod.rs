@@ -5,6 +5,7 @@
 //! - [`tokens`]: opaque tokens (refresh, API keys, links in mails); [`access`]: signed access tokens.
 //! - [`totp`]: codes of authenticator apps and recovery codes; [`passkeys`]: what browsers sign with keys of
 //!   their own.
+//! - [`names`]: what the owner of a domain has written in the domain name system.
 //! - [`throttle`]: rate limits by address and by account.
 //!
 //! # Architecture invariants
@@ -15,6 +16,7 @@
 pub mod access;
 pub mod hash_pool;
 pub mod imported;
+pub mod names;
 pub mod passkeys;
 pub mod passwords;
 pub mod throttle;
@@ -23,5 +25,6 @@ pub mod totp;
 
 pub use access::{AccessClaims, AccessTokens};
 pub use hash_pool::{HashPool, HashPoolConfig};
+pub use names::Names;
 pub use passwords::{Cost, Weak};
 pub use throttle::{Remaining, RetryAfterSeconds, Throttle, address_key};

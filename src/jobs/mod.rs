@@ -128,6 +128,9 @@ async fn perform(services: &Services, job: &Job) -> Result<(), Failed> {
             Ok(services.license_due(job, *org_id, *license_id).await?)
         }
         Work::EraseOrg { org_id } => Ok(services.erase_org_due(job, *org_id).await?),
+        Work::LookAtDomain { org_id, domain, since } => {
+            Ok(services.look_at_domain_due(job, *org_id, domain, *since).await?)
+        }
         Work::ProviderEvent { event_id } => {
             services.provider_event_due(job, event_id).await.map_err(|error| {
                 // Whether the provider can be reached is not this event's.

@@ -137,6 +137,22 @@ messages! {
         due_at: Timestamp,
     }
 
+    /// Tells the owner of an organisation that a domain is known to be its own, or is no more.
+    OrgDomain = "org_domain" {
+        /// The reader.
+        full_name: String,
+        /// The organisation.
+        org_name: String,
+        /// The domain.
+        domain: String,
+        /// `verified` or `lost`.
+        change: String,
+        /// The name of the record that proves it.
+        record_name: String,
+        /// What that record says.
+        record_value: String,
+    }
+
     /// Tells the owner of an account that somebody signed in from where nobody had before.
     NewSignIn = "new_sign_in" {
         /// The reader.

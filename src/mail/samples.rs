@@ -33,6 +33,15 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             expires_at: NOON.plus_days(7),
         }
         .into(),
+        OrgDomain {
+            full_name: full_name.to_owned(),
+            org_name: "Loom Ltd".to_owned(),
+            domain: "example.com".to_owned(),
+            change: "lost".to_owned(),
+            record_name: "_coditect.example.com".to_owned(),
+            record_value: "coditect-verification=b7c1d2e3f4a59687".to_owned(),
+        }
+        .into(),
         OrgDeletion {
             full_name: full_name.to_owned(),
             org_name: "Loom Ltd".to_owned(),

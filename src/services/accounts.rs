@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::email_domains::join_by_domain;
 use super::orgs::require_no_company;
 use super::people::{self, UserAct};
 use super::sign_in::{Grant, SignedIn};
@@ -123,6 +124,7 @@ impl Services {
             users::update(tx, &user)?;
             let (org_id, cause) = (Some(user.personal_org), "user.email_verified");
             ctx.audit_change(tx, org_id, cause, user.user_id, [], &before, &user)?;
+            join_by_domain(&ctx, tx, &user)?;
             if first {
                 let message = letters::welcome(&user);
                 ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)?;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::domain::email_domain::OrgDomain;
 use crate::domain::license::{License, LicenseStatus};
 use crate::domain::organisation::{Invitation, Organisation};
 use crate::domain::payment::{Payment, PaymentKind};
@@ -60,6 +61,24 @@ pub(super) fn org_deletion(
 ) -> Message {
     let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
     messages::OrgDeletion { full_name, org_name, change: change.to_owned(), due_at }.into()
+}
+
+/// What has become of a domain: `verified` or `lost`.
+pub(super) fn org_domain(
+    user: &User,
+    org: &Organisation,
+    domain: &OrgDomain,
+    change: &str,
+) -> Message {
+    messages::OrgDomain {
+        full_name: user.full_name.clone(),
+        org_name: shown_name(&org.name),
+        domain: domain.domain.as_str().to_owned(),
+        change: change.to_owned(),
+        record_name: domain.record_name(),
+        record_value: domain.record_value(),
+    }
+    .into()
 }
 
 /// A name that somebody else is shown: short, and no way to put an address into their mail.

@@ -18,6 +18,7 @@ pub mod demo;
 pub mod desk;
 pub mod doctor;
 pub mod documents;
+pub mod email_domains;
 mod housekeeping;
 pub mod invitations;
 pub mod keys;
@@ -68,7 +69,7 @@ use crate::domain::time::Now;
 use crate::entropy::Entropy;
 use crate::identity::passkeys::RelyingParty;
 use crate::identity::tokens::RefreshChain;
-use crate::identity::{AccessTokens, HashPool};
+use crate::identity::{AccessTokens, HashPool, Names};
 use crate::mail::{Renderer, Transport};
 use crate::signing::{KeyRing, MasterKey};
 use crate::store::{Store, WriteTx};
@@ -106,6 +107,8 @@ pub struct Services {
     pub(crate) sign_in_failures: Failures,
     /// The way to the payment provider; none: payments are recorded by hand.
     pub(crate) stripe: Option<Arc<Stripe>>,
+    /// Whom to ask what a domain's owner has written.
+    pub(crate) names: Names,
     pub(crate) transport: Arc<Transport>,
     pub(crate) templates: Arc<Renderer>,
     /// What keeps every mail from leaving.

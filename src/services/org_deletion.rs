@@ -18,7 +18,8 @@ use crate::domain::page::PageRequest;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::signing::license_key;
 use crate::store::{
-    self, WriteTx, api_keys, billing, jobs, licenses, orgs, projects, subscriptions, teams, users,
+    self, WriteTx, api_keys, billing, email_domains, jobs, licenses, orgs, projects, subscriptions,
+    teams, users,
 };
 
 /// Licences that are erased at once.
@@ -98,12 +99,14 @@ impl Services {
         }
         while self.erase_some_licenses(id).await? {}
         self.note_plans_of_payments(id).await?;
-        let bites: [Bite; 6] = [
+        let bites: [Bite; 8] = [
             erase_subscriptions,
             erase_trials,
             erase_invitations,
             erase_team,
             erase_projects,
+            erase_domains,
+            erase_leavers,
             erase_members,
         ];
         for bite in bites {
@@ -287,6 +290,18 @@ fn erase_projects(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
         projects::remove(tx, id, project.project_id)?;
     }
     Ok(some.len())
+}
+
+fn erase_domains(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
+    let some = store::org(tx, id).domains()?;
+    for domain in &some {
+        email_domains::remove(tx, domain)?;
+    }
+    Ok(some.len())
+}
+
+fn erase_leavers(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
+    email_domains::forget_leavers(tx, id, BITE)
 }
 
 /// All but the owner, each with the keys they made for the organisation.

@@ -9,6 +9,7 @@ use super::orgs::{Member, place};
 use super::{Actor, Services};
 use crate::domain::audit::{AuditEntry, AuditFilter};
 use crate::domain::billing::Invoice;
+use crate::domain::email_domain::OrgDomain;
 use crate::domain::error::Result;
 use crate::domain::ids::{LicenseId, OrgId, ProjectId};
 use crate::domain::license::{Activation, License};
@@ -33,6 +34,8 @@ pub enum Exported {
     Member(Member),
     /// Somebody who was asked to.
     Invitation(Invitation),
+    /// A domain by which people may join.
+    Domain(OrgDomain),
     /// A team.
     Team(Team),
     /// Somebody who belongs to one.
@@ -65,6 +68,7 @@ enum Part {
     Organisation,
     Members,
     Invitations,
+    Domains,
     Teams,
     TeamMembers,
     Licenses,
@@ -176,7 +180,8 @@ impl Part {
         match self {
             Self::Organisation => Self::Members,
             Self::Members => Self::Invitations,
-            Self::Invitations => Self::Teams,
+            Self::Invitations => Self::Domains,
+            Self::Domains => Self::Teams,
             Self::Teams => Self::TeamMembers,
             Self::TeamMembers => Self::Licenses,
             Self::Licenses => Self::Grants,
@@ -210,6 +215,7 @@ fn read(tx: &ReadTx, id: OrgId, part: Part, request: &PageRequest) -> Result<Pag
             let open = org.invitations(PageRequest::LIMIT_MAX)?;
             all(open.into_iter().map(Exported::Invitation).collect())
         }
+        Part::Domains => all(org.domains()?.into_iter().map(Exported::Domain).collect()),
         Part::Teams => org.teams(request)?.map(Exported::Team),
         Part::TeamMembers => {
             let page = org.all_team_members(request)?;

@@ -1,5 +1,6 @@
 //! Organisations and who belongs to them, as their members see and change them.
 
+use super::email_domains::note_gone;
 use super::{Actor, Ctx, Services, second_factor};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
@@ -181,7 +182,7 @@ impl Services {
                 let text = "This organisation was made for that person at registration; nobody leaves that one.";
                 return Err(Error::new(Code::MemberState, text));
             }
-            orgs::remove_membership(tx, id, user_id)?;
+            note_gone(tx, &member)?;
             api_keys::remove_of_org(tx, user_id, id)?;
             let action = if leaves { "member.left" } else { "member.removed" };
             let told = [("role", member.role.as_str().to_owned())];

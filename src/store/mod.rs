@@ -19,6 +19,7 @@ pub mod backup;
 pub mod billing;
 pub mod counts;
 pub mod disk;
+pub mod email_domains;
 mod engine;
 #[doc(hidden)]
 pub mod fault;

@@ -9,6 +9,7 @@ use crate::domain::analytics::{Movement, Movements, Standing, Tally, Trials};
 use crate::domain::api_key::ApiKey;
 use crate::domain::audit::{AuditEntry, SignedHead};
 use crate::domain::billing::{Checkout, Invoice, ProviderEvent};
+use crate::domain::email_domain::OrgDomain;
 use crate::domain::ids::{
     ActivationId, ApiKeyId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId, OrgId,
     PasskeyId, PaymentId, PlanId, ProjectId, SubscriptionId, TeamId, UserId,
@@ -66,6 +67,12 @@ tables! {
     INVITATIONS_BY_HASH = "invitations_by_hash": Digest => (OrgId, InvitationId);
     /// Invitations in order of their end.
     INVITATIONS_BY_END = "invitations_by_end": (Timestamp, InvitationId) => OrgId;
+    /// Domains that a tenant says are its own.
+    ORG_DOMAINS = "org_domains": (OrgId, String) => OrgDomain;
+    /// The tenant whose a domain is known to be.
+    DOMAIN_ORGS = "domain_orgs": String => OrgId;
+    /// Who left a tenant, and is brought back by no domain.
+    ORG_LEAVERS = "org_leavers": (OrgId, UserId) => bool;
     /// Teams of a tenant.
     TEAMS = "teams": (OrgId, TeamId) => Team;
     /// Who belongs to a team.

@@ -59,6 +59,8 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                     json!({"name": "Weavers"})
                 }
                 "grant_license" => json!({"seats_reserved": 1}),
+                "add_domain" => json!({"domain": "other.example"}),
+                "change_domain" => json!({"auto_join": "off"}),
                 "delete_org" => json!({"name": "Loom Ltd"}),
                 "change_org" => json!({"name": "Mine"}),
                 "transfer_org" => json!({"user_id": NOBODY}),
@@ -114,6 +116,8 @@ impl Anns {
         let passkey = passkeys::add(&person, &mut Device::new("key"), "Key").await.ok(201);
         let org = format!("/api/v1/orgs/{}", text(&person.user["org_id"]));
         let named = json!({"name": "Weavers"});
+        let domain = json!({"domain": "loom.example"});
+        person.post(&format!("{org}/domains"), domain).await.ok(201);
         let team = person.post(&format!("{org}/teams"), named.clone()).await.ok(201);
         let project = person.post(&format!("{org}/projects"), named).await.ok(201);
         Self {
@@ -144,6 +148,7 @@ impl Anns {
             "org_id" => text(&self.person.user["org_id"]),
             "invitation_id" => self.invitation.clone(),
             "passkey_id" => self.passkey.clone(),
+            "domain" => "loom.example".to_owned(),
             "team_id" => self.team.clone(),
             "project_id" => self.project.clone(),
             "user_id" => text(&self.person.user["user_id"]),

@@ -13,6 +13,7 @@ mod bad_http;
 mod bad_input;
 mod billing;
 mod billing_chaos;
+mod email_domains;
 mod email_templates;
 mod health;
 mod isolation;

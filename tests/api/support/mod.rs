@@ -6,6 +6,7 @@
 
 mod client;
 mod mail;
+pub mod name_server;
 mod values;
 
 use std::net::SocketAddr;
