@@ -5,6 +5,7 @@
 
 pub mod customers;
 pub mod operator;
+pub mod orgs;
 mod seat;
 pub mod server;
 
@@ -15,10 +16,10 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use self::customers::{
-    InvoiceCommand, LicenseCommand, OrgCommand, PaymentCommand, PlanCommand, SubscriptionCommand,
-    UserCommand,
+    InvoiceCommand, LicenseCommand, PaymentCommand, PlanCommand, SubscriptionCommand, UserCommand,
 };
 use self::operator::{Noun, Via};
+use self::orgs::OrgCommand;
 use self::server::{
     Analytics, ApiKeys, AuditCommand, Backup, JobCommand, KeyCommand, Log, MailCommand, SeatDesk,
 };
@@ -134,7 +135,7 @@ pub enum Command {
     License(Noun<LicenseCommand>),
     /// Look after accounts and say who is an operator
     User(Noun<UserCommand>),
-    /// List organisations
+    /// Say who belongs to organisations, export and delete them
     Org(Noun<OrgCommand>),
     /// Manage what can be bought
     Plan(Noun<PlanCommand>),

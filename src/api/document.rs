@@ -42,6 +42,7 @@ impl Document {
             }
         }
         state_parameters(&mut spec);
+        state_organisation(&mut spec);
         let paths = paths_of(&spec);
         Self { text: spec.to_string(), paths }
     }
@@ -156,6 +157,7 @@ fn state_parameters(spec: &mut Value) {
         let place = parameter.get("in").and_then(Value::as_str).unwrap_or_default();
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
         let rules = match (place, name) {
+            ("path", "domain") => json!({"maxLength": 253}),
             ("path", _) => json!({"format": "uuid"}),
             ("query", "limit") => {
                 json!({"minimum": 1, "maximum": PageRequest::LIMIT_MAX, "default": PageRequest::LIMIT_DEFAULT})
@@ -166,6 +168,34 @@ fn state_parameters(spec: &mut Value) {
         let schema = parameter.get_mut("schema").and_then(Value::as_object_mut);
         if let (Some(schema), Value::Object(rules)) = (schema, rules) {
             schema.extend(rules);
+        }
+    }
+}
+
+/// Says where a request may name the organisation that it is for: wherever somebody has to have signed in,
+/// except where operators see all of them.
+fn state_organisation(spec: &mut Value) {
+    let paths = spec.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
+    let of_customers = paths.filter(|(path, _)| !path.starts_with("/api/v1/admin/"));
+    for operation in of_customers
+        .filter_map(|(_, path)| path.as_object_mut())
+        .flat_map(|path| path.values_mut())
+        .filter_map(Value::as_object_mut)
+    {
+        let secured = operation.get("security").and_then(Value::as_array);
+        if secured.is_none_or(Vec::is_empty) {
+            continue;
+        }
+        let parameter = json!({
+            "name": "Coditect-Organisation",
+            "in": "header",
+            "description": "The organisation that the request is for; left out: your own, or the one that an API key was made for.",
+            "required": false,
+            "schema": {"type": "string", "format": "uuid"},
+        });
+        let there = operation.entry("parameters").or_insert_with(|| json!([]));
+        if let Some(there) = there.as_array_mut() {
+            there.push(parameter);
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Commands about customers and what they have: licences, users, organisations, plans,
-//! subscriptions, payments.
+//! Commands about customers and what they have: licences, users, plans, subscriptions, payments.
 
 use std::path::PathBuf;
 
@@ -272,21 +271,6 @@ pub enum OperatorCommand {
     Revoke {
         /// E-mail address or id
         user: String,
-    },
-}
-
-/// Organisations.
-#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
-pub enum OrgCommand {
-    /// List organisations
-    #[command(after_help = "Example:\n  coditect org list --query example")]
-    List {
-        /// Only those with all of these words in their name
-        #[arg(long, value_name = "WORDS")]
-        query: Option<String>,
-        /// How many.
-        #[command(flatten)]
-        paging: Paging,
     },
 }
 

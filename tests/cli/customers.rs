@@ -158,6 +158,7 @@ async fn users(desk: &Desk) {
     let orgs = desk.items("org list");
     assert_eq!(orgs.len(), 3);
     assert!(desk.says("org list").contains("Example Ltd"));
+    members(desk);
     import(desk);
 }
 
@@ -184,6 +185,24 @@ no person
     let again = desk.run(&command);
     assert!(again.out.contains("0 accounts were made; 3 were there already."), "{}", again.out);
     desk.refuses("user import nothing-there.jsonl", 1, "nothing-there.jsonl cannot be read");
+}
+
+/// Who belongs to an organisation, and the end of it.
+fn members(desk: &Desk) {
+    let org = "'Example Ltd'";
+    assert!(row(&desk.says(&format!("org members {org}")), ADA).contains("owner"));
+    desk.says(&format!("org invite {org} zoe@example.com --role billing"));
+    let asked = desk.says(&format!("org invitations {org}"));
+    assert!(row(&asked, "zoe@example.com").contains("billing"), "{asked}");
+    desk.refuses(&format!("org invite {org} zoe@example.com"), 5, "(invitation_exists)");
+    desk.refuses(&format!("org role {org} {ADA} member"), 5, "(member_state)");
+    desk.says(&format!("org revoke {org} ZOE@example.com"));
+    desk.refuses(&format!("org revoke {org} zoe@example.com"), 3, "was not asked to join");
+    let shown = desk.says(&format!("org show {org}"));
+    assert!(row(&shown, "Personal").contains("yes") || row(&shown, "Personal").contains("true"));
+    // Her own goes with her account.
+    desk.refuses(&format!("org delete {org} --yes"), 5, "(org_state)");
+    desk.refuses(&format!("org restore {org}"), 5, "(org_state)");
 }
 
 fn licenses(desk: &Desk) -> String {

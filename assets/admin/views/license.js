@@ -49,7 +49,7 @@ function factsOf(license) {
   const features = Object.entries(license.features ?? {});
   return [
     ["Customer", customer ? html`<a href=${to("users", customer.user_id)}>${customer.full_name || customer.email}</a> <span class="soft">${customer.email}</span>` : html`<a href=${to("users", license.user_id)}>${license.user_id}</a>`],
-    ["Organisation", html`<a href=${to("licenses", "", { org_id: license.org_id })}>${customer?.org_name ?? license.org_id}</a>`],
+    ["Organisation", html`<a href=${to("orgs", license.org_id)}>${customer?.org_name ?? license.org_id}</a>`],
     ["Plan", license.plan_name || null],
     ["Paid by", license.subscription_id ? html`<a href=${to("subscriptions", "", { org_id: license.org_id })}>a subscription</a>` : "nothing: it was issued by hand"],
     ["Seats", html`<${Use} used=${license.seats_used} max=${license.max_concurrent_seats} />`],

@@ -91,8 +91,8 @@ export function AcceptInvitation() {
   if (!shown) return html`<${Alone} title="Join an organisation"><p>Looking at the invitation…</p><//>`;
   if (done) {
     return html`<${Alone} title=${`You belong to ${shown.org_name}`}>
-      <p>You can sign in now, as ${shown.email}, in the application that sent you.</p>
-      <p><a class="button main" href="/admin">Sign in</a></p><//>`;
+      <p>Sign in as ${shown.email} where you use what you came for: the application or the web site that ${shown.org_name} has licences of.</p>
+      <p class="soft">Operators of this server sign in <a href="/admin">here</a>.</p><//>`;
   }
   const weak = problem?.code === "weak_password" ? problem.message : undefined;
   return html`<${Alone} title=${`Join ${shown.org_name}`}>
@@ -105,7 +105,22 @@ export function AcceptInvitation() {
       <${Field} id="password" label=${shown.has_account ? "Password" : "Choose a password"} type="password" autocomplete=${shown.has_account ? "current-password" : "new-password"}
         value=${password} onValue=${setPassword} wrong=${problem?.fields.password ?? weak} hint=${!shown.has_account && "Long beats complicated: four or five unrelated words do well."} />
       <button class="main" disabled=${busy}>${busy ? "Joining…" : "Accept and join"}</button>
-    </form><//>`;
+    </form>
+    ${shown.has_account && html`<${NoPassword} email=${shown.email} />`}<//>`;
+}
+
+/** Whom the vendor made an account has chosen no password yet. @param {{ email: string }} props */
+function NoPassword({ email }) {
+  const [sent, setSent] = useState(false);
+  const { run, busy, problem } = useAction(async () => {
+    await open("POST", "/auth/forgot-password", { email });
+    setSent(true);
+  });
+  if (sent) {
+    return html`<${Note} kind="good"><p>A mail is on its way to ${email}. Its link sets a password; then open the invitation once more.</p><//>`;
+  }
+  return html`<p>No password yet, or forgotten? <button type="button" class="plain" disabled=${busy} onClick=${run}>Mail me a link to set one</button></p>
+    <${Trouble} problem=${problem} />`;
 }
 
 /** @param {{ what: string }} props */

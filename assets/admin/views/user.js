@@ -39,6 +39,7 @@ export function User({ id }) {
         ["Second factor", user.second_factor_since ? html`since <${Day} at=${user.second_factor_since} />` : html`<span class="soft">none</span>`],
         user.deactivated_at && ["Deactivated", html`<${Day} at=${user.deactivated_at} />`],
         ["User id", html`<code>${user.user_id}</code> <${Copy} text=${user.user_id} />`],
+        ["Organisation", html`<a href=${to("orgs", user.org_id)}>Members and more</a>`],
         ["Organisation id", html`<code>${user.org_id}</code> <${Copy} text=${user.org_id} />`],
       ]} /><//>
       <${Subscriptions} org_id=${user.org_id} />

@@ -56,6 +56,11 @@ impl Http {
         self.json(Method::DELETE, path, &[], None).await
     }
 
+    /// A deletion that says what is meant.
+    pub async fn delete_with(&self, path: &[&str], body: Value) -> Result<Value> {
+        self.json(Method::DELETE, path, &[], Some(body)).await
+    }
+
     /// An answer that is no JSON.
     pub async fn text(&self, path: &[&str], query: &[(&str, &str)]) -> Result<String> {
         let response = self.send(Method::GET, path, query, None).await?;

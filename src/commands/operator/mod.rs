@@ -15,6 +15,7 @@ mod http;
 mod import;
 mod key;
 mod license;
+mod org;
 pub mod output;
 mod plan;
 mod progress;
@@ -45,9 +46,7 @@ pub fn run(command: Command, settings: &Settings) -> Result<()> {
             ask(&noun.via, settings, async |c| license::run(c, noun.command).await)
         }
         Command::User(noun) => ask(&noun.via, settings, async |c| user::run(c, noun.command).await),
-        Command::Org(noun) => {
-            ask(&noun.via, settings, async |c| user::run_org(c, noun.command).await)
-        }
+        Command::Org(noun) => ask(&noun.via, settings, async |c| org::run(c, noun.command).await),
         Command::Plan(noun) => ask(&noun.via, settings, async |c| plan::run(c, noun.command).await),
         Command::Subscription(noun) => {
             ask(&noun.via, settings, async |c| billing::subscriptions(c, noun.command).await)

@@ -1,4 +1,4 @@
-//! `coditect user ...` and `coditect org ...`
+//! `coditect user ...`
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::failure::Result;
 use super::import;
 use super::license::filters;
 use super::output::{Column, made, shown, text, time, whole, word};
-use crate::cli::customers::{OperatorCommand, OrgCommand, UserCommand};
+use crate::cli::customers::{OperatorCommand, UserCommand};
 
 const LIST: [Column; 6] = [
     text("E-MAIL", "email"),
@@ -29,13 +29,6 @@ const SHOW: [Column; 10] = [
     time("Closed", "deactivated_at"),
     whole("User id", "user_id"),
     whole("Organisation id", "org_id"),
-];
-
-const ORGS: [Column; 4] = [
-    text("NAME", "name"),
-    whole("PERSONAL", "personal"),
-    time("SINCE", "created_at"),
-    whole("ORGANISATION", "org_id"),
 ];
 
 fn state(user: &Value) -> String {
@@ -95,12 +88,6 @@ pub async fn run(context: &Context, command: UserCommand) -> Result<()> {
             operator(context, &user, false).await
         }
     }
-}
-
-pub async fn run_org(context: &Context, command: OrgCommand) -> Result<()> {
-    let OrgCommand::List { query, paging } = command;
-    let none = "No organisation is like that. `coditect org list` lists all.";
-    context.list(&["admin", "orgs"], &filters(&[("q", &query)]), &paging, &ORGS, none).await
 }
 
 async fn act(context: &Context, user: &Value, verb: &str, now: &str) -> Result<()> {
