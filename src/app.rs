@@ -23,6 +23,7 @@ use crate::listen::{Bounded, Patience};
 use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
 use crate::services::keys::master_key;
+use crate::services::oidc::Oidc;
 use crate::services::watch::SeatHistory;
 use crate::services::{Ending, Failures, Services, Throttles, mails};
 use crate::signing::{KeyRecord, KeyRing, Template};
@@ -301,6 +302,7 @@ fn build(
     Ok(Services {
         throttles: Throttles::new(&config),
         sign_in_failures: Failures::default(),
+        oidc: Oidc::new(&config, &clock).map_err(Error::internal)?,
         hasher: HashPool::start(hashing(&config), &entropy)?,
         relying_party: RelyingParty::at(&public_url),
         ceremonies: Cache::builder().max_capacity(10_000).time_to_live(CEREMONY).build(),

@@ -56,8 +56,8 @@ struct Vendor;
 /// itself can tell. It is put into the handbook's page on configuration, under that page's title; a
 /// title of its own (`# ...` on its first line) is left out.
 ///
-/// Paths: `/` (to `/admin`), `/admin` and `/admin/...`, `/verify-email`, `/reset-password` and
-/// `/accept-invitation` (the admin page again: mails link there), `/docs` and `/docs/...`, `/handbook` and
+/// Paths: `/` (to `/admin`), `/admin` and `/admin/...`, `/verify-email`, `/reset-password`,
+/// `/accept-invitation` and `/confirm-identity` (the admin page again: mails link there), `/docs` and `/docs/...`, `/handbook` and
 /// `/handbook/<page>`, `/assets/vendor/...`, `/favicon.svg`, `/robots.txt`. Anything else is left
 /// to the caller's own answer for what is not found.
 pub fn routes(config_reference: &str) -> Route {
@@ -96,7 +96,13 @@ fn files(config_reference: &str) -> Vec<(String, File)> {
         let Some(file) = Admin::get(&name) else { continue };
         match &*name {
             "index.html" => {
-                for path in ["/admin", "/verify-email", "/reset-password", "/accept-invitation"] {
+                for path in [
+                    "/admin",
+                    "/verify-email",
+                    "/reset-password",
+                    "/accept-invitation",
+                    "/confirm-identity",
+                ] {
                     files.push((path.to_owned(), File::embedded(&name, file.clone())));
                 }
             }

@@ -24,6 +24,7 @@ import { signal } from "./lib.js";
 
 const STORED = "coditect.session";
 const TIMEOUT_MS = 20_000;
+const COMPLETION = "/api/v1/auth/oidc/complete";
 /** For what grows with the database: backups, restores, diagnostics. */
 export const LONG_MS = 3_600_000;
 
@@ -89,7 +90,8 @@ async function exchange(method, path, body, token, signal = AbortSignal.timeout(
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
-      credentials: "omit",
+      // The cookie that this browser left for an issuer with goes where the sign-in is finished, and nowhere else.
+      credentials: path === COMPLETION ? "same-origin" : "omit",
       signal,
     });
   } catch {

@@ -1,10 +1,11 @@
 // The admin page: which of its parts is shown.
 
+import "./arrival.js";
 import { account, renew } from "./api.js";
 import { html, render, signal, useEffect, useState } from "./lib.js";
 import { Shell } from "./shell.js";
 import { Alone, Note } from "./ui.js";
-import { AcceptInvitation, ResetPassword, VerifyEmail } from "./views/mail-links.js";
+import { AcceptInvitation, ConfirmIdentity, ResetPassword, VerifyEmail } from "./views/mail-links.js";
 import { SetUp, SetUpHelp, askSetup, setupToken } from "./views/setup.js";
 import { SignIn } from "./views/sign-in.js";
 
@@ -16,6 +17,7 @@ function App() {
   if (location.pathname === "/verify-email") return html`<${VerifyEmail} />`;
   if (location.pathname === "/reset-password") return html`<${ResetPassword} />`;
   if (location.pathname === "/accept-invitation") return html`<${AcceptInvitation} />`;
+  if (location.pathname === "/confirm-identity") return html`<${ConfirmIdentity} />`;
   return html`<${Gate} />`;
 }
 

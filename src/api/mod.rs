@@ -26,6 +26,7 @@ mod licenses;
 mod live;
 mod local;
 mod observe;
+mod oidc;
 mod operator;
 mod org_deletion;
 mod orgs;
@@ -35,6 +36,7 @@ mod plans;
 pub mod problem;
 mod seats;
 mod second_factor;
+mod sso;
 mod subscriptions;
 mod teams;
 mod webhooks;
@@ -88,6 +90,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
             accounts::Accounts { services: services() },
             second_factor::SecondFactors { services: services() },
             passkeys::Passkeys { services: services() },
+            oidc::Oidc { services: services() },
         ),
         plans::Plans { services: services() },
         subscriptions::Subscriptions { services: services() },
@@ -109,6 +112,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
             org_deletion::OrgDeletion { services: services() },
             teams::Teams { services: services() },
             email_domains::EmailDomains { services: services() },
+            sso::SingleSignOn { services: services() },
         ),
         webhooks::Webhooks { services: services() },
         keys::Keys { services: services() },
@@ -117,7 +121,7 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
 }
 
 type AllOperations = (
-    (accounts::Accounts, second_factor::SecondFactors, passkeys::Passkeys),
+    (accounts::Accounts, second_factor::SecondFactors, passkeys::Passkeys, oidc::Oidc),
     plans::Plans,
     subscriptions::Subscriptions,
     billing::Billing,
@@ -135,6 +139,7 @@ type AllOperations = (
         org_deletion::OrgDeletion,
         teams::Teams,
         email_domains::EmailDomains,
+        sso::SingleSignOn,
     ),
     webhooks::Webhooks,
     keys::Keys,

@@ -241,8 +241,9 @@ impl Layers {
                     if as_file && given.iter().any(|other| other == setting.key) {
                         self.problems.push(both(&key, setting.key, &format!("{}", path.display())));
                     }
-                    holds_secret |= setting.secret && !as_file;
+                    holds_secret |= (setting.secret && !as_file) || has_secret(&value);
                     let value = if as_file || setting.path { beside(folder, value) } else { value };
+                    let value = files_beside(folder, value);
                     self.add(setting.key, wrap(value, as_file), Source::File(path.to_owned()));
                 }
                 None => self.problems.push(unknown_key(&key, path)),
@@ -432,6 +433,33 @@ fn beside(folder: &Path, value: Value) -> Value {
     match value.as_str() {
         Some(path) => Value::from(folder.join(path).display().to_string()),
         None => value,
+    }
+}
+
+/// The same within a list of tables, for each member that names a file.
+fn files_beside(folder: &Path, value: Value) -> Value {
+    match value {
+        Value::Array(tag, items) => {
+            let items = items.into_iter().map(|item| files_beside(folder, item)).collect();
+            Value::Array(tag, items)
+        }
+        Value::Dict(tag, members) => {
+            let member = |(name, value): (String, Value)| {
+                let value = if name.ends_with("_file") { beside(folder, value) } else { value };
+                (name, value)
+            };
+            Value::Dict(tag, members.into_iter().map(member).collect())
+        }
+        value => value,
+    }
+}
+
+/// Whether a table of a list holds a secret itself.
+fn has_secret(value: &Value) -> bool {
+    match value {
+        Value::Array(_, items) => items.iter().any(has_secret),
+        Value::Dict(_, members) => members.keys().any(|name| name.ends_with("_secret")),
+        _ => false,
     }
 }
 

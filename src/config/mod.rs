@@ -9,6 +9,7 @@
 
 mod data_dir;
 mod layers;
+mod oidc;
 mod reference;
 mod secret;
 mod settings;
@@ -24,6 +25,7 @@ use crate::domain::user::Email;
 
 pub use data_dir::DataDir;
 pub use layers::{ConfigError, Flags, Loaded, Source, environment};
+pub use oidc::{LocalPaths, OidcProvider, OidcProviders, Preset};
 pub use reference::SettingInfo;
 pub use secret::Secret;
 pub use settings::{Rule, Setting};
@@ -185,6 +187,20 @@ settings! {
         dns_server: Option<SocketAddr> = optional("192.0.2.53:53");
     }
 
+    /// Signing in through other services, by OpenID Connect. The handbook's page on single sign-on has examples.
+    ["oidc"] oidc: Oidc {
+        /// The issuers that people may sign in through: a list of tables (`[[oidc.providers]]`), in the
+        /// environment as JSON. `name` and `client_id` each, and `preset` (`google`, `firebase`,
+        /// `identity_platform`) or `issuer`; then `client_secret` or `client_secret_file`, `label`, `scopes`,
+        /// `audiences`, `project_id`, `jwks_url`, `new_accounts`, `email_domains`, `trusts_mfa`, `trusts_email`.
+        providers: OidcProviders = standard("").example("[{\"name\":\"google\",\"preset\":\"google\",\"client_id\":\"1234.apps.googleusercontent.com\"}]");
+        /// Where a sign-in through an issuer may lead back to: paths of this server.
+        return_paths: LocalPaths = standard("/admin").example("/admin, /portal");
+        /// Whether an organisation may name an issuer of its own that is reached at a private address or
+        /// without TLS. Its owners could then have this server call what only this server reaches.
+        allow_private_issuers: bool = standard("false");
+    }
+
     /// E-mail.
     ["mail"] mail: Mail {
         /// How mails leave. `folder`: each is written to the `mail` folder in the data folder as
@@ -282,7 +298,7 @@ impl Config {
     /// Settings that need another one that is missing; each as a sentence.
     fn contradictions(&self) -> Vec<String> {
         let (smtp, sendgrid) = (&self.smtp, &self.sendgrid);
-        let mut found = Vec::new();
+        let mut found = self.oidc.providers.problems.clone();
         let mut need = |needed: bool, what: &str| {
             if needed {
                 found.push(what.to_owned());

@@ -33,6 +33,9 @@ pub enum Code {
     TokenReused,
     EmailUnverified,
     AccountDeactivated,
+    OidcFailed,
+    IdentityUnverified,
+    IdentityUnconfirmed,
     Forbidden,
     RateLimited,
     // What stands in the way
@@ -68,11 +71,13 @@ pub enum Code {
     NameTaken,
     DomainTaken,
     DomainUnproven,
+    IdentityState,
     // What the server cannot do just now
     WebhookNotConfigured,
     NamesUnavailable,
     StorageUnavailable,
     ProviderUnavailable,
+    IssuerUnavailable,
     ProviderRefused,
     Overloaded,
     ShuttingDown,

@@ -66,6 +66,8 @@ id! {
     SessionId,
     /// One sign-in of a user: a family of refresh tokens.
     LoginId,
+    /// An account at an issuer that signs somebody in.
+    IdentityId,
     /// A key by which programs act for a person.
     ApiKeyId,
     /// A durable job.

@@ -7,6 +7,7 @@ pub mod billing;
 pub mod csv;
 pub mod email_domain;
 pub mod error;
+pub mod identity;
 pub mod ids;
 pub mod job;
 pub mod license;

@@ -12,7 +12,7 @@
 //! | `billing.manage`: buy, change, cancel | yes | yes | yes | |
 //! | `org.manage`: rename, require a second factor, invite, change roles, remove members | yes | yes | | |
 //! | `teams.manage`: teams, what they may use, projects | yes | yes | | |
-//! | `org.own`: give it away, export it, delete it | yes | | | |
+//! | `org.own`: give it away, export it, delete it, name the issuer its members sign in through | yes | | | |
 
 use serde::{Deserialize, Serialize};
 
@@ -193,7 +193,7 @@ pub enum Permission {
     OrgManage,
     /// Make, change and delete teams and projects.
     TeamsManage,
-    /// Give it away, export it, delete it.
+    /// Give it away, export it, delete it, name the issuer its members sign in through.
     OrgOwn,
     /// See its licences, and one's own machines and seats.
     LicensesRead,

@@ -3,6 +3,7 @@
 //! - [`passwords`]: what a password must be, argon2id hashes; [`imported`]: hashes that other systems
 //!   made; [`hash_pool`]: the threads that compute them, so that a storm of logins starves nobody.
 //! - [`tokens`]: opaque tokens (refresh, API keys, links in mails); [`access`]: signed access tokens.
+//! - [`oidc`]: the same on the word of another service.
 //! - [`totp`]: codes of authenticator apps and recovery codes; [`passkeys`]: what browsers sign with keys of
 //!   their own.
 //! - [`names`]: what the owner of a domain has written in the domain name system.
@@ -17,6 +18,7 @@ pub mod access;
 pub mod hash_pool;
 pub mod imported;
 pub mod names;
+pub mod oidc;
 pub mod passkeys;
 pub mod passwords;
 pub mod throttle;

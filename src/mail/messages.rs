@@ -210,6 +210,27 @@ messages! {
         address: String,
     }
 
+    /// Tells the owner of an account that another service signs in to it from now on.
+    IdentityLinked = "identity_linked" {
+        /// The reader.
+        full_name: String,
+        /// The service, as the sign-in page calls it.
+        provider: String,
+        /// When.
+        linked_at: Timestamp,
+    }
+
+    /// Asks whoever reads the address whether an organisation's issuer may sign in as them. Names nobody, as
+    /// [`VerifyEmail`].
+    ConfirmIdentity = "confirm_identity" {
+        /// The organisation, as its members call it.
+        org_name: String,
+        /// The whole address of the page, with `token=`.
+        link: String,
+        /// When the link stops working.
+        expires_at: Timestamp,
+    }
+
     /// Greets whoever has shown to read the address.
     Welcome = "welcome" {
         /// The reader.
@@ -435,6 +456,7 @@ impl Message {
             Self::VerifyEmail(VerifyEmail { link, .. })
             | Self::AccountCreated(AccountCreated { link, .. })
             | Self::Invitation(Invitation { link, .. })
+            | Self::ConfirmIdentity(ConfirmIdentity { link, .. })
             | Self::PasswordReset(PasswordReset { link, .. }) => link.clear(),
             Self::LicenseDelivered(message) => {
                 message.license_key = shorten_key(&message.license_key);

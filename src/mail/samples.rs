@@ -57,6 +57,18 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Fir".to_owned(),
         }
         .into(),
+        IdentityLinked {
+            full_name: full_name.to_owned(),
+            provider: "Google".to_owned(),
+            linked_at: NOON,
+        }
+        .into(),
+        ConfirmIdentity {
+            org_name: "Loom Ltd".to_owned(),
+            link: link("confirm-identity"),
+            expires_at: NOON.plus_days(1),
+        }
+        .into(),
         PasswordChanged { full_name: full_name.to_owned(), changed_at: NOON }.into(),
         SecondFactorChanged {
             full_name: full_name.to_owned(),

@@ -460,6 +460,14 @@ pub(super) struct Person {
     password_hash: Option<String>,
 }
 
+impl Person {
+    /// Somebody whom an issuer vouches for; without a password.
+    pub(super) fn without_password(email: Email, full_name: String) -> Self {
+        let profile = Profile { email, full_name, company_name: None };
+        Self { profile, password_hash: None }
+    }
+}
+
 struct Profile {
     email: Email,
     full_name: String,

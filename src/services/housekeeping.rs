@@ -5,7 +5,7 @@ use crate::domain::audit::By;
 use crate::domain::error::Result;
 use crate::domain::job::{Job, Work};
 use crate::domain::time::{DAY_MS, HOUR_MS};
-use crate::store::{jobs, logs, orgs, users};
+use crate::store::{identities, jobs, logs, orgs, users};
 
 /// The most records removed in one transaction, so that no other write waits long.
 pub(super) const BITE: usize = 500;
@@ -20,7 +20,8 @@ impl Services {
             let removed = self
                 .commit(move |tx| {
                     let links = users::remove_ended(tx, ctx.now, BITE)?;
-                    let ended = links + orgs::remove_ended(tx, ctx.now, BITE)?;
+                    let asked = orgs::remove_ended(tx, ctx.now, BITE)?;
+                    let ended = links + asked + identities::remove_ended(tx, ctx.now, BITE)?;
                     Ok(ended + logs::remove_old(tx, mails, BITE)?)
                 })
                 .await?;

@@ -11,11 +11,11 @@ use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStat
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
 use crate::mail::messages::{
-    AccountCreated, CodesRefused, GraceEnding, GraceStarted, LicenseDelivered, LicenseExpired,
-    LicenseReinstated, LicenseRevoked, LicenseSuspended, NewSignIn, OrderReceived, PasskeyChanged,
-    PasswordChanged, PasswordReset, PaymentRecorded, RecoveryCodeUsed, SecondFactorChanged,
-    SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail,
-    Welcome, shorten_key,
+    AccountCreated, CodesRefused, ConfirmIdentity, GraceEnding, GraceStarted, IdentityLinked,
+    LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked, LicenseSuspended,
+    NewSignIn, OrderReceived, PasskeyChanged, PasswordChanged, PasswordReset, PaymentRecorded,
+    RecoveryCodeUsed, SecondFactorChanged, SubscriptionConfirmed, SubscriptionEnded, TrialEnded,
+    TrialEnding, TrialStarted, VerifyEmail, Welcome, shorten_key,
 };
 use crate::mail::{Message, messages};
 
@@ -86,6 +86,15 @@ fn shown_name(name: &str) -> String {
     let shown = |c: &char| !matches!(c, '/' | ':' | '@' | '<' | '>') && !is_invisible(*c);
     let name = name.chars().filter(shown);
     name.take(60).collect()
+}
+
+pub(super) fn identity_linked(user: &User, provider: &str, linked_at: Timestamp) -> Message {
+    let (full_name, provider) = (user.full_name.clone(), shown_name(provider));
+    IdentityLinked { full_name, provider, linked_at }.into()
+}
+
+pub(super) fn confirm_identity(org: &Organisation, link: String, expires_at: Timestamp) -> Message {
+    ConfirmIdentity { org_name: shown_name(&org.name), link, expires_at }.into()
 }
 
 pub(super) fn welcome(user: &User) -> Message {

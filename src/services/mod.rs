@@ -26,6 +26,7 @@ mod letters;
 mod license_news;
 pub mod licenses;
 pub mod mails;
+pub mod oidc;
 mod org_deletion;
 pub mod org_export;
 pub mod orgs;
@@ -105,6 +106,8 @@ pub struct Services {
     pub(crate) ceremonies: Cache<String, passkeys::Ceremony>,
     pub(crate) throttles: Throttles,
     pub(crate) sign_in_failures: Failures,
+    /// The issuers that people sign in through.
+    pub(crate) oidc: oidc::Oidc,
     /// The way to the payment provider; none: payments are recorded by hand.
     pub(crate) stripe: Option<Arc<Stripe>>,
     /// Whom to ask what a domain's owner has written.

@@ -35,6 +35,8 @@ pub(super) struct Grant {
     address: IpAddr,
     user_agent: String,
     passkey: Option<PasskeyId>,
+    /// The issuer that vouches for the person; none: the password does.
+    provider: Option<String>,
 }
 
 /// What was stored, and the refresh token that belongs to it.
@@ -50,12 +52,19 @@ impl Grant {
             address: caller.address,
             user_agent: caller.user_agent.clone(),
             passkey: None,
+            provider: None,
         }
     }
 
     /// The same without a password.
     pub(super) fn with_passkey(mut self, passkey: &Passkey) -> Self {
         self.passkey = Some(passkey.passkey_id);
+        self
+    }
+
+    /// The same on the word of an issuer.
+    pub(super) fn through(mut self, provider: String) -> Self {
+        self.provider = Some(provider);
         self
     }
 
@@ -90,6 +99,7 @@ impl Grant {
         let (org_id, cause) = (Some(user.personal_org), "user.signed_in");
         let mut told = vec![("address", login.address.clone())];
         told.extend(self.passkey.map(|id| ("passkey_id", id.to_string())));
+        told.extend(self.provider.map(|provider| ("provider", provider)));
         ctx.audit(tx, org_id, cause, user.user_id, told)?;
         if new {
             let message = letters::new_sign_in(&user, &login);

@@ -23,6 +23,7 @@ pub mod email_domains;
 mod engine;
 #[doc(hidden)]
 pub mod fault;
+pub mod identities;
 mod inspect;
 pub mod jobs;
 pub mod licenses;

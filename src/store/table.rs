@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{
-    ActivationId, ApiKeyId, AuditId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId,
-    OrgId, PasskeyId, PaymentId, PlanId, ProjectId, SessionId, SubscriptionId, TeamId, UserId,
+    ActivationId, ApiKeyId, AuditId, IdentityId, InvitationId, InvoiceId, JobId, LicenseId,
+    LoginId, MailId, OrgId, PasskeyId, PaymentId, PlanId, ProjectId, SessionId, SubscriptionId,
+    TeamId, UserId,
 };
 use crate::domain::time::Timestamp;
 
@@ -160,6 +161,7 @@ id_key!(
     SessionId,
     LoginId,
     ApiKeyId,
+    IdentityId,
     JobId,
     MailId,
     AuditId,

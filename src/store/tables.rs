@@ -10,9 +10,10 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::audit::{AuditEntry, SignedHead};
 use crate::domain::billing::{Checkout, Invoice, ProviderEvent};
 use crate::domain::email_domain::OrgDomain;
+use crate::domain::identity::{Identity, PendingIdentity, Sso};
 use crate::domain::ids::{
-    ActivationId, ApiKeyId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId, OrgId,
-    PasskeyId, PaymentId, PlanId, ProjectId, SubscriptionId, TeamId, UserId,
+    ActivationId, ApiKeyId, IdentityId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId,
+    OrgId, PasskeyId, PaymentId, PlanId, ProjectId, SubscriptionId, TeamId, UserId,
 };
 use crate::domain::job::Job;
 use crate::domain::license::{Activation, License};
@@ -51,6 +52,16 @@ tables! {
     PASSKEYS = "passkeys": (UserId, PasskeyId) => Passkey;
     /// The passkey of a credential id's hash.
     PASSKEYS_BY_CREDENTIAL = "passkeys_by_credential": Digest => (UserId, PasskeyId);
+    /// Accounts at issuers that sign a person in.
+    IDENTITIES = "identities": (UserId, IdentityId) => Identity;
+    /// That of an issuer's subject, after the tenant whose issuer it is.
+    IDENTITIES_BY_SUBJECT = "identities_by_subject": (String, String, String) => (UserId, IdentityId);
+    /// Those that wait to be confirmed, with their end, under the hash of the mailed token.
+    PENDING_IDENTITIES = "pending_identities": Digest => (Timestamp, PendingIdentity);
+    /// The same in order of their end.
+    PENDING_IDENTITIES_BY_END = "pending_identities_by_end": (Timestamp, Digest) => bool;
+    /// The issuer that a tenant names for its members.
+    ORG_SSO = "org_sso": OrgId => Sso;
     /// Tenants.
     ORGS = "orgs": OrgId => Organisation;
     /// Who owns a tenant. What was made before there was an index has no row here.

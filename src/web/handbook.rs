@@ -9,13 +9,14 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "index",
     "getting-started",
     "nine-steps",
     "payments",
     "analytics",
     "organisations",
+    "single-sign-on",
     "configuration",
     "licenses",
     "seats",

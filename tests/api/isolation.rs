@@ -65,6 +65,8 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 "change_org" => json!({"name": "Mine"}),
                 "transfer_org" => json!({"user_id": NOBODY}),
                 "change_role" | "set_team_member" => json!({"role": "member"}),
+                "exchange_id_token" => json!({"id_token": "x"}),
+                "set_sso" => json!({"issuer": "https://issuer.example", "client_id": "x"}),
                 "invite" => json!({"email": "dora@example.com", "role": "admin"}),
                 "remove_passkey" => json!({"password": PASSWORD}),
                 "resize_license" => json!({"max_concurrent_seats": 1}),
@@ -152,10 +154,12 @@ impl Anns {
             "team_id" => self.team.clone(),
             "project_id" => self.project.clone(),
             "user_id" => text(&self.person.user["user_id"]),
+            // No issuer is configured.
+            "provider" => "google".to_owned(),
             "file" => "coditect.backup".to_owned(),
             "message" => "verify_email".to_owned(),
-            // Only operators read these, and no job stays parked in a healthy server.
-            "mail_id" | "job_id" | "payment_id" => NOBODY.to_owned(),
+            // Only operators read these, and no job stays parked in a healthy server; no issuer signs Ann in.
+            "identity_id" | "mail_id" | "job_id" | "payment_id" => NOBODY.to_owned(),
             other => panic!(
                 "{path} has a new kind of id, {other}: say here which of Ann's records it is"
             ),

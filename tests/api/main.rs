@@ -24,6 +24,7 @@ mod limits;
 mod mail_maildev;
 mod mail_sendgrid;
 mod mail_smtp;
+mod oidc;
 mod operator;
 mod org_deletion;
 mod orgs;

@@ -19,7 +19,7 @@ const TOTP: &str = "/api/v1/users/me/totp";
 const STEP: Duration = Duration::from_secs(30);
 
 /// An authenticator app.
-struct Phone(Vec<u8>);
+pub struct Phone(Vec<u8>);
 
 impl Phone {
     /// Reads what the page shows.
@@ -37,7 +37,7 @@ impl Phone {
     }
 
     /// What it shows now.
-    fn code(&self, app: &TestApp) -> String {
+    pub fn code(&self, app: &TestApp) -> String {
         self.code_in(app, 0)
     }
 
@@ -52,7 +52,7 @@ impl Phone {
     }
 
     /// What it does not show, now or shortly before or after.
-    fn wrong(&self, app: &TestApp) -> String {
+    pub fn wrong(&self, app: &TestApp) -> String {
         let right: Vec<String> = (-2..=2).map(|steps| self.code_in(app, steps)).collect();
         let codes = (0..).map(|n: u32| format!("{n:06}"));
         codes.into_iter().find(|code| !right.contains(code)).unwrap()
@@ -60,9 +60,9 @@ impl Phone {
 }
 
 /// Somebody with a second factor, half a minute after it was switched on.
-struct Enrolled {
-    person: Person,
-    phone: Phone,
+pub struct Enrolled {
+    pub person: Person,
+    pub phone: Phone,
     recovery: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ async fn begin(client: &Client) -> Value {
     client.post(TOTP, json!({"password": PASSWORD})).await.ok(200)
 }
 
-async fn enrol(app: &TestApp, person: Person) -> Enrolled {
+pub async fn enrol(app: &TestApp, person: Person) -> Enrolled {
     let phone = Phone::with(&begin(&person).await["secret"]);
     let code = json!({"totp": phone.code(app)});
     let told = person.post(&format!("{TOTP}/confirm"), code).await.ok(200);
@@ -84,7 +84,7 @@ async fn ann(app: &TestApp) -> Enrolled {
     enrol(app, person).await
 }
 
-async fn login(app: &TestApp, email: &str, code: &str) -> Answer {
+pub async fn login(app: &TestApp, email: &str, code: &str) -> Answer {
     let body = json!({"email": email, "password": PASSWORD, "totp": code});
     app.anyone.post("/api/v1/auth/login", body).await
 }

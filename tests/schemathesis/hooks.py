@@ -35,10 +35,15 @@ FIELDS = {
     "due_days",  # recording a payment: for a purchase order alone
     "reference",  # and that needs its number
     "periods",  # and nothing is paid for beyond the year 9000
-    "scopes",  # an API key: some of the words that there are, none of them more than its owner may
+    "scopes",  # an API key: some of the words that there are, none of them more than its owner may; an issuer: `openid` among them
     "format",  # an export of a part of the audit log cannot be proved: csv alone
     "from",  # a time, or a day
     "to",  # the same
+    "issuer",  # single sign-on: an issuer must answer there
+    "client_id",  # no control characters
+    "groups_claim",  # the same
+    "groups",  # nobody is made an owner by a group
+    "default_role",  # the same
     "password_hash",  # one of the kinds that other systems store
     "email_verified",  # goes with it alone
     "credential",  # what a browser answers is base64url

@@ -7,6 +7,7 @@ import { Field } from "../form.js";
 import * as passkeys from "../passkeys.js";
 import { useAction, usePoll } from "../poll.js";
 import { Toasts, toast } from "../toast.js";
+import { Identities } from "./identities.js";
 import { Ago, Alone, Copy, Facts, Head, Loading, Note, Section, Trouble, useFocus } from "../ui.js";
 
 const TOTP = "/users/me/totp";
@@ -43,7 +44,8 @@ export default function Account() {
   const who = account.value;
   return html`<${Head} title="Your account" />
     <${Section} title="Facts"><${Facts} of=${[["E-mail", who?.email], ["Name", who?.full_name]]} /><//>
-    <${Section} title="Two-step sign-in"><div class="text"><${SecondFactor} /></div><//>`;
+    <${Section} title="Two-step sign-in"><div class="text"><${SecondFactor} /></div><//>
+    <${Identities} />`;
 }
 
 /** For whoever has to set a second factor up before anything else. */

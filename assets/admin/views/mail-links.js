@@ -1,5 +1,5 @@
-// Where the links in mails lead: /verify-email?token=..., /reset-password?token=... and
-// /accept-invitation?token=...
+// Where the links in mails lead: /verify-email?token=..., /reset-password?token=...,
+// /accept-invitation?token=... and /confirm-identity?token=...
 //
 // Nothing happens before a click: mail scanners open links, and an opened link must not spend the
 // token. The token leaves the address bar at once, so that it is in no history and no screenshot.
@@ -121,6 +121,30 @@ function NoPassword({ email }) {
   }
   return html`<p>No password yet, or forgotten? <button type="button" class="plain" disabled=${busy} onClick=${run}>Mail me a link to set one</button></p>
     <${Trouble} problem=${problem} />`;
+}
+
+export function ConfirmIdentity() {
+  const [shown, setShown] = useState(/** @type {{ org_name: string, email: string, issuer: string } | null} */ (null));
+  const [wrong, setWrong] = useState(/** @type {any} */ (null));
+  const [done, setDone] = useState(false);
+  useEffect(() => {
+    if (token) open("POST", "/auth/oidc/confirm/look", { token }).then(setShown, setWrong);
+  }, []);
+  const { run, busy, problem } = useAction(async () => {
+    await open("POST", "/auth/oidc/confirm", { token });
+    setDone(true);
+  });
+  const title = "Sign in through an organisation";
+  const again = "Sign in through the organisation again for another.";
+  if (!token) return html`<${NoToken} title=${title} />`;
+  if (wrong) return html`<${Alone} title=${title}>${wrong.code === "invalid_token" ? html`<${Spent} what=${again} />` : html`<${Trouble} problem=${wrong} />`}<//>`;
+  if (!shown) return html`<${Alone} title=${title}><p>Looking at the link…</p><//>`;
+  if (done) return html`<${Alone} title="Confirmed"><p>Sign in through ${shown.org_name} once more: it opens your account from now on.</p><//>`;
+  return html`<${Alone} title=${`Sign in through ${shown.org_name}`}>
+    <p>Whoever runs the sign-in of <strong>${shown.org_name}</strong>, <code>${shown.issuer}</code>, can from then on sign in as you, ${shown.email}.
+      Confirm this only if you belong there.</p>
+    ${problem?.code === "invalid_token" ? html`<${Spent} what=${again} />` : html`<${Trouble} problem=${problem} />`}
+    <p><button class="main" disabled=${busy} onClick=${run}>${busy ? "Confirming…" : "Confirm"}</button></p><//>`;
 }
 
 /** @param {{ what: string }} props */

@@ -6,18 +6,22 @@ import { Field } from "../form.js";
 import * as passkeys from "../passkeys.js";
 import { useAction } from "../poll.js";
 import { Alone, Note, Trouble, useFocus } from "../ui.js";
+import { Issuers, useArrival } from "./issuers.js";
 
 export function SignIn() {
   const [forgot, setForgot] = useState(false);
   const [email, setEmail] = useState("");
-  const given = { email, setEmail };
+  const arrival = useArrival();
+  const given = { email, setEmail, problem: arrival.problem };
+  if (arrival.busy) return html`<${Alone} title="Sign in"><p class="soft" aria-busy="true">Signing in…</p><//>`;
+  if (arrival.asked) return html`<${Second} send=${arrival.send} onBack=${arrival.stop} />`;
   return forgot
     ? html`<${Forgot} ...${given} onBack=${() => setForgot(false)} />`
     : html`<${Form} ...${given} onForgot=${() => setForgot(true)} />`;
 }
 
-/** @param {{ email: string, setEmail: (email: string) => void, onForgot: () => void }} props */
-function Form({ email, setEmail, onForgot }) {
+/** @param {{ email: string, setEmail: (email: string) => void, problem: any, onForgot: () => void }} props */
+function Form({ email, setEmail, problem: elsewhere, onForgot }) {
   const [password, setPassword] = useState("");
   const [asked, setAsked] = useState(false);
   const first = useFocus();
@@ -29,11 +33,13 @@ function Form({ email, setEmail, onForgot }) {
       setAsked(true);
     }
   });
+  const send = async (/** @type {string} */ totp) => enter(await open("POST", "/auth/login", { email, password, totp }));
   const other = useAction(passkeys.signIn);
-  if (asked) return html`<${Second} email=${email} password=${password} onBack=${() => setAsked(false)} />`;
+  if (asked) return html`<${Second} email=${email} send=${send} onBack=${() => setAsked(false)} />`;
   return html`<${Alone} title="Sign in">
     ${ended.value && !problem && html`<${Note} kind="warn"><p>${ended.value}</p><//>`}
     ${problem?.code === "email_unverified" ? html`<${Unverified} email=${email} />` : html`<${Trouble} problem=${problem ?? other.problem} />`}
+    <${Issuers} problem=${elsewhere} />
     <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
       <${Field} id="email" label="E-mail address" type="email" autocomplete="username" value=${email} onValue=${setEmail} inputRef=${first} />
       <${Field} id="password" label="Password" type="password" autocomplete="current-password" value=${password} onValue=${setPassword} />
@@ -43,14 +49,14 @@ function Form({ email, setEmail, onForgot }) {
     ${passkeys.available && html`<p class="other"><button type="button" disabled=${other.busy} onClick=${other.run}>${other.busy ? "Waiting for the passkey…" : "Sign in with a passkey"}</button></p>`}<//>`;
 }
 
-/** The code that an account with a second factor asks for. @param {{ email: string, password: string, onBack: () => void }} props */
-function Second({ email, password, onBack }) {
+/** The code that an account with a second factor asks for. @param {{ email?: string, send: (totp: string) => Promise<void>, onBack: () => void }} props */
+function Second({ email, send, onBack }) {
   const [totp, setTotp] = useState("");
   const [lost, setLost] = useState(false);
   const field = useFocus();
   const { run, busy, problem } = useAction(async () => {
     try {
-      enter(await open("POST", "/auth/login", { email, password, totp }));
+      await send(totp);
     } catch (error) {
       setTotp("");
       field.current?.focus();
@@ -60,7 +66,7 @@ function Second({ email, password, onBack }) {
   const other = () => { setLost(!lost); setTotp(""); field.current?.focus(); };
   const passkey = useAction(passkeys.signIn);
   return html`<${Alone} title="Sign in">
-    <p>${lost ? "Enter one of the recovery codes that you were given" : "Enter the code that your authenticator app shows"} for <strong>${email}</strong>.</p>
+    <p>${lost ? "Enter one of the recovery codes that you were given" : "Enter the code that your authenticator app shows"}${email && html` for <strong>${email}</strong>`}.</p>
     <${Trouble} problem=${problem ?? passkey.problem} />
     <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
       <${Field} id="totp" label=${lost ? "Recovery code" : "Code"} inputmode=${lost ? "text" : "numeric"} autocomplete=${lost ? "off" : "one-time-code"}

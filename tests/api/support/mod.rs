@@ -111,8 +111,13 @@ impl Setup {
     }
 
     pub async fn start(self) -> TestApp {
+        self.start_at(START.parse().unwrap()).await
+    }
+
+    /// The same at another instant than usual.
+    pub async fn start_at(self, wall: Timestamp) -> TestApp {
         let data = Arc::new(tempfile::tempdir().unwrap());
-        self.start_in(data, START.parse().unwrap()).await
+        self.start_in(data, wall).await
     }
 
     async fn start_in(self, data: Arc<TempDir>, wall: Timestamp) -> TestApp {
