@@ -13,7 +13,7 @@ const CHANGED = "eleven-herons-on-a-roof";
 async function signIn(page, email, password) {
   await page.getByLabel("E-mail address").fill(email);
   await page.getByLabel("Password", { exact: true }).fill(password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
 }
 
 /** @param {string} name */
