@@ -362,6 +362,31 @@ async fn every_error_code_is_explained_where_its_type_points() {
     assert!(codes > 30, "only {codes} codes were found");
 }
 
+#[test]
+fn every_test_that_the_checklist_names_is_there() {
+    const OURS: [&str; 6] = ["tests/", "src/", "assets/", "packaging/", "Cargo.", ".deny.toml"];
+    let page = fs::read_to_string("assets/handbook/asvs.md").expect("the page is there");
+    let mut tests = 0;
+    let mut missing = Vec::new();
+    // Every second part stands between two back quotes.
+    for named in page.split('`').skip(1).step_by(2) {
+        let (path, test) =
+            named.split_once("::").map_or((named, None), |(path, test)| (path, Some(test)));
+        if !OURS.iter().any(|beginning| path.starts_with(beginning)) {
+            continue;
+        }
+        let file = fs::read_to_string(path);
+        let there =
+            file.is_ok_and(|text| test.is_none_or(|name| text.contains(&format!("fn {name}("))));
+        if !there {
+            missing.push(named);
+        }
+        tests += usize::from(test.is_some());
+    }
+    assert!(missing.is_empty(), "the checklist names what is not there: {missing:#?}");
+    assert!(tests > 200, "only {tests} tests were found");
+}
+
 // ---- helpers ----------------------------------------------------------------------------------
 
 async fn get(path: &str) -> Response {

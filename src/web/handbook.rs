@@ -9,7 +9,7 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "index",
     "getting-started",
     "nine-steps",
@@ -28,6 +28,7 @@ const ORDER: [&str; 18] = [
     "backup-and-restore",
     "upgrade",
     "security",
+    "asvs",
 ];
 
 /// Stands in `configuration.md` where the reference of all settings goes.
