@@ -107,7 +107,7 @@ fn caller(request: &Request) -> Caller {
 
 /// The client's address. `X-Forwarded-For` is believed from a trusted proxy alone, and then
 /// read from its end: what stands further left was written by the client.
-fn address(request: &Request) -> IpAddr {
+pub fn address(request: &Request) -> IpAddr {
     let peer = request
         .remote_addr()
         .as_socket_addr()

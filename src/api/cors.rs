@@ -47,5 +47,11 @@ pub fn preflight() -> Response {
 pub fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(TOLD));
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
+}
+
+/// Says to caches that answers differ by the page that asks, where there are such pages.
+pub fn vary(origins: &Origins, headers: &mut HeaderMap) {
+    if !origins.is_empty() {
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
 }

@@ -1,5 +1,6 @@
 //! Around every request: its id, its bounds, its metrics, its log line, safe headers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use poem::{Endpoint, Error, IntoResponse, Request, Response};
 use poem_openapi::OperationId;
 use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError};
 
-use super::auth::RequestId;
+use super::auth::{self, RequestId};
 use super::cors;
 use super::document::Document;
 use super::problem::{Cause, Problem};
@@ -21,6 +22,8 @@ use crate::services::Services;
 const PATH_LOGGED_MAX: usize = 80;
 /// The header that carries a request's id back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// For a year, a browser that was here by HTTPS comes by nothing else (RFC 6797).
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// How long a client may take to send what comes before a body.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take to send a body.
@@ -40,6 +43,8 @@ pub struct Observe<E> {
     document: Arc<Document>,
     body_limit: usize,
     time_limit: Duration,
+    /// Whether people reach this server by HTTPS.
+    https: bool,
     /// Request ids are a random prefix for this start and a count: unique, and cheap to make.
     prefix: String,
     count: AtomicU64,
@@ -68,6 +73,7 @@ impl<E> Observe<E> {
             document,
             body_limit,
             time_limit,
+            https: services.public_url().starts_with("https://"),
             prefix,
             count: AtomicU64::new(0),
         }
@@ -172,6 +178,7 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
         request.set_data(RequestId(Arc::clone(&id)));
         request.set_data(Arc::clone(&self.services));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let from = auth::address(&request);
         let page = cors::allowed(&self.services.config.server.cors_origins, &request);
         let mut response = if page.is_some() && cors::is_preflight(&request) {
             cors::preflight()
@@ -185,10 +192,14 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
         if let Some(Cause { code, internal }) = response.data() {
             tracing::error!(request_id = &*id, code, internal, "a request failed");
         }
-        log(&id, &method, &path, operation, status, took);
+        log(&id, from, &method, &path, operation, status, took);
         let headers = response.headers_mut();
+        cors::vary(&self.services.config.server.cors_origins, headers);
         if let Some(origin) = page {
             cors::allow(headers, origin);
+        }
+        if self.https {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
         }
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, id);
@@ -232,16 +243,25 @@ fn secure(headers: &mut poem::http::HeaderMap) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+        HeaderValue::from_static("default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
     );
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
-/// One line a request. Seat calls and reads come by the thousand: they are logged at `debug`.
-/// An operation is named rather than its path, which may carry the secret id of a session.
-fn log(id: &str, method: &Method, path: &str, operation: &str, status: u16, took: Duration) {
+/// One line a request. Seat calls and reads come by the thousand: they are logged at `debug`, unless
+/// somebody tried what is not theirs. An operation is named rather than its path, which may carry the
+/// secret id of a session.
+fn log(
+    id: &str,
+    from: IpAddr,
+    method: &Method,
+    path: &str,
+    operation: &str,
+    status: u16,
+    took: Duration,
+) {
     let micros = took.as_micros() as u64;
     let what =
         if operation.is_empty() { path.get(..PATH_LOGGED_MAX).unwrap_or(path) } else { operation };
@@ -252,6 +272,9 @@ fn log(id: &str, method: &Method, path: &str, operation: &str, status: u16, took
         );
     match status {
         500.. => tracing::warn!(request_id = id, %method, what, status, micros, "answered"),
+        401 | 403 | 429 => {
+            tracing::info!(request_id = id, %from, %method, what, status, micros, "refused");
+        }
         _ if frequent => {
             tracing::debug!(request_id = id, %method, what, status, micros, "answered");
         }

@@ -49,7 +49,7 @@ impl From<Standing> for SecondFactor {
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub struct Password {
-    /// The account's.
+    /// The account's; empty where it has none: then the sign-in must be of the last ten minutes.
     #[oai(validator(max_length = 1024))]
     pub(super) password: String,
 }

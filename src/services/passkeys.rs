@@ -15,7 +15,7 @@ use crate::identity::passkeys::{
     self as ceremony, Assertion, Attestation, Challenge, Owner, Refused, RelyingParty,
 };
 use crate::identity::{tokens, totp};
-use crate::store::{WriteTx, passkeys, second_factors, users};
+use crate::store::{WriteTx, identities, passkeys, second_factors, users};
 
 /// A challenge that waits for its answer, once and for some minutes.
 #[derive(Clone)]
@@ -176,6 +176,13 @@ impl Services {
                 .ok_or_else(|| Error::not_found("passkey"))?;
             let others = !passkeys::of_user(tx, user.user_id)?.is_empty();
             let app = second_factors::find(tx, user.user_id)?.is_some_and(|it| it.has_app());
+            let other_ways = user.password_hash.is_some()
+                || !identities::of_user(tx, user.user_id, 1)?.is_empty();
+            if !others && !other_ways {
+                let text =
+                    "Nothing else signs you in: choose a password first (\"Forgotten password\").";
+                return Err(Error::new(Code::SecondFactorState, text));
+            }
             if !others && !app {
                 second_factor::require_long_password(&ctx, &user)?;
                 second_factor::switch_off(tx, &mut user)?;

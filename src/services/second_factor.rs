@@ -10,13 +10,16 @@ use crate::domain::error::{Code, Error, RateLimit, Result};
 use crate::domain::ids::{LoginId, UserId};
 use crate::domain::organisation::Organisation;
 use crate::domain::second_factor::{MISSES_AT_ONCE, Pending, SecondFactor};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{MINUTE_MS, Timestamp};
 use crate::domain::user::{LinkPurpose, User};
 use crate::identity::totp::{self, Secret};
 use crate::signing::MasterKey;
 use crate::store::{self, WriteTx, orgs, passkeys, second_factors, users};
 
 use crate::store::orgs::OF_USER_MAX;
+
+/// How long a sign-in is as good as the password of an account that has none.
+const RECENT_MS: i64 = 10 * MINUTE_MS;
 
 /// A secret that waits for its first code; told once.
 pub struct Enrolment {
@@ -252,12 +255,23 @@ impl Services {
         asked_by(&org, actor)
     }
 
-    /// Checks the password of the actor, who is there already.
+    /// Checks the password of the actor, who is there already; without one, that they came just now.
     pub(super) async fn prove_password(&self, actor: &Actor, password: String) -> Result<Proof> {
         let login_id = actor.require_sign_in()?;
         self.throttles.check_address(actor.caller.address)?;
         self.throttles.check_account(&actor.user_id.to_string())?;
-        let user = self.store.read(|tx| users::get(tx, actor.user_id))?;
+        let (user, login) = self.store.read(|tx| {
+            Ok((users::get(tx, actor.user_id)?, users::login(tx, actor.user_id, login_id)?))
+        })?;
+        if user.password_hash.is_none() {
+            // Whoever signs in at an issuer or with a passkey has no password to give.
+            let now = self.clock.now().wall;
+            if login.is_some_and(|login| now - login.created_at < RECENT_MS) {
+                return Ok(Proof { user, login_id });
+            }
+            let text = "This account has no password, so this takes a sign-in of the last ten minutes. Sign in again.";
+            return Err(Error::new(Code::InvalidCredentials, text));
+        }
         if self.hasher.verify(password, user.password_hash.clone()).await? {
             return Ok(Proof { user, login_id });
         }

@@ -99,6 +99,18 @@ async fn every_page_is_served_by_the_binary_under_a_strict_policy() {
 }
 
 #[tokio::test]
+async fn who_came_by_https_comes_by_nothing_else() {
+    let app = TestApp::start().await;
+    for path in ["/admin", "/api/v1/plans", "/nothing"] {
+        let answer = app.anyone.get(path).await;
+        assert_eq!(answer.header("strict-transport-security"), "max-age=31536000", "{path}");
+    }
+    let app = Setup::usual().set("SERVER_PUBLIC_URL", "http://127.0.0.1:8750").start().await;
+    let answer = app.anyone.get("/api/v1/plans").await;
+    assert!(!answer.headers.contains_key("strict-transport-security"));
+}
+
+#[tokio::test]
 async fn a_head_request_is_answered_like_a_get_without_its_body() {
     let app = TestApp::start().await;
     for path in ["/health/live", "/api/v1/plans", "/openapi.json", "/docs"] {
@@ -150,6 +162,9 @@ async fn the_log_names_each_request_and_no_secret() {
     let id = refused.header("x-request-id").to_owned();
     refused.refused(409, "no_seats_available");
     let link = app.mail_to("ann@example.com", "Confirm").await.token();
+    let forbidden = ann.get("/api/v1/admin/users").await;
+    let tried = forbidden.header("x-request-id").to_owned();
+    forbidden.refused(403, "forbidden");
     drop(app);
 
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
@@ -157,6 +172,8 @@ async fn the_log_names_each_request_and_no_secret() {
     let ours: String =
         log.lines().filter(|line| line.contains("coditect")).collect::<Vec<_>>().join("\n");
     assert!(ours.lines().any(|line| line.contains(&id)), "a line for {id} in\n{ours}");
+    let tried = ours.lines().find(|line| line.contains(&tried)).unwrap();
+    assert!(tried.contains("INFO") && tried.contains("from=127.0.0.1"), "{tried}");
     let secrets = [
         text(&license["license_key"]),
         text(&seat["session_id"]),

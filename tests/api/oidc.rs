@@ -11,9 +11,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::peers::{Browser, Peer};
+use crate::passkeys::Device;
 use crate::second_factor::{enrol, login as login_with_code};
 use crate::support::{
-    Answer, HOUR, OPERATOR, PASSWORD, PUBLIC_URL, Setup, TestApp, items, members, text,
+    Answer, HOUR, MINUTE, OPERATOR, PASSWORD, PUBLIC_URL, Setup, TestApp, items, members, text,
 };
 
 const ANN: &str = "ann@example.com";
@@ -426,6 +427,31 @@ async fn links_are_listed_and_taken_away_but_not_the_last_way_in() {
     eve.delete(&path).await.ok(200);
     eve.delete(&path).await.refused(404, "not_found");
     assert!(app.audited().await.contains(&"identity.unlinked".to_owned()));
+}
+
+#[tokio::test]
+#[ignore = "needs npm packages: run by tests/all.sh"]
+async fn an_account_without_a_password_adds_a_passkey_soon_after_signing_in() {
+    let peer = Peer::mock();
+    let app = server_of(&peer).await;
+    let eve = app.person(&exchange(&app, &peer.token(eve()).await).await.ok(200));
+    let begin = "/api/v1/users/me/passkeys/begin";
+    let asked = eve.post(begin, json!({"password": ""})).await.ok(200);
+    let mut key = Device::new("key");
+    let credential = key.create(&asked["options"]);
+    let body =
+        json!({"ceremony_id": asked["ceremony_id"], "name": "Key", "credential": credential});
+    let added = eve.post("/api/v1/users/me/passkeys", body).await.ok(201);
+    // With the passkey as the one way left, it stays.
+    let listed = eve.get("/api/v1/users/me/identities").await.list();
+    let identity = format!("/api/v1/users/me/identities/{}", text(&listed[0]["identity_id"]));
+    eve.delete(&identity).await.ok(200);
+    let passkey = format!("/api/v1/users/me/passkeys/{}", text(&added["passkey"]["passkey_id"]));
+    let nothing = json!({"password": ""});
+    let kept = eve.with_body(Method::DELETE, &passkey, &nothing).await;
+    kept.refused(409, "second_factor_state");
+    app.advance(10 * MINUTE).await;
+    eve.post(begin, nothing).await.refused(401, "invalid_credentials");
 }
 
 // ---- a browser's way to the issuer and back -----------------------------------------------------

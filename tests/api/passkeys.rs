@@ -85,7 +85,7 @@ impl Device {
     }
 
     /// Makes the passkey that `options` ask for.
-    fn create(&mut self, options: &Value) -> Value {
+    pub fn create(&mut self, options: &Value) -> Value {
         self.handle = text(&options["user"]["id"]);
         let point = self.key.public_key().as_ref();
         let mut credential = vec![0; 16];
