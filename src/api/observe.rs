@@ -272,7 +272,8 @@ fn log(
         );
     match status {
         500.. => tracing::warn!(request_id = id, %method, what, status, micros, "answered"),
-        401 | 403 | 429 => {
+        // A licence that has ended is refused again and again: that is no attempt at anything.
+        401 | 403 | 429 if !is_seat_call(path) => {
             tracing::info!(request_id = id, %from, %method, what, status, micros, "refused");
         }
         _ if frequent => {

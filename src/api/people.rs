@@ -195,7 +195,8 @@ impl People {
 
     /// Let a person run this appliance, or no longer
     ///
-    /// An API key makes no operators. 409 `last_operator` when nobody could run it afterwards.
+    /// Whoever becomes one signs in anew: sign-ins and API keys from before end. An API key makes no operators. 409
+    /// `last_operator` when nobody could run it afterwards.
     #[oai(path = "/users/:user_id/operator", method = "put", operation_id = "operator_rights")]
     async fn operator_rights(
         &self,

@@ -90,11 +90,13 @@ pub enum Lane {
     Provider,
     /// Waits for name servers.
     Names,
+    /// Takes as long as there is much of it.
+    Long,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 4] = [Self::Inside, Self::Mail, Self::Provider, Self::Names];
+    pub const ALL: [Self; 5] = [Self::Inside, Self::Mail, Self::Provider, Self::Names, Self::Long];
 }
 
 impl Work {
@@ -104,10 +106,10 @@ impl Work {
             Self::SendMail { .. } => Lane::Mail,
             Self::ProviderEvent { .. } => Lane::Provider,
             Self::LookAtDomain { .. } => Lane::Names,
+            Self::EraseOrg { .. } => Lane::Long,
             Self::MailLink { .. }
             | Self::SubscriptionDue { .. }
             | Self::LicenseDue { .. }
-            | Self::EraseOrg { .. }
             | Self::RotateKeys
             | Self::Housekeeping => Lane::Inside,
         }

@@ -167,6 +167,9 @@ pub struct Login {
     pub address: String,
     /// With what (the `User-Agent`, cut to a bound).
     pub user_agent: String,
+    /// Whether a customer's issuer has said who it is, and neither the person nor an issuer of this server's.
+    #[serde(default)]
+    pub by_org: bool,
 }
 
 /// What a mailed or printed link lets its bearer do, once.

@@ -47,6 +47,12 @@ pub(super) fn is_imported(stored: &str) -> bool {
     !stored.starts_with("$argon2")
 }
 
+/// A hash as it is stored until its owner signs in: argon2 of elsewhere is told apart from this server's
+/// own, which is of the normalised password.
+pub fn as_typed(hash: String) -> String {
+    if is_imported(&hash) { hash } else { format!("argon2{hash}") }
+}
+
 /// Checks that a hash can be verified here one day.
 ///
 /// # Errors
@@ -171,6 +177,14 @@ mod tests {
                 assert!(!matches(other, stored), "{other} {stored}");
             }
         }
+    }
+
+    #[test]
+    fn argon2_of_elsewhere_is_of_the_password_as_it_was_typed() {
+        let stored = as_typed(OF_OTHERS[4]["argon2".len()..].to_owned());
+        assert_eq!(stored, OF_OTHERS[4]);
+        assert!(is_imported(&stored) && matches(PASSWORD, &stored));
+        assert_eq!(as_typed(OF_OTHERS[0].to_owned()), OF_OTHERS[0]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub async fn run(services: Arc<Services>, lane: Lane, mut stop: watch::Receiver<
 
 /// Does everything in a lane that is due now; when the next job will be.
 pub async fn run_due(services: &Services, lane: Lane) -> Option<Timestamp> {
-    let at_once = if lane == Lane::Inside { 1 } else { OUTSIDE_AT_ONCE };
+    let at_once = if matches!(lane, Lane::Inside | Lane::Long) { 1 } else { OUTSIDE_AT_ONCE };
     loop {
         let now = services.clock.now().wall;
         let (jobs, next) = match services.due_jobs(lane, now, BATCH) {

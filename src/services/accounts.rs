@@ -89,7 +89,7 @@ impl Services {
             imported::check(&brought.hash)?;
         }
         let verified = brought.as_ref().map(|brought| brought.email_verified);
-        let password_hash = brought.map(|brought| brought.hash);
+        let password_hash = brought.map(|brought| imported::as_typed(brought.hash));
         let person = Person { profile: profile.checked()?, password_hash };
         let ctx = self.ctx_of(actor);
         self.commit(move |tx| {

@@ -12,7 +12,7 @@ use crate::domain::time::{DAY_MS, Timestamp};
 use crate::domain::user::User;
 use crate::identity::tokens;
 use crate::store::email_domains::DOMAINS_MAX;
-use crate::store::{self, WriteTx, email_domains, jobs, orgs, users};
+use crate::store::{self, WriteTx, email_domains, identities, jobs, orgs, users};
 
 /// How often a proof is looked for again.
 const LOOKED_AGAIN_MS: i64 = 7 * DAY_MS;
@@ -269,8 +269,9 @@ pub(super) fn join_by_domain(ctx: &Ctx, tx: &mut WriteTx, user: &User) -> Result
     }
 }
 
-/// Remembers who is gone from an organisation that has domains.
+/// Takes somebody out of an organisation: no domain brings them back, and its issuer signs them in no more.
 pub(super) fn note_gone(tx: &mut WriteTx, member: &Membership) -> Result<()> {
     orgs::remove_membership(tx, member.org_id, member.user_id)?;
+    identities::remove_of_org(tx, member.user_id, member.org_id)?;
     email_domains::note_leaver(tx, member.org_id, member.user_id)
 }

@@ -276,7 +276,6 @@ fn take(ctx: &Ctx, tx: &mut WriteTx, hash: &[u8; 32], user: &User) -> Result<(Or
     orgs::remove_invitation(tx, invitation.org_id, invitation.invitation_id)?;
     let org = store::org(tx, invitation.org_id);
     let organisation = org.organisation()?;
-    organisation.require_staying()?;
     if let Some(already) = org.membership(user.user_id)? {
         return Ok((organisation, already.role));
     }

@@ -18,8 +18,8 @@ use crate::domain::page::PageRequest;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::signing::license_key;
 use crate::store::{
-    self, WriteTx, api_keys, billing, email_domains, jobs, licenses, orgs, projects, subscriptions,
-    teams, users,
+    self, WriteTx, api_keys, billing, email_domains, identities, jobs, licenses, orgs, projects,
+    subscriptions, teams, users,
 };
 
 /// Licences that are erased at once.
@@ -75,14 +75,14 @@ impl Services {
     /// Takes back that an organisation is to be deleted.
     ///
     /// # Errors
-    /// `OrgState` when it is not to be, and once its time has come.
+    /// `OrgState` when it is not to be, and once erasing it has begun.
     pub async fn restore_org(&self, actor: &Actor, id: OrgId) -> Result<(Organisation, Role)> {
         actor.refuse_programs()?;
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (mut org, role) = place(tx, &actor, id, Permission::OrgOwn)?;
             let was = org.clone();
-            org.stay(ctx.now)?;
+            org.stay()?;
             orgs::put(tx, &org)?;
             ctx.audit_change(tx, Some(id), "org.deletion_taken_back", id, [], &was, &org)?;
             tell(&ctx, tx, &org, "taken_back", ctx.now)?;
@@ -98,6 +98,8 @@ impl Services {
             return Ok(());
         }
         while self.erase_some_licenses(id).await? {}
+        // What a key opens is remembered under the key as it was typed.
+        self.licenses_by_key.invalidate_all();
         self.note_plans_of_payments(id).await?;
         let bites: [Bite; 8] = [
             erase_subscriptions,
@@ -124,6 +126,8 @@ impl Services {
             billing::forget_org(tx, id)?;
             let owner = users::get(tx, store::org(tx, id).owner()?)?;
             api_keys::remove_of_org(tx, owner.user_id, id)?;
+            identities::remove_sso(tx, id)?;
+            identities::remove_of_org(tx, owner.user_id, id)?;
             for operator in users::operators(tx, OPERATORS_MAX)? {
                 api_keys::remove_of_org(tx, operator, id)?;
             }
@@ -182,8 +186,6 @@ impl Services {
                 break;
             }
         }
-        // What a key opens is remembered under the key as it was typed.
-        self.licenses_by_key.invalidate_all();
         for license_id in &ids {
             self.licenses_seen.invalidate(license_id);
         }
@@ -261,7 +263,9 @@ fn erase_subscriptions(ctx: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> 
 
 /// A trial that was had stays had: otherwise every new organisation would be a way to another.
 fn erase_trials(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
-    let owner = users::get(tx, store::org(tx, id).owner()?)?;
+    // Another run of this job may have come to the end meanwhile.
+    let Some(owner) = found(store::org(tx, id).owner())? else { return Ok(0) };
+    let owner = users::get(tx, owner)?;
     subscriptions::move_trials(tx, id, owner.personal_org, BITE)
 }
 
@@ -311,6 +315,7 @@ fn erase_members(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
     for member in page.items.iter().filter(|member| member.role != Role::Owner) {
         api_keys::remove_of_org(tx, member.user_id, id)?;
         orgs::remove_membership(tx, id, member.user_id)?;
+        identities::remove_of_org(tx, member.user_id, id)?;
         removed += 1;
     }
     Ok(removed)

@@ -300,6 +300,7 @@ fn owner_stays() -> Error {
 
 /// Adds somebody to an organisation.
 pub(super) fn join(ctx: &Ctx, tx: &mut WriteTx, member: &Membership) -> Result<()> {
+    store::org(tx, member.org_id).organisation()?.require_staying()?;
     room_for_another(tx, member.user_id)?;
     if store::org(tx, member.org_id).members_count()? >= MEMBERS_MAX {
         let text = format!("This organisation has {MEMBERS_MAX} members; remove one first.");

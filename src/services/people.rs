@@ -130,7 +130,8 @@ pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> 
             "This is the only operator of this appliance; make another one first.",
         ));
     }
-    if user.deactivated_at.is_some() {
+    // Whatever was begun as somebody ordinary - through a customer's issuer, say - is no operator's.
+    if user.deactivated_at.is_some() || (user.operator && !before.operator) {
         users::end_logins(tx, id, None)?;
         api_keys::remove_all(tx, id)?;
     }

@@ -11,7 +11,7 @@ use crate::domain::ids::{LoginId, UserId};
 use crate::domain::organisation::Organisation;
 use crate::domain::second_factor::{MISSES_AT_ONCE, Pending, SecondFactor};
 use crate::domain::time::{MINUTE_MS, Timestamp};
-use crate::domain::user::{LinkPurpose, User};
+use crate::domain::user::{LinkPurpose, Login, User};
 use crate::identity::totp::{self, Secret};
 use crate::signing::MasterKey;
 use crate::store::{self, WriteTx, orgs, passkeys, second_factors, users};
@@ -233,6 +233,10 @@ impl Services {
             }
             if std::mem::take(&mut user.short_password) {
                 user.password_hash = None;
+                // A sign-in that is under way has checked it already.
+                user.password_changed_at = ctx.now;
+            }
+            if user.password_hash.is_none() {
                 mail_link(&ctx, tx, &user, LinkPurpose::ResetPassword)?;
             }
             switch_off(tx, &mut user)?;
@@ -264,12 +268,14 @@ impl Services {
             Ok((users::get(tx, actor.user_id)?, users::login(tx, actor.user_id, login_id)?))
         })?;
         if user.password_hash.is_none() {
-            // Whoever signs in at an issuer or with a passkey has no password to give.
+            // Whoever signs in at an issuer or with a passkey has no password to give. A customer's issuer
+            // cannot stand in for it: whoever runs that could make the account theirs.
             let now = self.clock.now().wall;
-            if login.is_some_and(|login| now - login.created_at < RECENT_MS) {
+            let recent = |login: &Login| now - login.created_at < RECENT_MS && !login.by_org;
+            if login.as_ref().is_some_and(recent) {
                 return Ok(Proof { user, login_id });
             }
-            let text = "This account has no password, so this takes a sign-in of the last ten minutes. Sign in again.";
+            let text = "This account has no password, so this takes a sign-in of the last ten minutes, and not through an organisation's issuer. Choose a password (\"Forgotten password\"), or sign in again.";
             return Err(Error::new(Code::InvalidCredentials, text));
         }
         if self.hasher.verify(password, user.password_hash.clone()).await? {

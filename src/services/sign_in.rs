@@ -37,6 +37,7 @@ pub(super) struct Grant {
     passkey: Option<PasskeyId>,
     /// The issuer that vouches for the person; none: the password does.
     provider: Option<String>,
+    by_org: bool,
 }
 
 /// What was stored, and the refresh token that belongs to it.
@@ -53,6 +54,7 @@ impl Grant {
             user_agent: caller.user_agent.clone(),
             passkey: None,
             provider: None,
+            by_org: false,
         }
     }
 
@@ -65,6 +67,12 @@ impl Grant {
     /// The same on the word of an issuer.
     pub(super) fn through(mut self, provider: String) -> Self {
         self.provider = Some(provider);
+        self
+    }
+
+    /// The same on the word of a customer's issuer.
+    pub(super) fn of_org(mut self) -> Self {
+        self.by_org = true;
         self
     }
 
@@ -94,6 +102,7 @@ impl Grant {
             expires_at: ctx.now + i64::from(ctx.config.auth.refresh_token_days) * DAY_MS,
             address: self.address.to_string(),
             user_agent: self.user_agent,
+            by_org: self.by_org,
         };
         users::put_login(tx, &login)?;
         let (org_id, cause) = (Some(user.personal_org), "user.signed_in");

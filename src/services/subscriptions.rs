@@ -207,6 +207,10 @@ impl Services {
         actor: &Actor,
         id: SubscriptionId,
     ) -> Result<Subscription> {
+        self.store.read(|tx| {
+            let org_id = tenant(tx, actor, id)?;
+            store::org(tx, org_id).organisation()?.require_staying()
+        })?;
         if let Some(billed) = self.billed(actor, id)? {
             let mut asked = billed.clone();
             asked.resume()?;

@@ -54,6 +54,16 @@ pub fn remove(tx: &mut WriteTx, user_id: UserId, id: IdentityId) -> Result<Optio
     Ok(Some(old))
 }
 
+/// Removes the identities of a person at an organisation's issuer.
+pub fn remove_of_org(tx: &mut WriteTx, user_id: UserId, org_id: OrgId) -> Result<()> {
+    for ((_, id), identity) in tx.scan(&IDENTITIES, &Scan::prefix(&user_id))? {
+        if identity.org_id == Some(org_id) {
+            remove(tx, user_id, id)?;
+        }
+    }
+    Ok(())
+}
+
 /// Keeps what is to be confirmed until `end` under the hash of the mailed token.
 pub fn put_pending(
     tx: &mut WriteTx,

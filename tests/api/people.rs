@@ -145,6 +145,9 @@ async fn operators_make_operators_and_the_last_one_stays() {
     operator.post_nothing(&deactivate).await.refused(409, "last_operator");
     ann.get("/api/v1/admin/overview").await.refused(403, "forbidden");
     put(&of(&text(&ann.user["user_id"])), true).await.ok(200);
+    // What was begun as somebody ordinary is no operator's.
+    ann.get("/api/v1/admin/overview").await.refused(401, "unauthenticated");
+    let ann = app.sign_in("ann@example.com").await;
     ann.get("/api/v1/admin/overview").await.ok(200);
     put(&me, false).await.ok(200);
     operator.get("/api/v1/admin/overview").await.refused(403, "forbidden");
@@ -184,6 +187,7 @@ async fn an_operators_rights_end_with_the_account() {
 
     // Closed by whoever: a program that opens it again makes no operator by that.
     make_operator().await.ok(200);
+    let ann = app.sign_in("ann@example.com").await;
     ann.post_nothing("/api/v1/users/me/deactivate").await.ok(200);
     make_operator().await.refused(403, "account_deactivated");
     let open = program.post_nothing(&format!("{path}/reactivate")).await.ok(200);

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use reqwest::Url;
+use serde_json::json;
 
 use super::accounts::{IDENTITIES_MAX, give_over, local_part, new_account, open, room_for_another};
 use super::{Realm, Services, Settings};
@@ -26,7 +27,7 @@ use crate::services::orgs::{join, place};
 use crate::services::second_factor::Check;
 use crate::services::sign_in::{Grant, SignedIn};
 use crate::services::{Actor, Caller, Ctx, letters};
-use crate::store::{self, Read, WriteTx, api_keys, identities, orgs, users};
+use crate::store::{self, Read, WriteTx, api_keys, email_domains, identities, orgs, users};
 
 /// How long a mailed link confirms.
 const CONFIRM_MS: i64 = DAY_MS;
@@ -104,10 +105,12 @@ impl Services {
         })?;
         let (actor, stored) = (actor.clone(), sso.clone());
         self.commit(move |tx| {
-            place(tx, &actor, id, Permission::OrgOwn)?;
+            let (org, _) = place(tx, &actor, id, Permission::OrgOwn)?;
+            org.require_staying()?;
+            let was = store::org(tx, id).sso()?.map_or(json!({}), |was| json!(was));
             identities::put_sso(tx, &stored)?;
-            let told = [("issuer", stored.issuer), ("client_id", stored.client_id)];
-            ctx.audit(tx, Some(id), "org.sso_set", id, told)
+            let told = [("issuer", stored.issuer.clone())];
+            ctx.audit_change(tx, Some(id), "org.sso_set", id, told, &was, &stored)
         })
         .await?;
         Ok(self.shown(sso))
@@ -182,7 +185,7 @@ impl Services {
         self.require_open(&ctx, &user)?;
         ctx.by = By::User(user.user_id);
         let (check, claims) = (Check::new(self, caller), claims.clone());
-        let grant = Grant::new(&ctx, caller).through(Realm::Org(id).audited());
+        let grant = Grant::new(&ctx, caller).through(Realm::Org(id).audited()).of_org();
         let answer = self
             .commit(move |tx| {
                 let sso = current(tx, id, &claims)?;
@@ -219,7 +222,7 @@ impl Services {
                 "Your organisation's issuer tells no e-mail address of yours. Ask whoever runs it.";
             return Ok(Error::new(Code::IdentityUnverified, text));
         };
-        self.throttles.check_account(&format!("identity {}", email.as_str()))?;
+        self.throttles.check_link(&format!("identity {}", email.as_str()))?;
         let (ctx, claims) = (ctx.clone(), claims.clone());
         let told = Error::new(
             Code::IdentityUnconfirmed,
@@ -378,7 +381,9 @@ fn leave(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &crate::domain::user::Use
     if member.role == Role::Owner || user.personal_org == id {
         return Ok(());
     }
+    // A domain does not bring them back; the issuer may, when a group does.
     orgs::remove_membership(tx, id, user.user_id)?;
+    email_domains::note_leaver(tx, id, user.user_id)?;
     api_keys::remove_of_org(tx, user.user_id, id)?;
     let told = [("role", member.role.as_str().to_owned()), ("by", "single sign-on".to_owned())];
     ctx.audit(tx, Some(id), "member.removed", user.user_id, told)

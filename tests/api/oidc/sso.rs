@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::peers::{Browser, Peer};
 use super::{ANN, EVE, code, complete, now};
-use crate::support::{OPERATOR, Person, Setup, TestApp, items, text, without};
+use crate::support::{DAY, OPERATOR, Person, Setup, TestApp, items, text, without};
 
 const BOB: &str = "bob@example.com";
 
@@ -196,11 +196,66 @@ async fn an_issuer_of_a_customer_signs_in_as_nobody_who_has_not_agreed() {
     // What became an operator's account afterwards is out of its reach, too.
     confirm(&app, BOB).await.ok(200);
     let claims = json!({"sub": BOB, "email": BOB, "email_verified": true, "groups": ["it"]});
-    enter(&app, &peer, &org, claims.clone()).await.ok(200);
+    let before = app.person(&enter(&app, &peer, &org, claims.clone()).await.ok(200));
     let operator = app.operator().await;
     let rights = format!("/api/v1/admin/users/{}/operator", text(&bob.user["user_id"]));
     operator.with_body(Method::PUT, &rights, &json!({"operator": true})).await.ok(200);
     enter(&app, &peer, &org, claims).await.refused(403, "forbidden");
+    // And what was begun before is no operator's.
+    before.get("/api/v1/admin/users").await.refused(401, "unauthenticated");
+}
+
+/// Eve, signed in through the organisation's issuer.
+async fn eve_of(app: &TestApp, peer: &Peer, org: &Value) -> Person {
+    enter(app, peer, org, eve(json!(["staff"]))).await.refused(403, "identity_unconfirmed");
+    confirm(app, EVE).await.ok(200);
+    app.person(&enter(app, peer, org, eve(json!(["staff"]))).await.ok(200))
+}
+
+#[tokio::test]
+#[ignore = "needs npm packages: run by tests/all.sh"]
+async fn whoever_is_gone_agrees_anew_before_the_issuer_signs_them_in() {
+    let (app, peer) = (server().await, Peer::mock());
+    let (ann, org) = loom(&app, &peer).await;
+    let person = eve_of(&app, &peer, &org).await;
+    let member = |who: &Person| {
+        format!("/api/v1/orgs/{}/members/{}", text(&org["org_id"]), text(&who.user["user_id"]))
+    };
+    ann.delete(&member(&person)).await.ok(200);
+    assert!(person.get("/api/v1/users/me/identities").await.list().is_empty());
+    enter(&app, &peer, &org, eve(json!(["staff"]))).await.refused(403, "identity_unconfirmed");
+    assert_eq!(roles(&ann, &org).await, [(ANN.to_owned(), "owner".to_owned())]);
+}
+
+#[tokio::test]
+#[ignore = "needs npm packages: run by tests/all.sh"]
+async fn whoever_runs_the_issuer_makes_no_account_theirs() {
+    let (app, peer) = (server().await, Peer::mock());
+    let (_, org) = loom(&app, &peer).await;
+    let person = eve_of(&app, &peer, &org).await;
+    for begin in ["/api/v1/users/me/passkeys/begin", "/api/v1/users/me/totp"] {
+        let begun = person.post(begin, json!({"password": ""})).await;
+        begun.refused(401, "invalid_credentials");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs npm packages: run by tests/all.sh"]
+async fn into_an_organisation_that_is_going_or_gone_nobody_is_signed() {
+    let (app, peer) = (server().await, Peer::mock());
+    let (ann, org) = loom(&app, &peer).await;
+    enter(&app, &peer, &org, eve(json!(["staff"]))).await.refused(403, "identity_unconfirmed");
+    confirm(&app, EVE).await.ok(200);
+    let whole = format!("/api/v1/orgs/{}", text(&org["org_id"]));
+    let named = json!({"name": "Loom Ltd"});
+    ann.with_body(Method::DELETE, &whole, &named).await.ok(200);
+    enter(&app, &peer, &org, eve(json!(["staff"]))).await.refused(409, "org_state");
+    app.advance(30 * DAY).await;
+    app.settle().await;
+    let start = format!("/api/v1/auth/oidc/org/{}/start", text(&org["org_id"]));
+    assert_ne!(app.anyone.get(&start).await.status, 200);
+    let ann = app.sign_in(ANN).await;
+    assert_eq!(ann.get("/api/v1/orgs").await.list().len(), 1, "her own");
 }
 
 #[tokio::test]
