@@ -111,8 +111,8 @@ fn parse(stored: &str) -> Result<Imported<'_>, &'static str> {
 
 fn bcrypt(hash: &str, of_digest: bool) -> Result<Imported<'_>, &'static str> {
     let parts: bcrypt::HashParts = hash.parse().map_err(|_| "it is no bcrypt hash")?;
-    if parts.get_cost() > BCRYPT_COST_MAX {
-        return Err("its cost is above 14");
+    if !(4..=BCRYPT_COST_MAX).contains(&parts.get_cost()) {
+        return Err("its cost is below 4 or above 14");
     }
     Ok(Imported::Bcrypt { hash, of_digest })
 }
@@ -203,6 +203,7 @@ mod tests {
             ("!unusable", "no known kind"),
             ("$2b$04$tooshort", "no bcrypt hash"),
             ("$2b$15$bOmU7BCrGx.9AO.OXVeuwOOBOY/7FFn.a75OKP1da4kqlh4Q89xGW", "cost"),
+            ("$2b$03$bOmU7BCrGx.9AO.OXVeuwOOBOY/7FFn.a75OKP1da4kqlh4Q89xGW", "cost"),
             ("pbkdf2_sha256$0$salt$qc3F", "rounds"),
             ("pbkdf2_sha256$-1$salt$qc3F", "rounds"),
             (

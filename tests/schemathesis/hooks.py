@@ -46,6 +46,7 @@ FIELDS = {
     "default_role",  # the same
     "password_hash",  # one of the kinds that other systems store
     "email_verified",  # goes with it alone
+    "domain",  # of the e-mail addresses of an organisation
     "credential",  # what a browser answers is base64url
     "ceremony_id",  # of a ceremony that was begun
 }

@@ -16,6 +16,8 @@ use crate::clock::Clock;
 use crate::config::Secret;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Mono};
 
+/// The longest address that a discovery document may name, in bytes.
+const ENDPOINT_MAX: usize = 2_000;
 /// How long a discovery document is good for.
 const METADATA_MS: u64 = HOUR_MS as u64;
 /// How long keys are: what an issuer has withdrawn is to be believed no longer.
@@ -55,6 +57,8 @@ pub struct Settings {
     pub jwks_url: Option<String>,
     /// Whether its tokens must say when the person signed in.
     pub auth_time: bool,
+    /// The claim that lists a person's groups, where those count.
+    pub groups_claim: Option<String>,
 }
 
 /// What an issuer says of itself (OpenID Connect Discovery 1.0, section 3).
@@ -118,20 +122,63 @@ impl<T> Kept<T> {
     }
 }
 
+/// What is kept, and who fetches it anew: one at a time, while everybody else reads.
+struct Source<T> {
+    kept: parking_lot::Mutex<Kept<T>>,
+    fetching: Mutex<()>,
+}
+
+impl<T> Default for Source<T> {
+    fn default() -> Self {
+        Self { kept: parking_lot::Mutex::default(), fetching: Mutex::default() }
+    }
+}
+
+impl<T> Source<T> {
+    /// What is known, or fetched where `known` has no answer. While somebody else fetches, what was fetched
+    /// within the day will do, if it `may_be_old`: an issuer that hangs holds nobody up.
+    async fn get(
+        &self,
+        clock: &Clock,
+        known: impl Fn(&Kept<T>, Mono) -> Option<Result<Arc<T>, String>>,
+        may_be_old: bool,
+        fetch: impl Future<Output = Result<T, String>>,
+    ) -> Result<Arc<T>, String> {
+        let look = || known(&self.kept.lock(), clock.now().mono);
+        if let Some(answer) = look() {
+            return answer;
+        }
+        let _fetching = if let Ok(place) = self.fetching.try_lock() {
+            place
+        } else {
+            let old = self.kept.lock().younger_than(STALE_MS, clock.now().mono);
+            if let Some(old) = old.filter(|_| may_be_old) {
+                return Ok(old);
+            }
+            self.fetching.lock().await
+        };
+        // Somebody may have fetched it while this waited.
+        if let Some(answer) = look() {
+            return answer;
+        }
+        let fetched = fetch.await;
+        self.kept.lock().note(fetched, clock.now().mono)
+    }
+}
+
 /// One issuer.
 pub struct Issuer {
     settings: Settings,
     http: Http,
     clock: Clock,
-    // Held while fetching: whoever comes meanwhile waits for the same answer.
-    metadata: Mutex<Kept<Metadata>>,
-    keys: Mutex<Kept<Keys>>,
+    metadata: Source<Metadata>,
+    keys: Source<Keys>,
 }
 
 impl Issuer {
     /// An issuer; nothing is fetched before it is needed.
     pub fn new(settings: Settings, http: Http, clock: Clock) -> Self {
-        Self { settings, http, clock, metadata: Mutex::default(), keys: Mutex::default() }
+        Self { settings, http, clock, metadata: Source::default(), keys: Source::default() }
     }
 
     /// Its `iss`.
@@ -179,7 +226,7 @@ impl Issuer {
             let more: Map<String, Value> =
                 serde_json::from_slice(&body).map_err(|_| unreadable("userinfo"))?;
             // Another's profile must not come under this subject (OpenID Connect Core, section 5.3.2).
-            if !claims.complete_with(more) {
+            if !claims.complete_with(more, self.settings.groups_claim.as_deref()) {
                 return Err(Failure::Token(Refusal::Subject));
             }
         }
@@ -245,26 +292,21 @@ impl Issuer {
 
     /// Its keys; others than `known`, where it has them by now.
     async fn keys(&self, known: Option<&Arc<Keys>>) -> Result<Arc<Keys>, String> {
-        let mut kept = self.keys.lock().await;
-        let now = self.clock.now().mono;
-        let fresh = kept.younger_than(KEYS_MS, now);
-        if let Some(keys) = fresh {
-            let others = known.is_none_or(|known| !Arc::ptr_eq(known, &keys));
-            if others || kept.tried_within(AGAIN_MS, now) {
-                return Ok(keys);
+        let look = |kept: &Kept<Keys>, now| {
+            if let Some(keys) = kept.younger_than(KEYS_MS, now) {
+                let others = known.is_none_or(|known| !Arc::ptr_eq(known, &keys));
+                return (others || kept.tried_within(AGAIN_MS, now)).then_some(Ok(keys));
             }
-        } else if kept.tried_within(AWAY_MS, now) {
-            return kept.younger_than(STALE_MS, now).ok_or_else(just_tried);
-        }
-        let fetched = self.fetch_keys().await;
-        if let Err(why) = &fetched {
-            tracing::warn!(
-                issuer = self.settings.issuer,
-                why,
-                "the keys of an issuer could not be fetched"
-            );
-        }
-        kept.note(fetched, now)
+            let away = kept.tried_within(AWAY_MS, now);
+            away.then(|| kept.younger_than(STALE_MS, now).ok_or_else(just_tried))
+        };
+        let fetch = async {
+            self.fetch_keys().await.inspect_err(|why| {
+                let issuer = &self.settings.issuer;
+                tracing::warn!(issuer, why, "the keys of an issuer could not be fetched");
+            })
+        };
+        self.keys.get(&self.clock, look, known.is_none(), fetch).await
     }
 
     async fn fetch_keys(&self) -> Result<Keys, String> {
@@ -282,19 +324,20 @@ impl Issuer {
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, String> {
-        let mut kept = self.metadata.lock().await;
-        let now = self.clock.now().mono;
-        if let Some(metadata) = kept.younger_than(METADATA_MS, now) {
-            return Ok(metadata);
-        }
-        if kept.tried_within(AWAY_MS, now) {
-            return kept.younger_than(STALE_MS, now).ok_or_else(just_tried);
-        }
-        let fetched = self.fetch_metadata().await;
-        if let Err(why) = &fetched {
-            tracing::warn!(issuer = self.settings.issuer, why, "an issuer could not be discovered");
-        }
-        kept.note(fetched, now)
+        let look = |kept: &Kept<Metadata>, now| {
+            if let Some(metadata) = kept.younger_than(METADATA_MS, now) {
+                return Some(Ok(metadata));
+            }
+            let away = kept.tried_within(AWAY_MS, now);
+            away.then(|| kept.younger_than(STALE_MS, now).ok_or_else(just_tried))
+        };
+        let fetch = async {
+            self.fetch_metadata().await.inspect_err(|why| {
+                let issuer = &self.settings.issuer;
+                tracing::warn!(issuer, why, "an issuer could not be discovered");
+            })
+        };
+        self.metadata.get(&self.clock, look, true, fetch).await
     }
 
     async fn fetch_metadata(&self) -> Result<Metadata, String> {
@@ -302,6 +345,15 @@ impl Issuer {
         let body = self.http.get(&format!("{base}/.well-known/openid-configuration")).await?;
         let metadata: Metadata = serde_json::from_slice(&body)
             .map_err(|_| "its discovery document cannot be read".to_owned())?;
+        let endpoints = [
+            &metadata.authorization_endpoint,
+            &metadata.token_endpoint,
+            &metadata.userinfo_endpoint,
+            &metadata.jwks_uri,
+        ];
+        if endpoints.into_iter().flatten().any(|endpoint| endpoint.len() > ENDPOINT_MAX) {
+            return Err("its discovery document names an address that is too long".to_owned());
+        }
         // Otherwise whoever answers there could speak for another (Discovery, section 4.3).
         if metadata.issuer == self.settings.issuer {
             return Ok(metadata);
@@ -339,4 +391,69 @@ fn just_tried() -> String {
 /// An error's word as it may be shown.
 fn word(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(60).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    /// Fresh for a second; a failed try counts for one.
+    fn look(kept: &Kept<u32>, now: Mono) -> Option<Result<Arc<u32>, String>> {
+        if let Some(value) = kept.younger_than(1_000, now) {
+            return Some(Ok(value));
+        }
+        kept.tried_within(1_000, now)
+            .then(|| kept.younger_than(STALE_MS, now).ok_or_else(just_tried))
+    }
+
+    #[tokio::test]
+    async fn while_one_fetches_the_others_read_what_there_is() {
+        let (source, clock) = (Arc::new(Source::<u32>::default()), Clock::manual(Timestamp(0)));
+        let first = source.get(&clock, look, true, async { Ok(7) }).await;
+        assert_eq!(*first.unwrap(), 7);
+        clock.advance(std::time::Duration::from_secs(2));
+        let (begun, goes_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let slow = tokio::spawn({
+            let (source, clock) = (Arc::clone(&source), clock.clone());
+            let (begun, goes_on) = (Arc::clone(&begun), Arc::clone(&goes_on));
+            async move {
+                let fetch = async {
+                    begun.notify_one();
+                    goes_on.notified().await;
+                    Ok(8)
+                };
+                source.get(&clock, look, true, fetch).await
+            }
+        });
+        begun.notified().await;
+        let never = async { panic!("one fetches already") };
+        assert_eq!(*source.get(&clock, look, true, never).await.unwrap(), 7);
+        goes_on.notify_one();
+        assert_eq!(*slow.await.unwrap().unwrap(), 8);
+        let never = async { panic!("it is fresh") };
+        assert_eq!(*source.get(&clock, look, true, never).await.unwrap(), 8);
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_for_a_fetch_that_failed_does_not_try_again() {
+        let (source, clock) = (Source::<u32>::default(), Clock::manual(Timestamp(0)));
+        let tries = AtomicU32::new(0);
+        let hang = || async {
+            tries.fetch_add(1, Ordering::Relaxed);
+            // It hangs for longer than a failed try counts.
+            clock.advance(std::time::Duration::from_secs(10));
+            tokio::task::yield_now().await;
+            Err("it hangs".to_owned())
+        };
+        let ask = || source.get(&clock, look, true, hang());
+        let answers = tokio::join!(ask(), ask(), ask());
+        assert!(answers.0.is_err() && answers.1.is_err() && answers.2.is_err());
+        assert_eq!(tries.load(Ordering::Relaxed), 1);
+    }
 }

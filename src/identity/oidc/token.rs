@@ -25,7 +25,9 @@ const KEYS_MAX: usize = 100;
 /// The longest subject (OpenID Connect Core, section 2).
 const SUBJECT_BYTES_MAX: usize = 255;
 /// Groups of a person beyond this many are not read.
-const GROUPS_MAX: usize = 1_000;
+const GROUPS_MAX: usize = 200;
+/// The longest text that is taken from a person's profile, in bytes.
+const CLAIM_BYTES_MAX: usize = 400;
 const NAME_CHARS_MAX: usize = 200;
 
 const RSA: &[Algorithm] = &[
@@ -130,14 +132,21 @@ impl Claims {
         }
     }
 
-    /// Adds what the issuer says elsewhere of the same subject; what the token says stays. Answers whether
-    /// it was about the same subject.
-    pub fn complete_with(&mut self, more: Map<String, Value>) -> bool {
+    /// Adds what the issuer says elsewhere of the same subject, as far as anybody asks for it; what the token
+    /// says stays. Answers whether it was about the same subject.
+    pub fn complete_with(
+        &mut self,
+        mut more: Map<String, Value>,
+        groups_claim: Option<&str>,
+    ) -> bool {
         if more.get("sub").and_then(Value::as_str) != Some(self.subject()) {
             return false;
         }
-        for (name, value) in more {
-            self.0.entry(name).or_insert(value);
+        // It is kept until the browser is back, and an issuer may send as much as it likes.
+        for name in ["email", "email_verified", "name"].into_iter().chain(groups_claim) {
+            if let Some(value) = more.remove(name).and_then(within_bounds) {
+                self.0.entry(name).or_insert(value);
+            }
         }
         true
     }
@@ -150,6 +159,19 @@ impl Claims {
         let value = self.0.get(name)?;
         // Some write a fraction of a second.
         value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64))
+    }
+}
+
+/// A claim as far as it is ever read: a word, a short text, or a list of some.
+fn within_bounds(value: Value) -> Option<Value> {
+    match value {
+        Value::Bool(_) => Some(value),
+        Value::String(ref text) => (text.len() <= CLAIM_BYTES_MAX).then_some(value),
+        Value::Array(items) => {
+            let short = |item: &Value| item.as_str().is_some_and(|it| it.len() <= CLAIM_BYTES_MAX);
+            Some(Value::Array(items.into_iter().filter(short).take(GROUPS_MAX).collect()))
+        }
+        _ => None,
     }
 }
 
@@ -431,5 +453,24 @@ mod tests {
             // Key sets come from outside as well.
             let _ = Keys::from_jwks(text.as_bytes());
         }
+    }
+
+    #[test]
+    fn of_a_profile_no_more_is_kept_than_is_read() {
+        let object = |value: Value| value.as_object().unwrap().clone();
+        let mut claims = Claims(object(json!({"sub": "s", "name": "Eve"})));
+        let many: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
+        let more = json!({
+            "sub": "s", "name": "Mallory", "email": "eve@example.com", "email_verified": true,
+            "teams": many, "bomb": vec![0; 10_000],
+        });
+        assert!(claims.complete_with(object(more), Some("teams")));
+        assert_eq!(claims.name().unwrap(), "Eve", "the token comes first");
+        assert_eq!(claims.groups("teams").len(), GROUPS_MAX);
+        assert!(!claims.0.contains_key("bomb"));
+        let long = json!({"sub": "s", "groups": ["x".repeat(1_000), {"a": 1}, "fine"]});
+        assert!(claims.complete_with(object(long), Some("groups")));
+        assert_eq!(claims.groups("groups"), ["fine"]);
+        assert!(!claims.complete_with(object(json!({"sub": "t"})), None));
     }
 }

@@ -37,7 +37,7 @@ const FLOW_MS: i64 = 10 * MINUTE_MS;
 /// How long the page has to trade its code, a second factor included.
 const CODE_MS: i64 = 5 * MINUTE_MS;
 /// Sign-ins that wait for their page at once; the oldest make room.
-const WAITING_MAX: u64 = 10_000;
+const WAITING_MAX: u64 = 2_000;
 /// Issuers of organisations that are remembered with their keys.
 const ORG_ISSUERS_MAX: u64 = 1_000;
 /// Says what a sealed cookie is.
@@ -172,6 +172,7 @@ fn settings_of(provider: &OidcProvider) -> Settings {
         client_secret: provider.client_secret.clone(),
         jwks_url: provider.jwks_url.clone(),
         auth_time: provider.preset == Some(Preset::Firebase),
+        groups_claim: None,
     }
 }
 

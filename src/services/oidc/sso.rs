@@ -163,6 +163,7 @@ impl Services {
             client_secret: sso.sealed_secret.as_ref().map(open).transpose()?,
             jwks_url: None,
             auth_time: false,
+            groups_claim: Some(sso.groups_claim.clone()),
         };
         Ok(Issuer::new(settings, self.oidc.org_http.clone(), self.clock.clone()))
     }
