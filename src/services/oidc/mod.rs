@@ -344,7 +344,7 @@ impl Services {
     ///
     /// # Errors
     /// `NotFound` for an issuer that there is not; `OidcFailed` for a token that is not good, with the
-    /// reason; `IssuerUnavailable`. Then those of [`Services::enter`].
+    /// reason; `IssuerUnavailable`. Then those of a sign-in through an issuer.
     pub async fn oidc_exchange(
         &self,
         caller: &Caller,
