@@ -73,7 +73,7 @@ impl<E> Observe<E> {
             document,
             body_limit,
             time_limit,
-            https: services.public_url().starts_with("https://"),
+            https: services.is_public_url_https(),
             prefix,
             count: AtomicU64::new(0),
         }
@@ -178,7 +178,8 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
         request.set_data(RequestId(Arc::clone(&id)));
         request.set_data(Arc::clone(&self.services));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let from = auth::address(&request);
+        // Seat calls come by the thousand, and what is refused of them is no attempt at anything.
+        let from = (!is_seat_call(&path)).then(|| auth::address(&request));
         let page = cors::allowed(&self.services.config.server.cors_origins, &request);
         let mut response = if page.is_some() && cors::is_preflight(&request) {
             cors::preflight()
@@ -255,7 +256,7 @@ fn secure(headers: &mut poem::http::HeaderMap) {
 /// secret id of a session.
 fn log(
     id: &str,
-    from: IpAddr,
+    from: Option<IpAddr>,
     method: &Method,
     path: &str,
     operation: &str,
@@ -270,10 +271,9 @@ fn log(
             operation,
             "heartbeat" | "heartbeat_put" | "acquire" | "release" | "release_delete" | "validate"
         );
-    match status {
-        500.. => tracing::warn!(request_id = id, %method, what, status, micros, "answered"),
-        // A licence that has ended is refused again and again: that is no attempt at anything.
-        401 | 403 | 429 if !is_seat_call(path) => {
+    match (status, from) {
+        (500.., _) => tracing::warn!(request_id = id, %method, what, status, micros, "answered"),
+        (401 | 403 | 429, Some(from)) => {
             tracing::info!(request_id = id, %from, %method, what, status, micros, "refused");
         }
         _ if frequent => {

@@ -107,7 +107,7 @@ impl Organisation {
             return Err(Error::new(Code::OrgState, "This organisation is not to be deleted."));
         };
         if deletion.begun_at.is_some() {
-            let text = "The time in which the deletion could be taken back is over.";
+            let text = "Erasing it has begun, so the deletion cannot be taken back any more.";
             return Err(Error::new(Code::OrgState, text));
         }
         self.deletion = None;

@@ -24,8 +24,6 @@ pub struct SecondFactor {
     pub user_id: UserId,
     /// The secret that the app knows, sealed under the master key. Empty: there is no app.
     pub sealed_secret: Vec<u8>,
-    /// When the first of it was begun.
-    pub began_at: Timestamp,
     /// A secret that was shown and waits for its first code.
     #[serde(default)]
     pub pending: Option<Pending>,
@@ -61,11 +59,10 @@ impl Pending {
 
 impl SecondFactor {
     /// That of an account that has none yet.
-    pub fn new(user_id: UserId, now: Timestamp) -> Self {
+    pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
             sealed_secret: Vec::new(),
-            began_at: now,
             pending: None,
             last_step: None,
             recovery_digests: Vec::new(),
@@ -128,7 +125,7 @@ mod tests {
     use super::*;
 
     fn factor() -> SecondFactor {
-        SecondFactor::new(UserId(uuid::Uuid::nil()), Timestamp(0))
+        SecondFactor::new(UserId(uuid::Uuid::nil()))
     }
 
     #[test]

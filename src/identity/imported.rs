@@ -234,9 +234,7 @@ mod tests {
                 format!("{}{other}{}", &stored[..at], &stored[at + 1..])
             });
         proptest!(|(stored in prop_oneof![spoilt, any::<String>()])| {
-            if check(&stored).is_ok() && is_imported(&stored) && !stored.contains("m=") {
-                let _ = parse(&stored);
-            }
+            let _ = check(&stored);
         });
     }
 }

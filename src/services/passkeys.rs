@@ -146,7 +146,7 @@ impl Services {
             passkeys::put(tx, &passkey)?;
             let first = user.second_factor_since.is_none();
             if first {
-                let factor = second_factor::of_passkeys(user.user_id, ctx.now, &codes);
+                let factor = second_factor::of_passkeys(user.user_id, &codes);
                 second_factors::put(tx, &factor)?;
                 user.second_factor_since = Some(ctx.now);
                 users::update(tx, &user)?;

@@ -82,8 +82,7 @@ impl Services {
         let sealed = self.master.seal(&ctx.entropy, &sealed_for(actor.user_id), secret.as_bytes());
         self.commit(move |tx| {
             let user = proof.still_holds(tx)?;
-            let mut factor =
-                in_use(tx, &user)?.unwrap_or_else(|| SecondFactor::new(user.user_id, ctx.now));
+            let mut factor = in_use(tx, &user)?.unwrap_or_else(|| SecondFactor::new(user.user_id));
             if factor.has_app() {
                 return Err(on_already());
             }
@@ -306,9 +305,9 @@ fn in_use(tx: &WriteTx, user: &User) -> Result<Option<SecondFactor>> {
 }
 
 /// That of an account whose first second factor is a passkey.
-pub(super) fn of_passkeys(user_id: UserId, now: Timestamp, codes: &[String]) -> SecondFactor {
+pub(super) fn of_passkeys(user_id: UserId, codes: &[String]) -> SecondFactor {
     let recovery_digests = codes.iter().map(|code| totp::recovery_digest(code)).collect();
-    SecondFactor { recovery_digests, ..SecondFactor::new(user_id, now) }
+    SecondFactor { recovery_digests, ..SecondFactor::new(user_id) }
 }
 
 /// Refuses to let a password stand alone that is too short for that.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use zeroize::Zeroizing;
+
 use super::email_domains::join_by_domain;
 use super::{Actor, Caller, Ctx, Services, Via, letters, second_factor};
 use crate::domain::audit::By;
@@ -150,8 +152,10 @@ impl Services {
         let account = email.as_ref().map_or("", Email::as_str);
         self.throttles.check_sign_in(account, familiar.then_some(&network))?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-        let mut rehashed = None;
-        let right = self.hasher.verify(password.clone(), hash.clone()).await?;
+        // Kept for a moment only where it is to be hashed anew.
+        let stale = hash.as_ref().is_some_and(|hash| self.hasher.needs_rehash(hash));
+        let kept = stale.then(|| Zeroizing::new(password.clone()));
+        let right = self.hasher.verify(password, hash).await?;
         let ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
         if let Some(user) = &user
             && let Some(reason) = why_not(user, right)
@@ -171,9 +175,10 @@ impl Services {
                 "Follow the link in the verification mail first, or ask for a new one at /api/v1/auth/resend-verification.",
             ));
         }
-        if hash.is_some_and(|hash| self.hasher.needs_rehash(&hash)) {
-            rehashed = Some(self.hasher.hash(password).await?);
-        }
+        let rehashed = match kept {
+            Some(password) => Some(self.hasher.hash(String::clone(&password)).await?),
+            None => None,
+        };
         let mut ctx = ctx;
         ctx.by = By::User(user.user_id);
         let grant = Grant::new(&ctx, caller);

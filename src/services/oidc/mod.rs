@@ -284,10 +284,9 @@ impl Services {
             return Err(error);
         };
         let state = tokens::digest(&flow.state);
-        if self.oidc.spent.contains_key(&state) {
+        if !self.oidc.spent.entry(state).or_insert(()).is_fresh() {
             return Err(failed("This return was made before: begin again."));
         }
-        self.oidc.spent.insert(state, ());
         let redirect_uri = self.redirect_uri(&flow.realm);
         let claims =
             issuer.claims_for_code(&code, &redirect_uri, &flow.verifier, &flow.nonce).await;
