@@ -22,17 +22,15 @@ use crate::identity::{AccessTokens, Cost, HashPool, HashPoolConfig, Names};
 use crate::listen::{Bounded, Patience};
 use crate::mail::{Renderer, Transport};
 use crate::services::desk::Desk;
-use crate::services::keys::master_key;
+use crate::services::master_key::{finish_replacement, master_key};
 use crate::services::oidc::Oidc;
+use crate::services::passkeys::Ceremony;
 use crate::services::watch::SeatHistory;
 use crate::services::{Ending, Failures, Services, Throttles, mails};
 use crate::signing::{KeyRecord, KeyRing, Template};
 use crate::store::{self, CommitStats, Options, Store, logs};
 use crate::telemetry::{Metrics, RecentLogs};
 use crate::{api, jobs, web};
-
-/// How long a browser's answer about a passkey is waited for.
-const CEREMONY: Duration = Duration::from_mins(5);
 
 /// How long requests that run may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -285,6 +283,7 @@ fn build(
     let config = Arc::new(loaded.config);
     let now = clock.now();
     let records = stored_keys(&store)?;
+    finish_replacement(&config, data, &records)?;
     let master = master_key(&config, data, &entropy, !records.is_empty())?;
     let keys = KeyRing::load(records, &master).map_err(Error::internal)?;
     let public_url: Arc<str> = config.public_url(address).into();
@@ -305,7 +304,7 @@ fn build(
         oidc: Oidc::new(&config, &clock).map_err(Error::internal)?,
         hasher: HashPool::start(hashing(&config), &entropy)?,
         relying_party: RelyingParty::at(&public_url),
-        ceremonies: Cache::builder().max_capacity(10_000).time_to_live(CEREMONY).build(),
+        ceremonies: Cache::builder().max_capacity(10_000).time_to_live(Ceremony::LIFE).build(),
         refresh_chain: RefreshChain::new(&master.derive("refresh tokens")),
         stripe: stripe(&config)?,
         names: Names::new(config.orgs.dns_server),

@@ -193,6 +193,18 @@ impl People {
         self.act(&person, &user_id.0, UserAct::Reactivate).await
     }
 
+    /// End every sign-in of a person
+    ///
+    /// Who it is has to sign in anew, whoever had taken a sign-in over as well. API keys stay.
+    #[oai(path = "/users/:user_id/sign-out", method = "post", operation_id = "admin_sign_out_user")]
+    async fn admin_sign_out_user(
+        &self,
+        person: Person,
+        user_id: Path<String>,
+    ) -> Answer<Json<User>> {
+        self.act(&person, &user_id.0, UserAct::SignOut).await
+    }
+
     /// Let a person run this appliance, or no longer
     ///
     /// Whoever becomes one signs in anew: sign-ins and API keys from before end. An API key makes no operators. 409

@@ -232,6 +232,12 @@ pub enum UserCommand {
         #[command(flatten)]
         consent: Consent,
     },
+    /// End every sign-in of a user, who has to sign in anew; API keys stay
+    #[command(after_help = "Example:\n  coditect user sign-out ada@example.com")]
+    SignOut {
+        /// E-mail address or id
+        user: String,
+    },
     /// Open a closed account again
     #[command(after_help = "Example:\n  coditect user reactivate ada@example.com")]
     Reactivate {

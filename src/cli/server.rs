@@ -123,6 +123,22 @@ pub enum KeyCommand {
     /// and signs with the new key at once. It does so by itself when `keys.rotation_days` have passed.
     #[command(after_help = "Example:\n  coditect key rotate")]
     Rotate,
+    /// Seal every secret anew under another master key; the server has to be stopped
+    ///
+    /// Where the key is a file of the data folder, a new one is made and takes its place. The old one is
+    /// kept beside it, because backups made before need it: move it to where they are. Where a setting holds the
+    /// key, --new names a file with the new one, and the setting is yours to change afterwards.
+    #[command(
+        after_help = "Example:\n  systemctl stop coditect && coditect key replace-master && systemctl start coditect"
+    )]
+    ReplaceMaster {
+        /// A file with the new key, where a setting holds the one in use
+        #[arg(long)]
+        new: Option<PathBuf>,
+        /// Consent.
+        #[command(flatten)]
+        consent: Consent,
+    },
 }
 
 /// API keys, which are a person's.

@@ -1,4 +1,6 @@
-//! `coditect admin link` and `coditect keys rotate`.
+//! `coditect admin link`, `coditect keys rotate` and `coditect key replace-master`.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -8,9 +10,11 @@ use crate::app;
 use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::config::{DataDir, Loaded};
-use crate::domain::error;
+use crate::domain::error::{self, Error};
 use crate::entropy::Entropy;
+use crate::services::master_key::Replaced;
 use crate::services::{Actor, Services};
+use crate::store;
 
 /// Prints a fresh set-up link, from the running server or straight from the data.
 pub(super) fn link(settings: &Settings) -> Result<()> {
@@ -40,6 +44,28 @@ pub(super) fn rotate(as_json: bool, settings: &Settings) -> Result<()> {
     }
     let kid = told(&made, "kid")?;
     output::print(&format!("Licences are signed with the key {kid} from now on.\n"))
+}
+
+/// Seals every secret of a server that does not run under another master key.
+pub(super) fn replace_master(file: Option<&Path>, yes: bool, settings: &Settings) -> Result<()> {
+    let loaded = load(settings.flags())?;
+    let data = DataDir::of(&loaded.config);
+    store::require_unused(&data.require_database()?).map_err(Error::internal)?;
+    operator::confirm(yes, "Replace the master key?")?;
+    let done = offline(loaded, async |services| services.replace_master_key(&data, file).await)?;
+    let Replaced { secrets, kept } = done;
+    let next = match (kept, file) {
+        (Some(kept), _) => format!(
+            "The old one is {}: backups made before need it. Move it to where they are, and back up anew.",
+            kept.display()
+        ),
+        (None, Some(file)) => format!(
+            "Now let keys.master name {}: with the old key the server does not start. Backups made before need the old one.",
+            file.display()
+        ),
+        (None, None) => String::new(),
+    };
+    output::print(&format!("{secrets} secrets are sealed under the new master key.\n{next}\n"))
 }
 
 /// A text in what the server told.

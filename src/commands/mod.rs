@@ -30,6 +30,9 @@ pub fn run(cli: Cli) -> ExitCode {
                 operator::rotate_key(&noun.via, &settings).map(done)
             }
             KeyCommand::Rotate => admin::rotate(noun.via.json, &settings).map(done),
+            KeyCommand::ReplaceMaster { new, consent } => {
+                admin::replace_master(new.as_deref(), consent.yes, &settings).map(done)
+            }
         },
         Command::Backup(args) => match (args.command, args.file) {
             (Some(command), None) => operator::backups(command, &args.via, &settings).map(done),

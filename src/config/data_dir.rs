@@ -40,6 +40,16 @@ impl DataDir {
         self.keys().join("master.key")
     }
 
+    /// A master key that is to take the place of the other.
+    pub fn next_master_key(&self) -> PathBuf {
+        self.keys().join("master.key.next")
+    }
+
+    /// A master key that was replaced at a time.
+    pub fn old_master_key(&self, until: &str) -> PathBuf {
+        self.keys().join(format!("master.key.until-{until}"))
+    }
+
     /// The mail folder.
     pub fn mail(&self) -> PathBuf {
         self.0.join("mail")

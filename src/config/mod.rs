@@ -140,6 +140,8 @@ settings! {
         access_token_s: u32 = standard("900").within(60, 86_400);
         /// How long a sign-in lasts at most, in days; then the password is asked for again.
         refresh_token_days: u32 = standard("30").within(1, 365);
+        /// After how many days in which it was not used a sign-in ends sooner.
+        refresh_idle_days: u32 = standard("14").within(1, 365);
         /// Attempts that one network address may make each minute at the endpoints that check
         /// credentials, on average.
         address_per_minute: u32 = standard("120").within(1, 1_000_000);

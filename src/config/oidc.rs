@@ -9,6 +9,7 @@ use figment::value::{Dict, Value};
 use super::secret::Secret;
 use super::settings::{Rule, toml_text};
 use super::values::SettingValue;
+use crate::domain::email_domain::Domain;
 
 /// More are somebody's mistake.
 const PROVIDERS_MAX: usize = 50;
@@ -55,7 +56,7 @@ pub struct OidcProvider {
     /// Whether somebody without an account gets one.
     pub new_accounts: bool,
     /// The domains of the addresses that may sign in; none: any.
-    pub email_domains: Vec<String>,
+    pub email_domains: Vec<Domain>,
     /// Whether whoever it signs in needs no second factor here.
     pub trusts_mfa: bool,
     /// Whether every address that it tells is verified, whatever it says.
@@ -206,10 +207,7 @@ impl<'a> Members<'a> {
         if !scopes.split(' ').any(|scope| scope == "openid") {
             self.wrong("scopes", "words separated by spaces, `openid` among them");
         }
-        let mut email_domains = self.texts("email_domains");
-        for domain in &mut email_domains {
-            *domain = domain.to_lowercase();
-        }
+        let email_domains = self.domains("email_domains");
         OidcProvider {
             label: self.text("label").unwrap_or(known_label),
             audiences: self.texts("audiences"),
@@ -259,6 +257,15 @@ impl<'a> Members<'a> {
         });
         items.flatten().unwrap_or_else(|| {
             self.wrong(name, "a list of texts");
+            Vec::new()
+        })
+    }
+
+    fn domains(&mut self, name: &'static str) -> Vec<Domain> {
+        let texts = self.texts(name);
+        let domains = texts.iter().map(|text| Domain::parse(text));
+        domains.collect::<Result<_, _>>().unwrap_or_else(|_| {
+            self.wrong(name, "a list of domains such as example.com");
             Vec::new()
         })
     }

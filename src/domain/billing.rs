@@ -244,6 +244,16 @@ pub struct Checkout {
     pub user_id: super::ids::UserId,
 }
 
+impl Checkout {
+    /// How long its page is open; Stripe keeps idempotency keys for an hour more.
+    pub const LIFE_MS: i64 = 23 * HOUR_MS;
+
+    /// Whether the customer may still pay there.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        now - self.created_at < Self::LIFE_MS
+    }
+}
+
 /// An event of the provider, kept so that it counts once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderEvent {

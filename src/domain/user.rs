@@ -172,6 +172,13 @@ pub struct Login {
     pub by_org: bool,
 }
 
+impl Login {
+    /// Whether it has neither ended nor lain unused for so many days.
+    pub fn lives(&self, now: Timestamp, idle_days: u32) -> bool {
+        now < self.expires_at && now < self.last_used_at.plus_days(idle_days)
+    }
+}
+
 /// What a mailed or printed link lets its bearer do, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -214,6 +214,7 @@ mod tests {
             ("pbkdf2_sha256$1000$salt$***", "base64"),
             ("pbkdf2_sha256$1000$salt", "ROUNDS"),
             ("argon2$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$qc3FREK7eswCw1kU", "more work"),
+            ("$argon2id$v=19$m=262144,t=5,p=1$c29tZXNhbHQ$qc3FREK7eswCw1kU", "more work"),
             ("$argon2id$nonsense", "PHC"),
             ("$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ", "missing"),
         ] {

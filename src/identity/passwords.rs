@@ -24,6 +24,10 @@ const MEMORY_KIB_MAX: u32 = 256 * 1024;
 /// A stored hash that asks for more passes than this is not computed.
 const PASSES_MAX: u32 = 32;
 
+/// An imported hash that asks for more than 1 GiB in all, memory times passes, is refused: somewhat less
+/// than a second of work.
+const IMPORTED_WORK_MAX: u32 = 1024 * 1024;
+
 const SALT_LEN: usize = 16;
 const HASH_LEN: usize = 32;
 
@@ -237,7 +241,11 @@ pub(super) fn verify(password: &str, phc: &str, scratch: &mut Scratch) -> Result
 
 /// Whether a PHC string can be verified here; why not.
 pub(super) fn check_phc(phc: &str) -> Result<(), &'static str> {
-    Stored::parse(phc).map(drop)
+    let Stored { params, .. } = Stored::parse(phc)?;
+    if params.m_cost().saturating_mul(params.t_cost()) > IMPORTED_WORK_MAX {
+        return Err("it asks for more work than is allowed");
+    }
+    Ok(())
 }
 
 /// What a PHC string says.

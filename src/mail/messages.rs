@@ -123,6 +123,8 @@ messages! {
         full_name: String,
         /// When it was changed.
         changed_at: Timestamp,
+        /// Whether passkeys or linked accounts go on signing in.
+        other_ways: bool,
     }
 
     /// Tells who manages an organisation that it is to be deleted, stays after all, or was erased.

@@ -16,7 +16,7 @@ use crate::domain::plan::check_text;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::domain::user::{Email, Link, LinkPurpose, User};
 use crate::identity::{imported, passwords, tokens};
-use crate::store::{WriteTx, api_keys, jobs, orgs, users};
+use crate::store::{WriteTx, api_keys, identities, jobs, orgs, passkeys, users};
 
 /// Who gets an account.
 pub struct NewProfile {
@@ -205,7 +205,9 @@ impl Services {
             api_keys::remove_all(tx, user.user_id)?;
             let (org_id, action) = (Some(user.personal_org), "user.password_reset");
             ctx.audit_change(tx, org_id, action, user.user_id, [], &before, &user)?;
-            let told = letters::password_changed(&user, ctx.now);
+            let other_ways = !passkeys::of_user(tx, user.user_id)?.is_empty()
+                || !identities::of_user(tx, user.user_id, 1)?.is_empty();
+            let told = letters::password_changed(&user, ctx.now, other_ways);
             ctx.queue_mail(
                 tx,
                 Some(user.personal_org),
@@ -243,7 +245,7 @@ impl Services {
             users::end_logins(tx, user_id, Some(login_id))?;
             let (org_id, action) = (Some(user.personal_org), "user.password_changed");
             ctx.audit_change(tx, org_id, action, user_id, [], &before, &user)?;
-            let told = letters::password_changed(&user, ctx.now);
+            let told = letters::password_changed(&user, ctx.now, false);
             ctx.queue_mail(
                 tx,
                 Some(user.personal_org),
@@ -399,16 +401,23 @@ impl Services {
     /// Checks who registers and hashes the password.
     pub(super) async fn person(&self, input: RegisterInput) -> Result<Person> {
         let profile = input.profile.checked()?;
-        let about = vec![profile.email.as_str().to_owned(), profile.full_name.clone()];
+        let mut about = self.not_in_passwords(&profile.email, &profile.full_name);
+        about.extend(profile.company_name.clone());
         let chars_min = self.config.auth.chars_min(false);
         let password_hash = Some(self.hasher.hash_new(input.password, chars_min, about).await?);
         Ok(Person { profile, password_hash })
     }
 
+    /// Words that a stranger would try first.
+    fn not_in_passwords(&self, email: &Email, full_name: &str) -> Vec<String> {
+        vec![email.as_str().to_owned(), full_name.to_owned(), self.config.mail.product_name.clone()]
+    }
+
     /// Judges the new password of somebody who has an account, and hashes it.
     async fn chosen(&self, user: &User, password: String) -> Result<Chosen> {
         let auth = &self.config.auth;
-        let about = vec![user.email.as_str().to_owned(), user.full_name.clone()];
+        let mut about = self.not_in_passwords(&user.email, &user.full_name);
+        about.extend(user.company_name.clone());
         let chars_min = auth.chars_min(user.second_factor_since.is_some());
         let short = !passwords::is_as_long_as(&password, auth.chars_min(false));
         let hash = self.hasher.hash_new(password, chars_min, about).await?;

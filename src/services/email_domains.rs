@@ -125,9 +125,11 @@ impl Services {
             let checked_at = Some(ctx.now);
             let now = OrgDomain { verified_at, checked_at, by_hand, misses: 0, ..was.clone() };
             email_domains::put(tx, &now)?;
-            if was.verified_at.is_none() {
+            if was.verified_at.is_none() || !same {
                 let told = [("domain", domain.as_str().to_owned())];
                 ctx.audit_change(tx, Some(id), "domain.verified", id, told, &was, &now)?;
+            }
+            if was.verified_at.is_none() {
                 tell_owner(&ctx, tx, &now, "verified")?;
             }
             if !by_hand && was.verified_at != now.verified_at {

@@ -3,32 +3,12 @@
 use std::sync::Arc;
 
 use super::{Actor, Services};
-use crate::config::{Config, DataDir};
 use crate::domain::audit::By;
 use crate::domain::error::{Error, Result};
 use crate::domain::job::{Job, Work};
 use crate::domain::time::HOUR_MS;
-use crate::entropy::Entropy;
-use crate::signing::{KeyRecord, MasterKey, Purpose};
+use crate::signing::{KeyRecord, Purpose};
 use crate::store::{jobs, logs};
-
-/// The master key: from the configuration, or a file beside the data.
-pub fn master_key(
-    config: &Config,
-    data: &DataDir,
-    entropy: &Entropy,
-    sealed_exists: bool,
-) -> Result<MasterKey> {
-    if let Some(secret) = &config.keys.master {
-        return MasterKey::parse(secret.expose(), "keys.master").map_err(Error::internal);
-    }
-    let loaded = MasterKey::load_or_create(&data.master_key(), entropy, sealed_exists)
-        .map_err(Error::internal)?;
-    for note in &loaded.notes {
-        tracing::warn!("{note}");
-    }
-    Ok(loaded.key)
-}
 
 impl Services {
     /// Makes the keys that are missing: those for tokens at once, the RSA key in the background,

@@ -31,8 +31,8 @@ pub(super) fn password_reset(link: String, expires_at: Timestamp) -> Message {
     PasswordReset { link, expires_at }.into()
 }
 
-pub(super) fn password_changed(user: &User, changed_at: Timestamp) -> Message {
-    PasswordChanged { full_name: user.full_name.clone(), changed_at }.into()
+pub(super) fn password_changed(user: &User, changed_at: Timestamp, other_ways: bool) -> Message {
+    PasswordChanged { full_name: user.full_name.clone(), changed_at, other_ways }.into()
 }
 
 pub(super) fn invitation(

@@ -26,6 +26,7 @@ mod letters;
 mod license_news;
 pub mod licenses;
 pub mod mails;
+pub mod master_key;
 pub mod oidc;
 mod org_deletion;
 pub mod org_export;

@@ -147,9 +147,14 @@ impl Services {
                 return jobs::remove(tx, &job).map(|_| false);
             };
             let begun = org.deletion.as_ref().is_some_and(|it| it.begun_at.is_some());
-            if !begun && store::org(tx, id).any_subscription(|it| !is_over(it))?.is_some() {
+            let scope = store::org(tx, id);
+            let may_pay = scope.checkout()?.is_some_and(|page| page.is_open(ctx.now));
+            if !begun && (may_pay || scope.any_subscription(|it| !is_over(it))?.is_some()) {
                 jobs::remove(tx, &job)?;
-                tracing::info!(org_id = %id, "an organisation is erased once its subscription is over");
+                tracing::info!(
+                    org_id = %id,
+                    "an organisation is erased once its subscription and its payment page are over"
+                );
                 ctx.plan_job(tx, ctx.now + DAY_MS, Work::EraseOrg { org_id: id })?;
                 return Ok(false);
             }

@@ -1,15 +1,18 @@
 //! Passkeys: added and removed by their owners, and signed in with.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::second_factor::{self, Proof};
-use super::sign_in::{Grant, SignedIn};
+use super::sign_in::{Grant, SignedIn, why_not};
 use super::{Actor, Caller, Ctx, Services, letters};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::PasskeyId;
 use crate::domain::passkey::{PASSKEYS_MAX, Passkey};
 use crate::domain::plan::check_text;
+use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::identity::passkeys::{
     self as ceremony, Assertion, Attestation, Challenge, Owner, Refused, RelyingParty,
@@ -23,6 +26,12 @@ pub(crate) struct Ceremony {
     challenge: Challenge,
     /// Who adds a passkey; none: somebody signs in.
     proof: Option<Proof>,
+    asked_at: Timestamp,
+}
+
+impl Ceremony {
+    /// How long a browser, and whoever sits before it, has time.
+    pub(crate) const LIFE: Duration = Duration::from_mins(5);
 }
 
 /// What a browser is to do, and under which name its answer is taken.
@@ -95,7 +104,7 @@ impl Services {
         };
         let name = &self.config.mail.product_name;
         let options = server.to_make(name, &challenge, &owner, &known);
-        Ok(self.ask(Ceremony { challenge, proof: Some(proof) }, options))
+        Ok(self.ask(challenge, Some(proof), options))
     }
 
     /// Adds the passkey that a browser has made. With an account's first second factor every other sign-in
@@ -111,7 +120,7 @@ impl Services {
         let login_id = actor.require_sign_in()?;
         check_text("name", &new.name, 1, 100)?;
         let server = self.relying_party()?;
-        let asked = self.ceremonies.remove(&new.ceremony_id);
+        let asked = self.taken(&new.ceremony_id);
         let own = |proof: &Proof| proof.is_of(actor.user_id, login_id);
         let Some((challenge, proof)) =
             asked.and_then(|asked| asked.proof.filter(own).map(|proof| (asked.challenge, proof)))
@@ -200,7 +209,7 @@ impl Services {
         self.throttles.check_address(caller.address)?;
         let challenge = ceremony::challenge(&self.entropy);
         let options = self.relying_party()?.to_sign_in(&challenge);
-        Ok(self.ask(Ceremony { challenge, proof: None }, options))
+        Ok(self.ask(challenge, None, options))
     }
 
     /// Signs in with a passkey: it is two factors by itself, so neither password nor code is asked for.
@@ -214,7 +223,7 @@ impl Services {
     ) -> Result<SignedIn> {
         self.throttles.check_address(caller.address)?;
         let server = self.relying_party()?;
-        let asked = self.ceremonies.remove(&answer.ceremony_id);
+        let asked = self.taken(&answer.ceremony_id);
         let challenge = asked.filter(|it| it.proof.is_none()).map(|it| it.challenge);
         let passkey = self.store.read(|tx| passkeys::by_credential(tx, &answer.credential_id))?;
         let own = |it: &Passkey| it.user_id.0.as_bytes()[..] == answer.user_handle[..];
@@ -226,10 +235,17 @@ impl Services {
             authenticator_data: &answer.authenticator_data,
             signature: &answer.signature,
         };
-        let signed = server
-            .signed(&challenge, &assertion, &passkey.key, passkey.sign_count)
-            .map_err(|Refused(why)| self.refused(why))?;
         let mut ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
+        let user = self.store.read(|tx| users::get(tx, passkey.user_id))?;
+        let signed = server.signed(&challenge, &assertion, &passkey.key, passkey.sign_count);
+        let reason = match &signed {
+            Ok(_) => why_not(&user, true),
+            Err(Refused(why)) => Some(*why),
+        };
+        if let Some(reason) = reason {
+            self.note_failed_sign_in(&ctx, &user, reason);
+        }
+        let signed = signed.map_err(|Refused(why)| self.refused(why))?;
         ctx.by = By::User(passkey.user_id);
         let grant = Grant::new(&ctx, caller).with_passkey(&passkey);
         let (user, granted) = self
@@ -261,10 +277,18 @@ impl Services {
         })
     }
 
-    fn ask(&self, ceremony: Ceremony, options: Value) -> Asked {
+    fn ask(&self, challenge: Challenge, proof: Option<Proof>, options: Value) -> Asked {
         let ceremony_id = tokens::secret(&self.entropy, "");
-        self.ceremonies.insert(ceremony_id.clone(), ceremony);
+        let asked_at = self.clock.now().wall;
+        self.ceremonies.insert(ceremony_id.clone(), Ceremony { challenge, proof, asked_at });
         Asked { ceremony_id, options }
+    }
+
+    /// What was asked, once and in time.
+    fn taken(&self, ceremony_id: &str) -> Option<Ceremony> {
+        let now = self.clock.now().wall;
+        let in_time = |it: &Ceremony| now - it.asked_at < Ceremony::LIFE.as_millis() as i64;
+        self.ceremonies.remove(ceremony_id).filter(in_time)
     }
 
     fn refused(&self, why: &'static str) -> Error {

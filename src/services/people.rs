@@ -16,6 +16,8 @@ pub enum UserAct {
     Deactivate,
     /// Open it again, as an ordinary account.
     Reactivate,
+    /// End every sign-in of the person. API keys stay.
+    SignOut,
     /// Let the person run this appliance, or no longer.
     Operator(bool),
 }
@@ -98,6 +100,11 @@ pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> 
     let mut user = users::get(tx, id)?;
     let before = user.clone();
     let action = match act {
+        UserAct::SignOut => {
+            users::end_logins(tx, id, None)?;
+            ctx.audit(tx, Some(user.personal_org), "user.signed_out_by_operator", id, [])?;
+            return Ok(user);
+        }
         UserAct::Deactivate => {
             user.deactivated_at = user.deactivated_at.or(Some(ctx.now));
             user.operator = false;

@@ -366,16 +366,16 @@ impl Check {
         Self { master: Arc::clone(&services.master), address: caller.address }
     }
 
-    /// Whether somebody who knows the password gets in.
+    /// Whether somebody who knows the password gets in; whether a code was asked for.
     pub(super) fn at_sign_in(
         &self,
         ctx: &Ctx,
         tx: &mut WriteTx,
         user: &User,
         code: Option<&str>,
-    ) -> Result<Judged<()>> {
+    ) -> Result<Judged<bool>> {
         if user.second_factor_since.is_none() {
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         }
         let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
             return Ok(Err(Error::new(
@@ -383,7 +383,7 @@ impl Check {
                 "Give the code of your authenticator app, or a recovery code, as `totp`; or sign in with a passkey.",
             )));
         };
-        Ok(self.of_one_that_is_on(ctx, tx, user, code)?.map(drop))
+        Ok(self.of_one_that_is_on(ctx, tx, user, code)?.map(|_| true))
     }
 
     fn of_one_that_is_on(
@@ -496,7 +496,7 @@ pub(super) fn switch_off(tx: &mut WriteTx, user: &mut User) -> Result<()> {
 }
 
 /// What a sealed secret is and whose, so that it opens for nobody else.
-fn sealed_for(user_id: UserId) -> Vec<u8> {
+pub(super) fn sealed_for(user_id: UserId) -> Vec<u8> {
     format!("totp:{user_id}").into_bytes()
 }
 

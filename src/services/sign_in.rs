@@ -37,6 +37,8 @@ pub(super) struct Grant {
     address: IpAddr,
     user_agent: String,
     passkey: Option<PasskeyId>,
+    /// Whether a code was asked for, and was right.
+    code: bool,
     /// The issuer that vouches for the person; none: the password does.
     provider: Option<String>,
     by_org: bool,
@@ -55,6 +57,7 @@ impl Grant {
             address: caller.address,
             user_agent: caller.user_agent.clone(),
             passkey: None,
+            code: false,
             provider: None,
             by_org: false,
         }
@@ -63,6 +66,12 @@ impl Grant {
     /// The same without a password.
     pub(super) fn with_passkey(mut self, passkey: &Passkey) -> Self {
         self.passkey = Some(passkey.passkey_id);
+        self
+    }
+
+    /// The same where a code of the second factor was asked for.
+    pub(super) fn with_code(mut self, asked: bool) -> Self {
+        self.code = asked;
         self
     }
 
@@ -108,7 +117,14 @@ impl Grant {
         };
         users::put_login(tx, &login)?;
         let (org_id, cause) = (Some(user.personal_org), "user.signed_in");
-        let mut told = vec![("address", login.address.clone())];
+        let factors = match (&self.passkey, &self.provider) {
+            (Some(_), _) => "passkey",
+            (None, Some(_)) if self.code => "issuer and code",
+            (None, Some(_)) => "issuer",
+            (None, None) if self.code => "password and code",
+            (None, None) => "password",
+        };
+        let mut told = vec![("address", login.address.clone()), ("factors", factors.to_owned())];
         told.extend(self.passkey.map(|id| ("passkey_id", id.to_string())));
         told.extend(self.provider.map(|provider| ("provider", provider)));
         ctx.audit(tx, org_id, cause, user.user_id, told)?;
@@ -195,15 +211,16 @@ impl Services {
                         "The e-mail address or the password is not right.",
                     ));
                 }
-                if let Err(refused) = check.at_sign_in(&ctx, tx, &user, totp.as_deref())? {
-                    return Ok(Err(refused));
-                }
+                let asked = match check.at_sign_in(&ctx, tx, &user, totp.as_deref())? {
+                    Ok(asked) => asked,
+                    Err(refused) => return Ok(Err(refused)),
+                };
                 if rehashed.is_some() {
                     user.password_hash = rehashed;
                     let org_id = Some(user.personal_org);
                     ctx.audit(tx, org_id, "user.password_rehashed", user_id, [])?;
                 }
-                grant.begin(&ctx, tx, user).map(Ok)
+                grant.with_code(asked).begin(&ctx, tx, user).map(Ok)
             })
             .await?;
         let (user, granted) = answer.inspect_err(|refused| {
@@ -244,7 +261,8 @@ impl Services {
                     )));
                 }
                 let spent = login.refreshes >= REFRESHES_MAX;
-                if spent || login.expires_at <= ctx.now || user.deactivated_at.is_some() {
+                let lives = login.lives(ctx.now, ctx.config.auth.refresh_idle_days);
+                if spent || !lives || user.deactivated_at.is_some() {
                     users::end_login(tx, login.user_id, login.login_id)?;
                     return Ok(Err(invalid_refresh()));
                 }
@@ -292,7 +310,7 @@ impl Services {
         actor.require_sign_in()?;
         let now = self.clock.now().wall;
         let mut logins = self.store.read(|tx| users::logins(tx, actor.user_id, LOGINS_MAX))?;
-        logins.retain(|login| login.expires_at > now);
+        logins.retain(|login| login.lives(now, self.config.auth.refresh_idle_days));
         Ok(logins)
     }
 
@@ -335,7 +353,9 @@ impl Services {
         let (user_id, login_id) = (UserId(claims.sub), LoginId(claims.sid));
         // Signing out, a new password and deactivation work at once: the sign-in must still be there.
         let found = self.store.read(|tx| {
-            let lives = users::login(tx, user_id, login_id)?.filter(|it| it.expires_at > now);
+            let idle_days = self.config.auth.refresh_idle_days;
+            let login = users::login(tx, user_id, login_id)?;
+            let lives = login.filter(|login| login.lives(now, idle_days));
             let user = lives.map_or(Ok(None), |_| users::find(tx, user_id))?;
             let Some(user) = user.filter(|user| user.deactivated_at.is_none()) else {
                 return Ok(None);
@@ -388,7 +408,7 @@ pub(super) fn acting_for(
 }
 
 /// Why an account cannot be signed in to, as the audit log tells it.
-fn why_not(user: &User, right: bool) -> Option<&'static str> {
+pub(super) fn why_not(user: &User, right: bool) -> Option<&'static str> {
     match (right, user.deactivated_at, user.email_verified) {
         (false, ..) => Some("wrong password"),
         (true, Some(_), _) => Some("the account is closed"),

@@ -134,7 +134,7 @@ impl MasterKey {
                     return Err(MasterKeyError::Missing { path: path.to_owned() });
                 }
                 let key = Self::generate(entropy);
-                key.write_new(path).map_err(io_error("written"))?;
+                key.replace(path).map_err(io_error("written"))?;
                 Ok(Loaded { key, created: true, notes: Vec::new() })
             }
             Err(error) => Err(io_error("read")(error)),
@@ -166,7 +166,7 @@ impl MasterKey {
     }
 
     /// Writes the key beside its place and moves it there, so that a crash leaves no half a key.
-    fn write_new(&self, path: &Path) -> io::Result<()> {
+    pub fn replace(&self, path: &Path) -> io::Result<()> {
         let beside = path.with_extension("new");
         match fs::remove_file(&beside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

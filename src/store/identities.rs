@@ -113,6 +113,11 @@ impl<T: Read> Org<'_, T> {
     }
 }
 
+/// The issuers of all organisations.
+pub fn all_sso(tx: &impl Read) -> Result<Vec<Sso>> {
+    Ok(tx.scan(&ORG_SSO, &Scan::all())?.into_iter().map(|(_, sso)| sso).collect())
+}
+
 /// Adds or writes the issuer that an organisation names.
 pub fn put_sso(tx: &mut WriteTx, sso: &Sso) -> Result<()> {
     tx.put(&ORG_SSO, &sso.org_id, sso)

@@ -17,7 +17,7 @@ pub struct Shop {
     pub stripe: FakeStripe,
     pub ann: Client,
     key: String,
-    plan: Value,
+    pub plan: Value,
 }
 
 impl Shop {
@@ -25,7 +25,7 @@ impl Shop {
         Self::open_with(|setup| setup).await
     }
 
-    async fn open_with(change: impl FnOnce(Setup) -> Setup) -> Self {
+    pub async fn open_with(change: impl FnOnce(Setup) -> Setup) -> Self {
         let start: coditect::domain::time::Timestamp = START.parse().unwrap();
         let stripe = FakeStripe::start(start.unix_seconds());
         let setup = Setup::usual()

@@ -151,11 +151,25 @@ async fn where_no_name_server_answers_an_operator_confirms_it() {
     loom.company.ann.post_nothing(&by_hand).await.refused(403, "forbidden");
     let confirmed = operator.post_nothing(&by_hand).await.ok(200);
     assert_eq!(confirmed["verified_by_hand"], true);
+    let told = async || {
+        let log = loom.app().audit().await;
+        log.iter().filter(|entry| entry["action"] == "domain.verified").count()
+    };
+    assert_eq!(told().await, 1);
+    operator.post_nothing(&by_hand).await.ok(200);
+    assert_eq!(told().await, 1, "nothing has changed");
     loom.auto_join("billing").await.ok(200);
     // Nobody looks for a record.
     loom.app().advance(DAY * 60).await;
     let ann = loom.app().sign_in(ANN).await;
     assert_eq!(loom.domain(&ann).await["auto_join"], "billing");
+    // Its owner does, and finds it: no operator's word is needed any more.
+    loom.names.fails(false);
+    let claim = loom.domain(&ann).await;
+    loom.names.says(&text(&claim["record_name"]), &[&text(&claim["record_value"])]);
+    let proved = loom.verify(&ann, DOMAIN).await.ok(200);
+    assert_eq!(proved["verified_by_hand"], false);
+    assert_eq!(told().await, 2);
 }
 
 #[tokio::test]

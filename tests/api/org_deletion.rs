@@ -227,6 +227,23 @@ async fn what_stripe_bills_is_cancelled_first_and_runs_out_before_it_is_erased()
     there.post("/api/v1/checkout/session", checkout).await.refused(409, "org_state");
 }
 
+/// Whoever pays in the last moment gets what was paid for.
+#[tokio::test]
+async fn while_somebody_may_still_pay_nothing_is_erased() {
+    let shop = Shop::open_with(|setup| setup.set("ORGS_DELETION_WAIT_DAYS", "0")).await;
+    let ann = shop.app.sign_in(ANN).await;
+    let org = ann.post("/api/v1/orgs", json!({"name": "Spin Ltd"})).await.ok(201);
+    let there = ann.in_org(&org["org_id"]);
+    let checkout = json!({"plan_id": shop.plan["plan_id"]});
+    there.post("/api/v1/checkout/session", checkout).await.ok(201);
+    let path = format!("/api/v1/orgs/{}", text(&org["org_id"]));
+    ann.with_body(Method::DELETE, &path, &json!({"name": "Spin Ltd"})).await.ok(200);
+    shop.app.settle().await;
+    ann.get(&path).await.ok(200);
+    shop.app.advance(DAY).await;
+    shop.app.sign_in(ANN).await.get(&path).await.refused(404, "not_found");
+}
+
 /// Two who press the button at once: one is told that it was done.
 #[tokio::test]
 async fn of_two_who_ask_and_take_back_at_once_one_wins_each_time() {

@@ -33,6 +33,24 @@ async fn a_closed_account_cannot_sign_in_until_it_is_opened_again() {
 }
 
 #[tokio::test]
+async fn an_operator_ends_every_sign_in_of_a_person_and_no_program() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let elsewhere = app.sign_in("ann@example.com").await;
+    let made = ann.post("/api/v1/api-keys", json!({"name": "script"})).await.ok(201);
+    let program = ann.with_bearer(&text(&made["secret"]));
+    let path = format!("/api/v1/admin/users/{}/sign-out", text(&ann.user["user_id"]));
+    ann.post_nothing(&path).await.refused(403, "forbidden");
+    app.operator().await.post_nothing(&path).await.ok(200);
+    for person in [&ann, &elsewhere] {
+        person.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    }
+    program.get("/api/v1/users/me").await.ok(200);
+    app.sign_in("ann@example.com").await;
+    assert!(app.audited().await.contains(&"user.signed_out_by_operator".to_owned()));
+}
+
+#[tokio::test]
 async fn whoever_did_not_register_gets_an_account_and_chooses_the_password() {
     let app = TestApp::start().await;
     let operator = app.operator().await;

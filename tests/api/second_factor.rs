@@ -1,10 +1,12 @@
 //! `/users/me/totp`: a second factor, from the QR code to its end, and who must have one.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
+use coditect::config::DataDir;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -208,6 +210,33 @@ async fn switching_it_on_ends_the_sign_ins_that_were_made_without_it() {
     let ann = enrol(&app, here).await;
     elsewhere.get("/api/v1/users/me").await.refused(401, "unauthenticated");
     ann.person.get("/api/v1/users/me").await.ok(200);
+}
+
+#[tokio::test]
+async fn secrets_outlive_a_change_of_the_master_key() {
+    let app = TestApp::start().await;
+    let mut ann = ann(&app).await;
+    // Bob has begun, and confirms afterwards.
+    let bob = app.customer("bob@example.com").await;
+    let begun = Phone::with(&begin(&bob).await["secret"]);
+    let data = DataDir::of(&app.services.config);
+    let replaced = app.services.replace_master_key(&data, None).await.unwrap();
+    assert_eq!(replaced.secrets, 3 + 2, "three signing keys, two phones");
+    let before = fs::read(replaced.kept.unwrap()).unwrap();
+    assert_ne!(before, fs::read(data.master_key()).unwrap());
+    let app = app.restart().await;
+    login(&app, ANN, &ann.phone.code(&app)).await.ok(200);
+    let bob = app.sign_in("bob@example.com").await;
+    let confirm = format!("{TOTP}/confirm");
+    bob.post(&confirm, json!({"totp": begun.code(&app)})).await.ok(200);
+    // Cut off before the new key was in its place: the next start puts it there.
+    fs::rename(data.master_key(), data.next_master_key()).unwrap();
+    fs::write(data.master_key(), before).unwrap();
+    let app = app.restart().await;
+    app.advance(MINUTE).await;
+    ann.person = app.person(&login(&app, ANN, &ann.phone.code(&app)).await.ok(200));
+    assert!(!data.next_master_key().exists());
+    assert!(app.audited().await.contains(&"key.master_replaced".to_owned()));
 }
 
 #[tokio::test]

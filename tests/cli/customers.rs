@@ -137,6 +137,7 @@ async fn users(desk: &Desk) {
     let id = text(&desk.json("user show ADA@example.com")["user_id"]);
     assert_eq!(desk.json(&format!("user show {id}"))["email"], ADA);
 
+    assert!(desk.says("user sign-out ada@example.com").contains("is signed out everywhere"));
     desk.refuses("user deactivate ada@example.com", 2, "Close the account of ada@example.com?");
     assert!(desk.says("user deactivate ada@example.com --yes").contains("is closed"));
     assert!(row(&desk.says("user list"), ADA).contains("closed"));

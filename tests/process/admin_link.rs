@@ -58,6 +58,28 @@ fn without_data_nothing_is_made() {
 }
 
 #[tokio::test]
+async fn the_master_key_is_replaced_while_no_server_runs() {
+    let home = Home::new();
+    let server = home.start();
+    server.signing_key().await;
+    ready(&server, &home).await;
+    let keys = server.client().get("/.well-known/jwks.json").await.expect(&[200]);
+    home.run(&["key", "replace-master", "--yes"]).failed_saying("stop that one first");
+    server.stop();
+    home.run(&["key", "replace-master"]).failed_saying("--yes");
+    home.run(&["key", "replace-master", "--yes", "--new", "/tmp/x"])
+        .failed_saying("leave --new out");
+    let told = home.run(&["key", "replace-master", "--yes"]).succeeded().out;
+    assert!(told.contains("3 secrets") && told.contains("master.key.until-"), "{told}");
+    let server = home.start();
+    let same = server.client().get("/.well-known/jwks.json").await.expect(&[200]);
+    assert_eq!(same, keys);
+    let operator = server.operator().await;
+    let license = operator.issue(1).await;
+    operator.activate(&license, "machine").await.expect(&[201]);
+}
+
+#[tokio::test]
 async fn a_key_is_rotated_beside_a_server_and_without_one_and_old_ones_stay_published() {
     let home = Home::new();
     let server = home.start();

@@ -25,6 +25,7 @@ export function User({ id }) {
   return html`<${Head} title=${user.email} name=${user.full_name || user.email} back=${back} actions=${html`
       ${!user.deactivated_at && html`<button class="main" onClick=${() => issue({ email: user.email })}>Issue a licence</button>
         <button onClick=${() => setOperator(user, !user.operator)}>${user.operator ? "Not an operator any more…" : "Make operator…"}</button>`}
+      ${!user.deactivated_at && !self && html`<button onClick=${() => signOut(user)}>Sign out everywhere…</button>`}
       ${user.second_factor_since && !self && html`<button onClick=${() => removeSecondFactor(user)}>Remove second factor…</button>`}
       ${user.deactivated_at ? html`<button onClick=${() => reactivate(user)}>Reactivate</button>`
         : !self && html`<button class="quiet-danger" onClick=${() => deactivate(user)}>Deactivate…</button>`}`}>
@@ -95,6 +96,19 @@ function removeSecondFactor(user) {
     async submit() {
       await call("POST", `/admin/users/${user.user_id}/remove-second-factor`);
       toast(`${user.email} has no second factor any more.`);
+    },
+  });
+}
+
+/** @param {UserRow} user */
+function signOut(user) {
+  return ask({
+    title: "Sign out everywhere",
+    text: html`<p>Every sign-in of <strong>${user.email}</strong> ends, in browsers and programs alike. API keys go on working.</p>`,
+    action: "Sign out", danger: true,
+    async submit() {
+      await call("POST", `/admin/users/${user.user_id}/sign-out`);
+      toast(`${user.email} is signed out everywhere.`);
     },
   });
 }

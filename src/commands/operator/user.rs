@@ -72,6 +72,9 @@ pub async fn run(context: &Context, command: UserCommand) -> Result<()> {
             confirm(consent.yes, &format!("Close the account of {}?", shown(&found["email"])))?;
             act(context, &found, "deactivate", "is closed").await
         }
+        UserCommand::SignOut { user } => {
+            act(context, &context.user(&user).await?, "sign-out", "is signed out everywhere").await
+        }
         UserCommand::Reactivate { user } => {
             act(context, &context.user(&user).await?, "reactivate", "is open again").await
         }

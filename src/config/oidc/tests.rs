@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::super::{Config, ConfigError, Flags, Loaded, Preset};
+use crate::domain::email_domain::Domain;
 
 fn of_json(text: &str) -> Result<Loaded, ConfigError> {
     let env = vec![("CODITECT_OIDC_PROVIDERS".to_owned(), text.to_owned())];
@@ -26,7 +27,7 @@ fn issuers_are_tables_in_the_file_and_their_secrets_may_be_beside_it() {
     let company = providers.named("company").unwrap();
     assert_eq!(company.client_secret.as_ref().unwrap().expose(), "hush hush");
     assert_eq!((company.label.as_str(), company.redirects()), ("company", true));
-    assert_eq!(company.email_domains, ["example.com"]);
+    assert_eq!(company.email_domains, [Domain::parse("example.com").unwrap()]);
     let app = providers.named("app").unwrap();
     assert_eq!(app.issuer, "https://securetoken.google.com/loom-1");
     assert_eq!((app.client_id.as_str(), app.preset), ("loom-1", Some(Preset::Firebase)));

@@ -109,7 +109,7 @@ impl Http {
     }
 }
 
-const NOT_PUBLIC: &str = "its address is a private one, which this server does not call for an organisation (oidc.allow_private_issuers)";
+const NOT_PUBLIC: &str = "its name is not known, or its address is a private one, which this server does not call for an organisation (oidc.allow_private_issuers)";
 
 fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
@@ -154,7 +154,9 @@ struct PublicAddresses;
 impl Resolve for PublicAddresses {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            // Whether there is such a name inside is nobody's business either.
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = found.map_err(|_| NOT_PUBLIC)?;
             let public: Vec<SocketAddr> = found.filter(|found| is_public(found.ip())).collect();
             if public.is_empty() {
                 return Err(NOT_PUBLIC.into());

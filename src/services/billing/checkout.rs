@@ -14,8 +14,6 @@ use crate::services::subscriptions::{plan_on_sale, tenant};
 use crate::services::{Actor, Services};
 use crate::store::{self, Read, billing, plans, users};
 
-/// How long a page is open; Stripe keeps idempotency keys for an hour more.
-const PAGE_LIFE_MS: i64 = 23 * HOUR_MS;
 /// A trial that ends sooner cannot be taken over (`subscription_data.trial_end`).
 const TRIAL_LEAST_MS: i64 = 48 * HOUR_MS;
 /// Subscriptions of an organisation that are looked through for one that lives.
@@ -79,7 +77,7 @@ impl Services {
         })?;
         may_check_out(live.as_ref())?;
         let now = self.clock.now().wall;
-        let last = last.filter(|last| now - last.created_at < PAGE_LIFE_MS);
+        let last = last.filter(|last| last.is_open(now));
         if let Some(link) = self.same_page(stripe, &input, last.as_ref()).await? {
             return Ok(link);
         }
@@ -106,8 +104,7 @@ impl Services {
             created_at: again_at.unwrap_or(ctx.now),
             user_id: actor.user_id,
         };
-        let noted = checkout.clone();
-        self.commit(move |tx| billing::put_checkout(tx, org_id, &noted)).await?;
+        self.note_checkout(org_id, checkout.clone()).await?;
         let (subscription_id, org) = (checkout.subscription_id.to_string(), org_id.to_string());
         let new = NewCheckout {
             customer: &customer,
@@ -116,7 +113,7 @@ impl Services {
             subscription_id: &subscription_id,
             org_id: &org,
             trial_end: live.as_ref().and_then(|live| paid_until(live, &input, now)),
-            expires_at: (checkout.created_at + PAGE_LIFE_MS).unix_seconds(),
+            expires_at: (checkout.created_at + Checkout::LIFE_MS).unix_seconds(),
             success_url: &success,
             cancel_url: &cancel,
         };
@@ -164,6 +161,15 @@ impl Services {
         // Somebody else of the organisation asked at the same time: one page is enough.
         let _ = stripe.expire_checkout(&link.session_id).await;
         Err(Error::new(Code::SubscriptionExists, "Another payment page was asked for just now."))
+    }
+
+    /// Notes that there is going to be a page: an organisation that is to be deleted waits for its end.
+    async fn note_checkout(&self, org_id: OrgId, checkout: Checkout) -> Result<()> {
+        self.commit(move |tx| {
+            store::org(tx, org_id).organisation()?.require_staying()?;
+            billing::put_checkout(tx, org_id, &checkout)
+        })
+        .await
     }
 
     /// The page that was given before, if it is for the same; one for something else is closed, so

@@ -8,7 +8,7 @@ pub mod records;
 use std::sync::Arc;
 
 use self::check::{Check, Report, State};
-use super::keys::master_key;
+use super::master_key::master_key;
 use super::{Actor, Services};
 use crate::config::{Config, DataDir};
 use crate::domain::error::{Error, Result};

@@ -9,6 +9,7 @@
 use super::Realm;
 use crate::config::OidcProvider;
 use crate::domain::audit::By;
+use crate::domain::email_domain::Domain;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::identity::Identity;
 use crate::domain::ids::IdentityId;
@@ -91,14 +92,19 @@ impl Services {
         let answer = self
             .commit(move |tx| {
                 let who = who_still(tx, &provider, &claims)?;
-                if let (Who::Known(user, _) | Who::Linked(user), Some(check)) = (&who, &check)
-                    && let Err(refused) = check.at_sign_in(&ctx, tx, user, totp.as_deref())?
-                {
-                    return Ok(Err(refused));
-                }
+                let judged = match (&who, &check) {
+                    (Who::Known(user, _) | Who::Linked(user), Some(check)) => {
+                        check.at_sign_in(&ctx, tx, user, totp.as_deref())?
+                    }
+                    _ => Ok(false),
+                };
+                let asked = match judged {
+                    Ok(asked) => asked,
+                    Err(refused) => return Ok(Err(refused)),
+                };
                 let user = settle(&ctx, tx, who, &provider, &claims)?;
                 let ctx = Ctx { by: By::User(user.user_id), ..ctx };
-                grant.begin(&ctx, tx, user).map(Ok)
+                grant.with_code(asked).begin(&ctx, tx, user).map(Ok)
             })
             .await?;
         let (user, granted) = answer?;
@@ -126,10 +132,8 @@ fn who(tx: &impl Read, provider: &OidcProvider, claims: &Claims) -> Result<Who> 
     let verified = claims.email_verified() || provider.trusts_email;
     let email = claims.email().filter(|_| verified);
     if !provider.email_domains.is_empty() {
-        let domain = email.as_ref().and_then(|email| email.as_str().rsplit_once('@'));
-        let admitted =
-            |(_, domain): (&str, &str)| provider.email_domains.iter().any(|it| it == domain);
-        if !domain.is_some_and(admitted) {
+        let domain = email.as_ref().and_then(Domain::of);
+        if !domain.is_some_and(|domain| provider.email_domains.contains(&domain)) {
             let text =
                 format!("{} signs in people of other domains than yours here.", provider.label);
             return Err(Error::new(Code::Forbidden, text));

@@ -30,6 +30,7 @@ use crate::domain::time::{MINUTE_MS, Timestamp};
 use crate::identity::oidc::{Claims, Failure, Http, Issuer, Reach, Settings};
 use crate::identity::tokens;
 
+pub(in crate::services) use self::sso::sealed_for;
 pub use self::sso::{SsoInput, SsoShown};
 
 /// How long somebody may take at the issuer.

@@ -201,14 +201,15 @@ impl Services {
                     leave(&ctx, tx, id, &user)?;
                     return Ok(Err(in_no_group()));
                 };
-                if let Err(refused) = check.at_sign_in(&ctx, tx, &user, totp.as_deref())? {
-                    return Ok(Err(refused));
-                }
+                let asked = match check.at_sign_in(&ctx, tx, &user, totp.as_deref())? {
+                    Ok(asked) => asked,
+                    Err(refused) => return Ok(Err(refused)),
+                };
                 become_member(&ctx, tx, id, user.user_id, role)?;
                 known.last_used_at = ctx.now;
                 known.email = claims.email().or(known.email);
                 identities::put(tx, &known)?;
-                grant.begin(&ctx, tx, user).map(Ok)
+                grant.with_code(asked).begin(&ctx, tx, user).map(Ok)
             })
             .await?;
         let (user, granted) = answer?;
@@ -391,7 +392,7 @@ fn leave(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &crate::domain::user::Use
 }
 
 /// What a sealed secret is and whose, so that it opens for nobody else.
-fn sealed_for(id: OrgId) -> Vec<u8> {
+pub(in crate::services) fn sealed_for(id: OrgId) -> Vec<u8> {
     format!("sso:{id}").into_bytes()
 }
 

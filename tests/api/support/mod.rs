@@ -24,7 +24,7 @@ use coditect::domain::page::PageRequest;
 use coditect::domain::time::Timestamp;
 use coditect::entropy::Entropy;
 use coditect::services::Services;
-use coditect::services::keys::master_key;
+use coditect::services::master_key::master_key;
 use coditect::signing::{KeyRecord, Purpose};
 use coditect::store::{Options, Store, analytics, jobs, logs};
 use coditect::telemetry::RecentLogs;
