@@ -1,11 +1,12 @@
 //! Around every request: its id, its bounds, its metrics, its log line, safe headers.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, Error, IntoResponse, Request, Response};
 use poem_openapi::OperationId;
 use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError};
@@ -134,6 +135,10 @@ impl<E: Endpoint<Output = Response> + 'static> Observe<E> {
         if let Err(problem) = self.bounded(&mut request).await {
             return problem.into_response();
         }
+        if let Some(name) = given_twice(request.uri()) {
+            return Problem(error::Error::invalid(&name, "is given more than once"))
+                .into_response();
+        }
         let (time_limit, _held) = if takes_long(request.method(), request.uri().path()) {
             (LONG_TIME, Some(Arc::clone(&self.services.long_work)))
         } else {
@@ -225,6 +230,16 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
 fn is_seat_call(path: &str) -> bool {
     path.strip_prefix("/api/v1/licenses/")
         .is_some_and(|call| matches!(call, "heartbeat" | "acquire" | "release" | "validate"))
+}
+
+/// A parameter of the query that stands there twice: which of them counts, the programs on the way here
+/// may answer differently.
+fn given_twice(uri: &Uri) -> Option<String> {
+    let query = uri.query().filter(|_| uri.path().starts_with("/api/"))?;
+    let mut seen = HashSet::new();
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    let twice = names.find(|name| !seen.insert(name.clone()))?;
+    Some(twice.chars().take(100).collect())
 }
 
 /// Whether the time that it takes grows with the database.

@@ -375,6 +375,24 @@ async fn without_an_overlap_a_token_is_good_once() {
     assert_eq!(statuses, [200, 401]);
 }
 
+/// Whoever signs in from a script without signing out does not fill the disk, nor lose the newest.
+#[tokio::test]
+async fn of_fifty_sign_ins_the_one_that_was_unused_longest_makes_room() {
+    let app = TestApp::start().await;
+    let first = app.customer(ANN).await;
+    app.advance(SECOND).await;
+    let second = app.sign_in(ANN).await;
+    app.advance(SECOND).await;
+    let first = app.person(&refresh(&app, &first.refresh_token).await.ok(200));
+    for _ in 0..49 {
+        app.advance(SECOND).await;
+        app.sign_in(ANN).await;
+    }
+    second.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    let mine = first.get("/api/v1/auth/sessions").await.ok(200);
+    assert_eq!(items(&mine).len(), 50);
+}
+
 #[tokio::test]
 async fn a_sign_in_that_lay_unused_ends_sooner() {
     let app = TestApp::start().await;
