@@ -48,6 +48,8 @@ pub struct User {
     deactivated_at: Option<Time>,
     /// Since when sign-in asks for a code beside the password.
     second_factor_since: Option<Time>,
+    /// Whether there is a password: whoever signs in through an issuer or with a passkey need not have one.
+    has_password: bool,
 }
 
 impl std::convert::From<user::User> for User {
@@ -64,6 +66,7 @@ impl std::convert::From<user::User> for User {
             last_login_at: user.last_login_at.map(Time),
             deactivated_at: user.deactivated_at.map(Time),
             second_factor_since: user.second_factor_since.map(Time),
+            has_password: user.password_hash.is_some(),
         }
     }
 }

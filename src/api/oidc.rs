@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use super::accounts::Tokens;
 use super::auth::{From, Person, path_id};
-use super::json::Json;
+use super::json::{Created, Json};
 use super::problem::{Problem, table};
 use super::wire::{Done, Time};
 use super::{Answer, Tag};
 use crate::domain::identity;
 use crate::domain::ids::IdentityId;
-use crate::services::oidc::{Arrival, COOKIE_S, Departure, Realm};
+use crate::services::oidc::{Arrival, COOKIE_S, Departure, Realm, Return};
 use crate::services::{Caller, Services};
 
 /// The calls about sign-in through issuers.
@@ -148,6 +148,39 @@ pub struct Identities {
     next_cursor: Option<String>,
 }
 
+/// Which account is to be linked to yours.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityToLink {
+    /// The issuer's name, from `GET /auth/oidc`.
+    #[oai(validator(max_length = 100))]
+    provider: String,
+    /// The account's; empty where it has none: then the sign-in must be of the last ten minutes.
+    #[oai(validator(max_length = 1024))]
+    password: String,
+    /// The page to come back to: one of those that the setting `oidc.return_paths` lists.
+    #[oai(validator(max_length = 500))]
+    return_to: Option<String>,
+}
+
+/// Where to send the browser.
+#[derive(Object, Serialize)]
+pub struct IssuersPage {
+    /// The issuer's page.
+    location: String,
+}
+
+/// What the page has after the issuer.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct LinkCode {
+    /// What follows `oidc_link=` in the page's address.
+    #[oai(validator(max_length = 200))]
+    code: String,
+}
+
 /// The cookie that a browser left for an issuer with.
 pub struct Browser(Option<String>);
 
@@ -213,6 +246,34 @@ impl ApiResponse for SeeOther {
     fn register(_: &mut Registry) {}
 }
 
+/// Tells the page where to send the browser, which takes a cookie along.
+pub struct Depart {
+    page: IssuersPage,
+    cookie: String,
+}
+
+impl IntoResponse for Depart {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.page).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(value) = HeaderValue::from_str(&self.cookie) {
+            headers.insert(header::SET_COOKIE, value);
+        }
+        response
+    }
+}
+
+impl ApiResponse for Depart {
+    fn meta() -> MetaResponses {
+        Json::<IssuersPage>::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        IssuersPage::register(registry);
+    }
+}
+
 impl Oidc {
     async fn start(
         &self,
@@ -222,12 +283,14 @@ impl Oidc {
     ) -> Answer<SeeOther> {
         let departure = self.services.oidc_start(caller, realm, return_to.as_deref()).await?;
         let Departure { location, cookie } = departure;
+        Ok(SeeOther { location, cookie: Some(self.set_cookie(&cookie)) })
+    }
+
+    fn set_cookie(&self, value: &str) -> String {
         let https = self.services.is_public_url_https();
         let secure = if https { "; Secure" } else { "" };
         let name = cookie_name(https);
-        let cookie =
-            format!("{name}={cookie}; Path=/; Max-Age={COOKIE_S}; HttpOnly; SameSite=Lax{secure}");
-        Ok(SeeOther { location, cookie: Some(cookie) })
+        format!("{name}={value}; Path=/; Max-Age={COOKIE_S}; HttpOnly; SameSite=Lax{secure}")
     }
 
     async fn arrive(
@@ -238,11 +301,13 @@ impl Oidc {
         arrival: Arrival,
     ) -> Answer<SeeOther> {
         let cookie = browser.0.as_deref();
-        let (page, outcome) = self.services.oidc_arrive(caller, realm, cookie, arrival).await?;
+        let Return { page, link, outcome } =
+            self.services.oidc_arrive(caller, realm, cookie, arrival).await?;
+        let what = if link { "oidc_link" } else { "oidc" };
         // What stands after `#` goes to no server and into no log.
         let location = match outcome {
-            Ok(code) => format!("{page}#oidc={code}"),
-            Err(why) => format!("{page}#oidc_error={}", table(why.code).0),
+            Ok(code) => format!("{page}#{what}={code}"),
+            Err(why) => format!("{page}#{what}_error={}", table(why.code).0),
         };
         Ok(SeeOther { location, cookie: None })
     }
@@ -284,7 +349,8 @@ impl Oidc {
     /// Come back from an issuer
     ///
     /// Leads on to the page, with `#oidc=` and a code for `POST /auth/oidc/complete`, or with `#oidc_error=` and
-    /// the code of a problem.
+    /// the code of a problem. Where an account was to be linked, with `#oidc_link=` and a code for
+    /// `POST /users/me/identities`, or with `#oidc_link_error=`.
     #[oai(path = "/auth/oidc/:provider/callback", method = "get", operation_id = "oidc_callback")]
     #[allow(clippy::too_many_arguments, reason = "what issuers put into the address")]
     async fn oidc_callback(
@@ -414,6 +480,36 @@ impl Oidc {
     async fn list_identities(&self, person: Person) -> Answer<Json<Identities>> {
         let items = self.services.identities(&person.0)?.into_iter().map(Into::into).collect();
         Ok(Json(Identities { items, next_cursor: None }))
+    }
+
+    /// Begin to link an account at an issuer to yours
+    ///
+    /// Answers where to send the browser, with a cookie that it is to keep: for pages of this server alone. The
+    /// issuer sends it back with the code for `POST /users/me/identities`.
+    #[oai(path = "/users/me/identities/begin", method = "post", operation_id = "begin_identity")]
+    async fn begin_identity(&self, person: Person, body: Json<IdentityToLink>) -> Answer<Depart> {
+        let Json(IdentityToLink { provider, password, return_to }) = body;
+        let begun =
+            self.services.begin_identity(&person.0, provider, password, return_to.as_deref());
+        let Departure { location, cookie } = begun.await?;
+        Ok(Depart { page: IssuersPage { location }, cookie: self.set_cookie(&cookie) })
+    }
+
+    /// Link an account at an issuer to yours
+    ///
+    /// With the code from the page's address, in the browser and the sign-in in which it was begun: the cookie goes
+    /// with it. From then on the issuer signs you in; you are told by mail. 409 `identity_state` for an account
+    /// that is linked already.
+    #[oai(path = "/users/me/identities", method = "post", operation_id = "link_identity")]
+    async fn link_identity(
+        &self,
+        person: Person,
+        browser: Browser,
+        body: Json<LinkCode>,
+    ) -> Answer<Created<Identity>> {
+        let linked =
+            self.services.link_identity(&person.0, browser.0.as_deref(), &body.0.code).await?;
+        Ok(Created(linked.into()))
     }
 
     /// Take such an account away

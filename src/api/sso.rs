@@ -14,7 +14,7 @@ use super::wire::{Done, Time};
 use super::{Answer, Tag};
 use crate::domain::identity;
 use crate::services::Services;
-use crate::services::oidc::{SsoInput, SsoShown};
+use crate::services::oidc::{self, SsoInput, SsoShown};
 
 /// The calls about single sign-on.
 pub struct SingleSignOn {
@@ -109,8 +109,37 @@ impl From<SsoShown> for Sso {
     }
 }
 
+/// What an issuer has to know of this server.
+#[derive(Object, Serialize)]
+pub struct SsoAddresses {
+    /// Whether an issuer is named already.
+    set: bool,
+    /// Where members begin to sign in.
+    start_url: String,
+    /// Where the issuer is to send them back: it asks for that when this server is registered with it.
+    redirect_uri: String,
+}
+
+impl From<oidc::SsoAddresses> for SsoAddresses {
+    fn from(addresses: oidc::SsoAddresses) -> Self {
+        let oidc::SsoAddresses { set, start_url, redirect_uri } = addresses;
+        Self { set, start_url, redirect_uri }
+    }
+}
+
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Organisations")]
 impl SingleSignOn {
+    /// What to tell the issuer before it is named
+    #[oai(path = "/orgs/:org_id/sso/addresses", method = "get", operation_id = "get_sso_addresses")]
+    async fn get_sso_addresses(
+        &self,
+        person: Person,
+        org_id: Path<String>,
+    ) -> Answer<Json<SsoAddresses>> {
+        let id = path_id(&org_id.0, "organisation")?;
+        Ok(Json(self.services.sso_addresses(&person.0, id)?.into()))
+    }
+
     /// The issuer that members sign in through
     #[oai(path = "/orgs/:org_id/sso", method = "get", operation_id = "get_sso")]
     async fn get_sso(&self, person: Person, org_id: Path<String>) -> Answer<Json<Sso>> {

@@ -218,6 +218,8 @@ messages! {
         full_name: String,
         /// The service, as the sign-in page calls it.
         provider: String,
+        /// `address`: it vouches for the account's; `owner`: somebody who had signed in has linked it.
+        because: String,
         /// When.
         linked_at: Timestamp,
     }

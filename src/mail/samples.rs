@@ -60,6 +60,7 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
         IdentityLinked {
             full_name: full_name.to_owned(),
             provider: "Google".to_owned(),
+            because: "owner".to_owned(),
             linked_at: NOON,
         }
         .into(),

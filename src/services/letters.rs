@@ -88,9 +88,14 @@ fn shown_name(name: &str) -> String {
     name.take(60).collect()
 }
 
-pub(super) fn identity_linked(user: &User, provider: &str, linked_at: Timestamp) -> Message {
+pub(super) fn identity_linked(
+    user: &User,
+    provider: &str,
+    because: &str,
+    linked_at: Timestamp,
+) -> Message {
     let (full_name, provider) = (user.full_name.clone(), shown_name(provider));
-    IdentityLinked { full_name, provider, linked_at }.into()
+    IdentityLinked { full_name, provider, because: because.to_owned(), linked_at }.into()
 }
 
 pub(super) fn confirm_identity(org: &Organisation, link: String, expires_at: Timestamp) -> Message {

@@ -14,13 +14,14 @@ use crate::support::{
 const ANN: &str = "ann@example.com";
 const OTHER_PASSWORD: &str = "nine loud magpies at dawn";
 
-const USER: [&str; 11] = [
+const USER: [&str; 12] = [
     "company_name",
     "created_at",
     "deactivated_at",
     "email",
     "email_verified",
     "full_name",
+    "has_password",
     "last_login_at",
     "operator",
     "org_id",

@@ -127,8 +127,11 @@ pub(super) fn open(user: &User) -> Result<()> {
     Err(Error::new(Code::AccountDeactivated, "This account is closed."))
 }
 
-/// Who it is that an issuer of the settings speaks of.
-fn who(tx: &impl Read, provider: &OidcProvider, claims: &Claims) -> Result<Who> {
+/// The address that an issuer vouches for, if any.
+///
+/// # Errors
+/// `Forbidden` for one of a domain that is not admitted.
+pub(super) fn vouched_for(provider: &OidcProvider, claims: &Claims) -> Result<Option<Email>> {
     let verified = claims.email_verified() || provider.trusts_email;
     let email = claims.email().filter(|_| verified);
     if !provider.email_domains.is_empty() {
@@ -139,6 +142,12 @@ fn who(tx: &impl Read, provider: &OidcProvider, claims: &Claims) -> Result<Who> 
             return Err(Error::new(Code::Forbidden, text));
         }
     }
+    Ok(email)
+}
+
+/// Who it is that an issuer of the settings speaks of.
+fn who(tx: &impl Read, provider: &OidcProvider, claims: &Claims) -> Result<Who> {
+    let email = vouched_for(provider, claims)?;
     let known = identities::by_subject(tx, None, &provider.issuer, claims.subject())?;
     if let Some(known) = known {
         return Ok(Who::Known(users::get(tx, known.user_id)?, known));
@@ -201,7 +210,7 @@ fn settle(
             return Ok(user);
         }
         Who::Linked(user) => {
-            let told = letters::identity_linked(&user, &provider.label, ctx.now);
+            let told = letters::identity_linked(&user, &provider.label, "address", ctx.now);
             let (org_id, cause) = (Some(user.personal_org), "identity.linked");
             ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &told)?;
             (user, cause)
@@ -215,6 +224,20 @@ fn settle(
             (new_account(ctx, tx, person)?, "identity.linked")
         }
     };
+    let ctx = Ctx { by: By::User(user.user_id), ..ctx.clone() };
+    add_identity(&ctx, tx, &user, provider, claims, cause)?;
+    Ok(user)
+}
+
+/// Lets what an issuer of the settings says of this subject open the account from now on.
+pub(super) fn add_identity(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: &User,
+    provider: &OidcProvider,
+    claims: &Claims,
+    cause: &str,
+) -> Result<Identity> {
     let identity = Identity {
         identity_id: IdentityId(ctx.record_id()),
         user_id: user.user_id,
@@ -227,10 +250,9 @@ fn settle(
         last_used_at: ctx.now,
     };
     identities::put(tx, &identity)?;
-    let ctx = Ctx { by: By::User(user.user_id), ..ctx.clone() };
     let told = [("provider", provider.name.clone()), ("issuer", provider.issuer.clone())];
     ctx.audit(tx, Some(user.personal_org), cause, user.user_id, told)?;
-    Ok(user)
+    Ok(identity)
 }
 
 /// Makes an account whose address is known to be its owner's.

@@ -5,9 +5,13 @@
 //! nothing is kept for those who never return, and a return belongs to the browser that left. What the
 //! issuer said then waits under a one-time code for the page, which trades code and cookie for tokens:
 //! no token is ever part of an address.
+//!
+//! Somebody who has signed in may go the same way to link an account there to their own. What comes back
+//! from that signs nobody in, and what comes back from a sign-in links nothing.
 
 mod accounts;
 mod identities;
+mod linking;
 mod sso;
 
 use std::collections::HashMap;
@@ -25,13 +29,13 @@ use super::{Caller, Services};
 use crate::clock::Clock;
 use crate::config::{Config, OidcProvider, Preset};
 use crate::domain::error::{Code, Error, Result};
-use crate::domain::ids::OrgId;
+use crate::domain::ids::{LoginId, OrgId, UserId};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 use crate::identity::oidc::{Claims, Failure, Http, Issuer, Reach, Settings};
 use crate::identity::tokens;
 
 pub(in crate::services) use self::sso::sealed_for;
-pub use self::sso::{SsoInput, SsoShown};
+pub use self::sso::{SsoAddresses, SsoInput, SsoShown};
 
 /// How long somebody may take at the issuer.
 const FLOW_MS: i64 = 10 * MINUTE_MS;
@@ -91,6 +95,17 @@ struct Waiting {
     /// The hash of the browser's cookie.
     browser: [u8; 32],
     until: Timestamp,
+    /// To whose account it is to be linked; none: it is to sign in.
+    link: Option<Linker>,
+}
+
+/// Who has gone to an issuer to link an account there, and in which sign-in.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Linker {
+    user_id: UserId,
+    login_id: LoginId,
+    /// A password that is changed meanwhile takes the proof back.
+    password_changed_at: Timestamp,
 }
 
 /// What a browser carries to the issuer and back, sealed.
@@ -102,6 +117,8 @@ struct Flow {
     verifier: String,
     return_to: String,
     until: Timestamp,
+    #[serde(default)]
+    link: Option<Linker>,
 }
 
 /// Where to send a browser, and what it is to carry.
@@ -110,6 +127,16 @@ pub struct Departure {
     pub location: String,
     /// The value of the cookie.
     pub cookie: String,
+}
+
+/// Where a browser goes on to after an issuer, and with what.
+pub struct Return {
+    /// The page.
+    pub page: String,
+    /// Whether an account was to be linked there, and nobody to be signed in.
+    pub link: bool,
+    /// The code that the page finishes it with, or why there is none.
+    pub outcome: Result<String>,
 }
 
 /// How a browser came back from an issuer, as its address says.
@@ -199,6 +226,15 @@ impl Services {
         return_to: Option<&str>,
     ) -> Result<Departure> {
         self.throttles.check_address(caller.address)?;
+        self.depart(realm, return_to, None).await
+    }
+
+    async fn depart(
+        &self,
+        realm: Realm,
+        return_to: Option<&str>,
+        link: Option<Linker>,
+    ) -> Result<Departure> {
         let (issuer, scopes) = self.issuer_in(&realm)?;
         let paths = &self.config.oidc.return_paths;
         let return_to = return_to.unwrap_or_else(|| paths.first());
@@ -213,6 +249,7 @@ impl Services {
             return_to: return_to.to_owned(),
             until: self.clock.now().wall + FLOW_MS,
             realm,
+            link,
         };
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(flow.verifier.as_bytes()));
         let query = [
@@ -231,7 +268,7 @@ impl Services {
     }
 
     /// Ends the browser's way: asks the issuer for what its code stands for. Answers where the page is, and
-    /// the code with which it gets its tokens, or why it gets none.
+    /// the code with which it goes on, or why there is none.
     ///
     /// # Errors
     /// `NotFound` for an issuer that there is not.
@@ -241,13 +278,14 @@ impl Services {
         realm: Realm,
         cookie: Option<&str>,
         arrival: Arrival,
-    ) -> Result<(String, Result<String>)> {
+    ) -> Result<Return> {
         let (issuer, _) = self.issuer_in(&realm)?;
         let opened = cookie.and_then(|cookie| Some((cookie, self.open_cookie(cookie)?)));
         let Some((cookie, flow)) = opened.filter(|(_, flow)| flow.realm == realm) else {
             let text = "The sign-in was not begun in this browser, or took too long: begin again.";
             let page = self.config.oidc.return_paths.first().to_owned();
-            return Ok((page, Err(Error::new(Code::OidcFailed, text))));
+            let outcome = Err(Error::new(Code::OidcFailed, text));
+            return Ok(Return { page, link: false, outcome });
         };
         let outcome = self.take_code(caller, &issuer, &flow, cookie, arrival).await;
         if let Err(why) = &outcome {
@@ -258,7 +296,7 @@ impl Services {
                 "a sign-in through an issuer failed"
             );
         }
-        Ok((flow.return_to, outcome))
+        Ok(Return { page: flow.return_to, link: flow.link.is_some(), outcome })
     }
 
     async fn take_code(
@@ -298,6 +336,7 @@ impl Services {
             claims,
             browser: tokens::digest(cookie),
             until: self.clock.now().wall + CODE_MS,
+            link: flow.link.clone(),
         };
         self.oidc.waiting.insert(tokens::digest(&one_time), Arc::new(waiting));
         Ok(one_time)
@@ -317,17 +356,10 @@ impl Services {
         totp: Option<String>,
     ) -> Result<SignedIn> {
         self.throttles.check_address(caller.address)?;
-        let (key, now) = (tokens::digest(code), self.clock.now().wall);
-        let browser = cookie.map(tokens::digest);
-        let theirs = |it: &Arc<Waiting>| Some(it.browser) == browser && now < it.until;
-        // Whoever has the code and not the cookie does not spend it either.
-        let known = self.oidc.waiting.get(&key).is_some_and(|waiting| theirs(&waiting));
-        let waiting = known.then(|| self.oidc.waiting.remove(&key)).flatten();
-        let Some(waiting) = waiting else {
+        let key = tokens::digest(code);
+        let Some(waiting) = self.take_waiting(&key, cookie, |it| it.link.is_none()) else {
             self.metrics.sign_in_failed();
-            let text =
-                "The code is not good, was used, or belongs to another browser: begin again.";
-            return Err(Error::new(Code::OidcFailed, text));
+            return Err(not_this_browsers());
         };
         let answer = self.enter(caller, &waiting.realm, &waiting.claims, totp).await;
         let again = answer.as_ref().is_err_and(|error| {
@@ -338,6 +370,20 @@ impl Services {
             self.oidc.waiting.insert(key, waiting);
         }
         answer
+    }
+
+    /// What waits under a code, taken, where it is this browser's and `meant` for that.
+    fn take_waiting(
+        &self,
+        key: &[u8; 32],
+        cookie: Option<&str>,
+        meant: impl Fn(&Waiting) -> bool,
+    ) -> Option<Arc<Waiting>> {
+        let (browser, now) = (cookie.map(tokens::digest), self.clock.now().wall);
+        let theirs = |it: &Arc<Waiting>| Some(it.browser) == browser && now < it.until && meant(it);
+        // Whoever has the code and not the cookie does not spend it either.
+        self.oidc.waiting.get(key).filter(theirs)?;
+        self.oidc.waiting.remove(key)
     }
 
     /// Signs in whoever an ID token is about, that a front end got from the issuer itself.
@@ -397,6 +443,11 @@ impl Services {
 /// How long the browser keeps its cookie, in seconds: until it has been to the issuer, and the page has its
 /// tokens.
 pub const COOKIE_S: i64 = (FLOW_MS + CODE_MS) / 1_000;
+
+fn not_this_browsers() -> Error {
+    let text = "The code is not good, was used, or belongs to another browser: begin again.";
+    Error::new(Code::OidcFailed, text)
+}
 
 /// What is told of an issuer that said nothing good.
 fn refused(failure: &Failure) -> Error {

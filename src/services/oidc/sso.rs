@@ -63,7 +63,27 @@ pub struct SsoShown {
     pub redirect_uri: String,
 }
 
+/// What the issuer of an organisation has to know of this server, whether one is named yet or not.
+pub struct SsoAddresses {
+    /// Whether one is.
+    pub set: bool,
+    /// Where members begin to sign in.
+    pub start_url: String,
+    /// Where the issuer is to send them back.
+    pub redirect_uri: String,
+}
+
 impl Services {
+    /// Where members of an organisation go to sign in, and come back to.
+    pub fn sso_addresses(&self, actor: &Actor, id: OrgId) -> Result<SsoAddresses> {
+        let set = self.store.read(|tx| {
+            place(tx, actor, id, Permission::OrgManage)?;
+            Ok(store::org(tx, id).sso()?.is_some())
+        })?;
+        let (start_url, redirect_uri) = self.addresses(id);
+        Ok(SsoAddresses { set, start_url, redirect_uri })
+    }
+
     /// The issuer that an organisation names.
     ///
     /// # Errors
@@ -131,9 +151,14 @@ impl Services {
     }
 
     fn shown(&self, sso: Sso) -> SsoShown {
-        let realm = Realm::Org(sso.org_id);
+        let (start_url, redirect_uri) = self.addresses(sso.org_id);
+        SsoShown { sso, start_url, redirect_uri }
+    }
+
+    fn addresses(&self, id: OrgId) -> (String, String) {
+        let realm = Realm::Org(id);
         let start_url = format!("{}/api/v1/auth/oidc/{}/start", self.public_url(), realm.path());
-        SsoShown { sso, start_url, redirect_uri: self.redirect_uri(&realm) }
+        (start_url, self.redirect_uri(&realm))
     }
 
     /// The issuer that an organisation names, and what is asked of it.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::peers::{Browser, Peer};
 use super::{ANN, EVE, code, complete, now};
-use crate::support::{DAY, OPERATOR, Person, Setup, TestApp, items, text, without};
+use crate::support::{DAY, OPERATOR, PUBLIC_URL, Person, Setup, TestApp, items, text, without};
 
 const BOB: &str = "bob@example.com";
 
@@ -29,6 +29,8 @@ async fn loom(app: &TestApp, peer: &Peer) -> (Person, Value) {
     let ann = app.customer(ANN).await;
     let org = ann.post("/api/v1/orgs", json!({"name": "Loom Ltd"})).await.ok(201);
     ann.with_body(Method::PUT, &path(&org), &settings(peer)).await.ok(200);
+    let addresses = ann.get(&format!("{}/addresses", path(&org))).await.ok(200);
+    assert_eq!(addresses["set"], true);
     (ann, org)
 }
 
@@ -290,4 +292,22 @@ async fn another_issuer_in_the_place_of_the_first_does_not_speak_for_it() {
     ann.with_body(Method::PUT, &path(&org), &settings(&peer)).await.ok(200);
     complete(&app, &browser, code(&fragment)).await.refused(404, "not_found");
     enter(&app, &peer, &org, eve(json!(["staff"]))).await.ok(200);
+}
+
+#[tokio::test]
+async fn what_the_issuer_is_to_be_told_is_known_before_it_is_named() {
+    let app = server().await;
+    let ann = app.customer(ANN).await;
+    let org = ann.post("/api/v1/orgs", json!({"name": "Loom Ltd"})).await.ok(201);
+    let addresses = format!("{}/addresses", path(&org));
+    let base = format!("{PUBLIC_URL}/api/v1/auth/oidc/org/{}", text(&org["org_id"]));
+    assert_eq!(
+        ann.get(&addresses).await.ok(200),
+        json!({
+            "set": false,
+            "start_url": format!("{base}/start"),
+            "redirect_uri": format!("{base}/callback"),
+        })
+    );
+    app.customer(BOB).await.get(&addresses).await.refused(404, "not_found");
 }
