@@ -14,6 +14,7 @@ import { signal } from "./lib.js";
  * @property {string} email
  * @property {string} full_name
  * @property {boolean} operator whether this page is for them
+ * @property {boolean} has_password whoever signs in through an issuer or with a passkey need not have one
  *
  * @typedef {object} LoginAnswer
  * @property {string} access_token
@@ -24,7 +25,8 @@ import { signal } from "./lib.js";
 
 const STORED = "coditect.session";
 const TIMEOUT_MS = 20_000;
-const COMPLETION = "/api/v1/auth/oidc/complete";
+/** Where the cookie goes that this browser leaves for an issuer with, and comes from. */
+const WITH_COOKIE = ["/auth/oidc/complete", "/users/me/identities/begin", "/users/me/identities"].map((path) => `/api/v1${path}`);
 /** For what grows with the database: backups, restores, diagnostics. */
 export const LONG_MS = 3_600_000;
 
@@ -76,13 +78,15 @@ export class Problem extends Error {
  * @param {unknown} [body] sent as JSON
  * @param {string} [token]
  * @param {AbortSignal} [signal] ends it; left out: a time limit does
+ * @param {string} [org] the organisation that it is for; left out: one's own
  * @returns {Promise<Response>} a good answer, its body unread
  */
-async function exchange(method, path, body, token, signal = AbortSignal.timeout(TIMEOUT_MS)) {
+async function exchange(method, path, body, token, signal = AbortSignal.timeout(TIMEOUT_MS), org = "") {
   /** @type {Record<string, string>} */
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
+  if (org) headers["Coditect-Organisation"] = org;
   let response;
   try {
     response = await fetch(path, {
@@ -90,8 +94,8 @@ async function exchange(method, path, body, token, signal = AbortSignal.timeout(
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
-      // The cookie that this browser left for an issuer with goes where the sign-in is finished, and nowhere else.
-      credentials: path === COMPLETION ? "same-origin" : "omit",
+      // The cookie that this browser left for an issuer with goes where that is finished, and nowhere else.
+      credentials: method === "POST" && WITH_COOKIE.includes(path) ? "same-origin" : "omit",
       signal,
     });
   } catch {
@@ -156,10 +160,11 @@ export async function call(method, path, body, timeout = TIMEOUT_MS) {
 /**
  * A list's page. @param {string} path below /api/v1
  * @param {Record<string, string | number | undefined>} [query] empty values are left out
+ * @param {string} [org] the organisation that is asked for, where the path does not say it
  * @returns {Promise<{ items: any[], next_cursor: string | null }>}
  */
-export function list(path, query = {}) {
-  return call("GET", path + search(query));
+export async function list(path, query = {}, org) {
+  return json(await withToken((token) => exchange("GET", `/api/v1${path}${search(query)}`, undefined, token, undefined, org)));
 }
 
 /** `?a=b&c=d`, without what is empty. @param {Record<string, string | number | undefined | null>} query */
@@ -202,7 +207,7 @@ async function withToken(ask) {
   } catch (problem) {
     if (!(problem instanceof Problem) || problem.status !== 401) throw problem;
     // A wrong password or code in the body is wrong with a fresh token, too, and each try counts.
-    if (["invalid_credentials", "invalid_totp"].includes(problem.code)) throw problem;
+    if (["invalid_credentials", "invalid_totp", "oidc_failed"].includes(problem.code)) throw problem;
     // Ended early, by a restart or by hand: one fresh token, one more try.
     access = null;
     await renewOrFail();

@@ -42,10 +42,15 @@ export async function add(name, password) {
   return call("POST", "/users/me/passkeys", { ceremony_id, name, credential });
 }
 
-/** Signs in with a passkey. */
+/** Signs this page in with a passkey. */
 export async function signIn() {
+  enter(await tokens());
+}
+
+/** A sign-in with a passkey that is not this page's. @returns {Promise<import("./api.js").LoginAnswer>} */
+export async function tokens() {
   const { ceremony_id, options } = await open("POST", "/auth/passkey/begin");
   const credential = await asked(options.rpId, () =>
     navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }));
-  enter(await open("POST", "/auth/passkey", { ceremony_id, credential }));
+  return open("POST", "/auth/passkey", { ceremony_id, credential });
 }

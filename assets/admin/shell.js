@@ -11,6 +11,8 @@ import { SCREENS } from "./screens.js";
 import { Toasts } from "./toast.js";
 import { Alone, Head, Loading, Note } from "./ui.js";
 import { Enrol, SecondFactor } from "./views/account.js";
+import { Identities } from "./views/identities.js";
+import { NoPassword } from "./views/proof.js";
 
 /** The navigation on a narrow screen. */
 const menuOpen = signal(false);
@@ -119,5 +121,6 @@ function NotAnOperator() {
     <p>Your organisation's licences and seats are reached through the <a href="/docs">API</a>.</p>
     <h2>Two-step sign-in</h2>
     <${SecondFactor} />
+    <${NoPassword} /><${Identities} />
     <p><button onClick=${signOut}>Sign out</button></p><//><${Toasts} /><${Dialogs} />`;
 }

@@ -8,12 +8,11 @@ import * as passkeys from "../passkeys.js";
 import { useAction, usePoll } from "../poll.js";
 import { Toasts, toast } from "../toast.js";
 import { Identities } from "./identities.js";
+import { NoPassword, hasPassword, proof, proved } from "./proof.js";
 import { Ago, Alone, Copy, Facts, Head, Loading, Note, Section, Trouble, useFocus } from "../ui.js";
 
 const TOTP = "/users/me/totp";
 const PASSKEYS = "/users/me/passkeys";
-/** @type {import("../form.js").FieldSpec} */
-const PASSWORD = { name: "password", label: "Password", type: "password", autocomplete: "current-password" };
 /** @type {import("../form.js").FieldSpec} */
 const CODE = { name: "totp", label: "Code", hint: "From the authenticator app, or a recovery code.", autocomplete: "one-time-code" };
 
@@ -45,6 +44,7 @@ export default function Account() {
   return html`<${Head} title="Your account" />
     <${Section} title="Facts"><${Facts} of=${[["E-mail", who?.email], ["Name", who?.full_name]]} /><//>
     <${Section} title="Two-step sign-in"><div class="text"><${SecondFactor} /></div><//>
+    <${NoPassword} />
     <${Identities} />`;
 }
 
@@ -75,7 +75,7 @@ export function SecondFactor({ onDone }) {
 
 /** @param {{ required: boolean, onBegin: () => void }} props */
 function Off({ required, onBegin }) {
-  return html`<p>Off: signing in takes the password alone. With an authenticator app on your phone, or a passkey, a password that was stolen opens nothing.</p>
+  return html`<p>${hasPassword() ? "Off: signing in takes the password alone." : "Off: nothing is asked for beside the service that you sign in through."} With an authenticator app on your phone, or a passkey, a password that was stolen opens nothing.</p>
     ${required && html`<${Note} kind="warn"><p>You need it, as an operator or as a member of an organisation.</p><//>`}
     <p><button class="main" onClick=${onBegin}>Set an app up</button></p>`;
 }
@@ -87,22 +87,22 @@ function On({ standing, onCodes, onBegin }) {
   const renew = () => ask({
     title: "New recovery codes",
     text: html`<p>The old ones end.</p>`,
-    fields: [PASSWORD, code],
+    fields: [...proof(), code],
     action: "Make new codes",
-    async submit(values) {
+    submit: proved(async (values) => {
       const { recovery_codes } = await call("POST", `${TOTP}/recovery-codes`, { password: values.password, totp: values.totp });
       onCodes(recovery_codes);
-    },
+    }),
   });
   const remove = () => ask({
     title: "Remove the authenticator app",
     text: html`<p>Its codes sign in no longer. Without a passkey, signing in takes the password alone then.</p>`,
-    fields: [PASSWORD, code],
+    fields: [...proof(), code],
     action: "Remove", danger: true,
-    async submit(values) {
+    submit: proved(async (values) => {
       await call("DELETE", TOTP, { password: values.password, totp: values.totp });
       toast("The authenticator app was removed.");
-    },
+    }),
   });
   return html`<${Facts} of=${[
       ["On since", html`<${Ago} at=${standing.enabled_at} />`],
@@ -125,23 +125,23 @@ function Passkeys({ onCodes }) {
   const add = () => ask({
     title: "Add a passkey",
     text: html`<p>The browser asks for the device next: this one, a phone or a security key. Whoever can unlock it signs in with it alone.</p>`,
-    fields: [{ name: "name", label: "Name", hint: "Such as the device that holds it." }, PASSWORD],
+    fields: [{ name: "name", label: "Name", hint: "Such as the device that holds it." }, ...proof()],
     action: "Go on",
-    async submit(values) {
+    submit: proved(async (values) => {
       const { recovery_codes } = await passkeys.add(values.name, values.password);
       toast("The passkey was added.");
       if (recovery_codes) onCodes(recovery_codes);
-    },
+    }),
   });
   const remove = (/** @type {Passkey} */ passkey) => ask({
     title: `Remove ${passkey.name}`,
     text: html`<p>It signs in no longer. Remove it from the device as well, which would go on offering it.</p>`,
-    fields: [PASSWORD],
+    fields: proof(),
     action: "Remove", danger: true,
-    async submit(values) {
+    submit: proved(async (values) => {
       await call("DELETE", `${PASSKEYS}/${passkey.passkey_id}`, { password: values.password });
       toast("The passkey was removed.");
-    },
+    }),
   });
   return html`<p>A passkey signs in by itself: with the device that holds it, and the finger, face or code that unlocks that.</p>
     ${items.length > 0 && html`<ul class="passkeys">${items.map((each) => html`<li key=${each.passkey_id}>
@@ -161,12 +161,13 @@ function Begin({ onCodes, onCancel }) {
   const [password, setPassword] = useState("");
   const [secret, setSecret] = useState(/** @type {Secret | null} */ (null));
   const first = useFocus();
-  const { run, busy, problem } = useAction(async () => setSecret(await call("POST", TOTP, { password })));
+  const { run, busy, problem } = useAction(proved(async () => setSecret(await call("POST", TOTP, { password }))));
   if (secret) return html`<${Scan} secret=${secret} onCodes=${onCodes} onCancel=${onCancel} />`;
   return html`<${Trouble} problem=${problem} />
-    <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
-      <${Field} id="password" label="Password" type="password" autocomplete="current-password" hint="Once more, to be sure that it is you."
-        value=${password} onValue=${setPassword} inputRef=${first} />
+    <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run({}); }}>
+      ${hasPassword() ? html`<${Field} id="password" label="Password" type="password" autocomplete="current-password" hint="Once more, to be sure that it is you."
+          value=${password} onValue=${setPassword} inputRef=${first} />`
+        : html`<p>Have the phone at hand that is to show the codes.</p>`}
       <div class="row"><button class="main" disabled=${busy}>${busy ? "One moment…" : "Go on"}</button>
         ${onCancel && html`<button type="button" onClick=${onCancel}>Cancel</button>`}</div>
     </form>`;

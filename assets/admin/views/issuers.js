@@ -12,6 +12,11 @@ const REFUSALS = {
   rate_limited: "Too many attempts. Wait a minute, then try again.",
 };
 
+/** What the code of a refusal means, in words. @param {string} refused */
+export function why(refused) {
+  return REFUSALS[refused] ?? "The sign-in through that service failed. Try again.";
+}
+
 /** The code of a sign-in that is to be finished; a page finishes it once. */
 let waiting = code;
 let refused = refusal;
@@ -50,7 +55,7 @@ export function Issuers({ problem }) {
     open("GET", "/auth/oidc").then((answer) => setIssuers(answer.items), () => null);
   }, []);
   const pages = issuers.filter((each) => each.start_url);
-  return html`${refused && html`<${Note} kind="bad"><p>${REFUSALS[refused] ?? "The sign-in through that service failed. Try again."}</p><//>`}
+  return html`${refused && html`<${Note} kind="bad"><p>${why(refused)}</p><//>`}
     <${Trouble} problem=${problem} />
     ${pages.length > 0 && html`<div class="issuers">${pages.map((each) => html`<a class="button" key=${each.name}
       href=${`${each.start_url}?return_to=${location.pathname}`} onClick=${() => { refused = ""; }}>Sign in with ${each.label}</a>`)}</div>`}`;

@@ -7,8 +7,11 @@
 import { open } from "../api.js";
 import { html, useEffect, useState } from "../lib.js";
 import { Field } from "../form.js";
+import * as passkeys from "../passkeys.js";
 import { useAction } from "../poll.js";
 import { Alone, Note, Trouble, useFocus } from "../ui.js";
+import { MailLink } from "./proof.js";
+import { Second } from "./second-step.js";
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
 if (token) history.replaceState(null, "", location.pathname);
@@ -68,21 +71,38 @@ export function AcceptInvitation() {
   const [wrong, setWrong] = useState(/** @type {any} */ (null));
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
+  const [asked, setAsked] = useState(false);
   const [done, setDone] = useState(false);
   useEffect(() => {
     if (token) open("POST", "/invitations/look", { token }).then(setShown, setWrong);
   }, []);
-  const { run, busy, problem } = useAction(async () => {
-    if (shown?.has_account) {
-      const signed = await open("POST", "/auth/login", { email: shown.email, password });
+  /** @param {import("../api.js").LoginAnswer} signed */
+  const accept = async (signed) => {
+    try {
       await open("POST", "/invitations/accept", { token }, signed.access_token);
+    } finally {
       // Nobody stays signed in on a page that a mail opened.
       await open("POST", "/auth/logout", undefined, signed.access_token).catch(() => null);
-    } else {
-      await open("POST", "/invitations/accept", { token, full_name: name, password });
     }
     setDone(true);
+  };
+  /** @param {string} [totp] */
+  const signIn = async (totp) => accept(await open("POST", "/auth/login", { email: shown?.email, password, totp }));
+  const withPasskey = async () => accept(await passkeys.tokens());
+  const { run, busy, problem } = useAction(async () => {
+    if (shown?.has_account) {
+      try {
+        await signIn();
+      } catch (error) {
+        if (/** @type {any} */ (error).code !== "mfa_required") throw error;
+        setAsked(true);
+      }
+    } else {
+      await open("POST", "/invitations/accept", { token, full_name: name, password });
+      setDone(true);
+    }
   });
+  const other = useAction(withPasskey);
   if (!token) return html`<${NoToken} title="Join an organisation" />`;
   if (wrong) {
     return html`<${Alone} title="Join an organisation">
@@ -94,33 +114,24 @@ export function AcceptInvitation() {
       <p>Sign in as ${shown.email} where you use what you came for: the application or the web site that ${shown.org_name} has licences of.</p>
       <p class="soft">Operators of this server sign in <a href="/admin">here</a>.</p><//>`;
   }
+  const title = `Join ${shown.org_name}`;
+  if (asked) {
+    return html`<${Second} title=${title} email=${shown.email} action="Accept and join" doing="Joining…" send=${signIn} passkey=${withPasskey} onBack=${() => setAsked(false)} />`;
+  }
   const weak = problem?.code === "weak_password" ? problem.message : undefined;
-  return html`<${Alone} title=${`Join ${shown.org_name}`}>
+  return html`<${Alone} title=${title}>
     <p>You are invited as <${Role} role=${shown.role} />. ${shown.has_account ? html`Your address, ${shown.email}, has an account: sign in to accept.`
       : html`Accepting opens an account for ${shown.email}.`}</p>
     ${problem?.code === "invalid_token" ? html`<${Spent} what="Ask whoever invited you for another." />`
-      : !weak && html`<${Trouble} problem=${problem} shown=${["password", "full_name"]} />`}
+      : !weak && html`<${Trouble} problem=${problem ?? other.problem} shown=${["password", "full_name"]} />`}
     <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
       ${!shown.has_account && html`<${Field} id="full_name" label="Your name" autocomplete="name" value=${name} onValue=${setName} wrong=${problem?.fields.full_name} />`}
       <${Field} id="password" label=${shown.has_account ? "Password" : "Choose a password"} type="password" autocomplete=${shown.has_account ? "current-password" : "new-password"}
         value=${password} onValue=${setPassword} wrong=${problem?.fields.password ?? weak} hint=${!shown.has_account && "Long beats complicated: four or five unrelated words do well."} />
       <button class="main" disabled=${busy}>${busy ? "Joining…" : "Accept and join"}</button>
     </form>
-    ${shown.has_account && html`<${NoPassword} email=${shown.email} />`}<//>`;
-}
-
-/** Whom the vendor made an account has chosen no password yet. @param {{ email: string }} props */
-function NoPassword({ email }) {
-  const [sent, setSent] = useState(false);
-  const { run, busy, problem } = useAction(async () => {
-    await open("POST", "/auth/forgot-password", { email });
-    setSent(true);
-  });
-  if (sent) {
-    return html`<${Note} kind="good"><p>A mail is on its way to ${email}. Its link sets a password; then open the invitation once more.</p><//>`;
-  }
-  return html`<p>No password yet, or forgotten? <button type="button" class="plain" disabled=${busy} onClick=${run}>Mail me a link to set one</button></p>
-    <${Trouble} problem=${problem} />`;
+    ${shown.has_account && html`${passkeys.available && html`<p class="other"><button type="button" disabled=${other.busy} onClick=${other.run}>${other.busy ? "Waiting for the passkey…" : "Accept with a passkey"}</button></p>`}
+      <${MailLink} email=${shown.email} before="No password yet, or forgotten?" words="Mail me a link to set one" then="Its link sets a password; then open the invitation once more." />`}<//>`;
 }
 
 export function ConfirmIdentity() {

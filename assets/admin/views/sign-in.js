@@ -7,6 +7,7 @@ import * as passkeys from "../passkeys.js";
 import { useAction } from "../poll.js";
 import { Alone, Note, Trouble, useFocus } from "../ui.js";
 import { Issuers, useArrival } from "./issuers.js";
+import { Second } from "./second-step.js";
 
 export function SignIn() {
   const [forgot, setForgot] = useState(false);
@@ -14,7 +15,7 @@ export function SignIn() {
   const arrival = useArrival();
   const given = { email, setEmail, problem: arrival.problem };
   if (arrival.busy) return html`<${Alone} title="Sign in"><p class="soft" aria-busy="true">Signing in…</p><//>`;
-  if (arrival.asked) return html`<${Second} send=${arrival.send} onBack=${arrival.stop} />`;
+  if (arrival.asked) return html`<${Second} send=${arrival.send} passkey=${passkeys.signIn} onBack=${arrival.stop} />`;
   return forgot
     ? html`<${Forgot} ...${given} onBack=${() => setForgot(false)} />`
     : html`<${Form} ...${given} onForgot=${() => setForgot(true)} />`;
@@ -35,7 +36,7 @@ function Form({ email, setEmail, problem: elsewhere, onForgot }) {
   });
   const send = async (/** @type {string} */ totp) => enter(await open("POST", "/auth/login", { email, password, totp }));
   const other = useAction(passkeys.signIn);
-  if (asked) return html`<${Second} email=${email} send=${send} onBack=${() => setAsked(false)} />`;
+  if (asked) return html`<${Second} email=${email} send=${send} passkey=${passkeys.signIn} onBack=${() => setAsked(false)} />`;
   return html`<${Alone} title="Sign in">
     ${ended.value && !problem && html`<${Note} kind="warn"><p>${ended.value}</p><//>`}
     ${problem?.code === "email_unverified" ? html`<${Unverified} email=${email} />` : html`<${Trouble} problem=${problem ?? other.problem} />`}
@@ -47,35 +48,6 @@ function Form({ email, setEmail, problem: elsewhere, onForgot }) {
         <button type="button" class="plain" onClick=${onForgot}>Forgotten password</button></div>
     </form>
     ${passkeys.available && html`<p class="other"><button type="button" disabled=${other.busy} onClick=${other.run}>${other.busy ? "Waiting for the passkey…" : "Sign in with a passkey"}</button></p>`}<//>`;
-}
-
-/** The code that an account with a second factor asks for. @param {{ email?: string, send: (totp: string) => Promise<void>, onBack: () => void }} props */
-function Second({ email, send, onBack }) {
-  const [totp, setTotp] = useState("");
-  const [lost, setLost] = useState(false);
-  const field = useFocus();
-  const { run, busy, problem } = useAction(async () => {
-    try {
-      await send(totp);
-    } catch (error) {
-      setTotp("");
-      field.current?.focus();
-      throw error;
-    }
-  });
-  const other = () => { setLost(!lost); setTotp(""); field.current?.focus(); };
-  const passkey = useAction(passkeys.signIn);
-  return html`<${Alone} title="Sign in">
-    <p>${lost ? "Enter one of the recovery codes that you were given" : "Enter the code that your authenticator app shows"}${email && html` for <strong>${email}</strong>`}.</p>
-    <${Trouble} problem=${problem ?? passkey.problem} />
-    <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); run(); }}>
-      <${Field} id="totp" label=${lost ? "Recovery code" : "Code"} inputmode=${lost ? "text" : "numeric"} autocomplete=${lost ? "off" : "one-time-code"}
-        spellcheck=${false} maxlength="64" placeholder=${lost ? "XXXX-XXXX-XXXX-XXXX" : "123456"} value=${totp} onValue=${setTotp} inputRef=${field} />
-      <div class="row"><button class="main" disabled=${busy}>${busy ? "Signing in…" : "Sign in"}</button>
-        <button type="button" class="plain" onClick=${other}>${lost ? "Use the app" : "Use a recovery code"}</button>
-        ${passkeys.available && html`<button type="button" class="plain" disabled=${passkey.busy} onClick=${passkey.run}>Use a passkey</button>`}
-        <button type="button" class="plain" onClick=${onBack}>Back</button></div>
-    </form><//>`;
 }
 
 /** @param {{ email: string }} props */

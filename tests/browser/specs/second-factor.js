@@ -269,6 +269,82 @@ describe("a passkey", () => {
   });
 });
 
+describe("an invitation for an account with a second factor", () => {
+  visit("is accepted with a code, with a recovery code and with a passkey", async (page, watched) => {
+    watched.expect(/^401 POST \/api\/v1\/auth\/login$/, /^request to another origin: http:\/\/localhost:/);
+    const { api } = await operator();
+    const email = "noor@customer.example";
+    const nobody = new Api(house.server.url);
+    await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name: "Noor Haddad" });
+    const confirm = await house.server.mail(email, "verify-email?token=");
+    await nobody.post("/auth/verify-email", { token: confirm.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+    const { api: theirs } = await nobody.signIn(email, OPERATOR.password);
+    const { secret } = await theirs.post("/users/me/totp", { password: OPERATOR.password });
+    const phone = new Phone(secret);
+    const { recovery_codes: codes } = await theirs.post("/users/me/totp/confirm", { totp: phone.code() });
+    const named = house.server.url.replace("127.0.0.1", "localhost");
+
+    /** From the mail to the page. @param {string} name */
+    const invited = async (name) => {
+      const org = await api.post("/orgs", { name });
+      await api.post(`/orgs/${org.org_id}/invitations`, { email, role: "member" });
+      const mail = await house.server.mail(email, `Organisation:  ${name}`);
+      await page.goto(`${named}/accept-invitation?token=${mail.match(/accept-invitation\?token=([A-Za-z0-9_-]+)/)?.[1]}`);
+      await heading(page, `Join ${name}`).waitFor();
+    };
+    const password = async () => {
+      await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+      await button(page, "Accept and join").click();
+      await page.locator("#totp").waitFor();
+    };
+
+    await invited("Warp Ltd");
+    await password();
+    await watched.look("accept-invitation-code");
+    await page.getByLabel("Code", { exact: true }).fill("000000");
+    await button(page, "Accept and join").click();
+    await page.getByRole("alert").waitFor();
+    assert.equal(await page.locator("#totp").inputValue(), "", "a wrong code is not to be deleted first");
+    await page.locator("#totp").fill(phone.code());
+    await button(page, "Accept and join").click();
+    await heading(page, "You belong to Warp Ltd").waitFor();
+
+    await invited("Weft Ltd");
+    await password();
+    await button(page, "Use a recovery code").click();
+    await page.getByLabel("Recovery code", { exact: true }).fill(codes[0]);
+    await button(page, "Accept and join").click();
+    await heading(page, "You belong to Weft Ltd").waitFor();
+
+    // A passkey takes the place of the password and of the code.
+    await authenticator(page);
+    await page.goto(`${named}/admin`);
+    await page.getByLabel("E-mail address").fill(email);
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await button(page, "Sign in").click();
+    await button(page, "Use a recovery code").click();
+    await page.getByLabel("Recovery code", { exact: true }).fill(codes[1]);
+    await button(page, "Sign in").click();
+    await button(page, "Add a passkey…").click();
+    await page.getByLabel("Name", { exact: true }).fill("This laptop");
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await button(page, "Go on").click();
+    await page.locator(".passkeys li", { hasText: "This laptop" }).waitFor();
+    await button(page, "Sign out").click();
+    await invited("Loom and Sons");
+    await watched.look("accept-invitation-passkey");
+    await button(page, "Accept with a passkey").click();
+    await heading(page, "You belong to Loom and Sons").waitFor();
+    await invited("Bobbin Ltd");
+    await password();
+    await button(page, "Use a passkey").click();
+    await heading(page, "You belong to Bobbin Ltd").waitFor();
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("coditect.session")), null, "nobody stays signed in there");
+    const orgs = (await theirs.get("/orgs")).items.map((/** @type {any} */ each) => each.name);
+    for (const name of ["Warp Ltd", "Weft Ltd", "Loom and Sons", "Bobbin Ltd"]) assert.ok(orgs.includes(name), name);
+  });
+});
+
 describe("where operators need it", () => {
   /** @type {Server} */
   let server;
