@@ -33,7 +33,7 @@ const NAMES_ALLOWED: [&str; 3] =
 /// What the browser loads before it shows a page, all files together as they travel.
 const FIRST_BYTES_MAX: usize = 70_000;
 /// The same with what is loaded later, for every screen of the page.
-const PAGE_BYTES_MAX: usize = 150_000;
+const PAGE_BYTES_MAX: usize = 180_000;
 
 // ---- what is vendored -------------------------------------------------------------------------
 

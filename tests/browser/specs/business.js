@@ -361,50 +361,6 @@ describe("users", () => {
   });
 });
 
-describe("organisations", () => {
-  signedIn("somebody is invited, another is made an admin, and it is deleted and kept after its name was typed", "#/orgs", async (page, api, watched) => {
-    const made = await api.post("/orgs", { name: "Spinning Wheel Ltd" });
-    const { customers } = await records();
-    const path = `/orgs/${made.org_id}`;
-    await page.goto(`/admin#/orgs/${made.org_id}`);
-    await page.getByRole("heading", { level: 1, name: "Spinning Wheel Ltd" }).waitFor();
-
-    await button(page, "Invite…").click();
-    await page.getByLabel("E-mail").fill(customers[3].email);
-    await page.getByLabel("Role").selectOption("billing");
-    await answer(page, "Invite");
-    await toast(page, "is asked to join");
-    await api.post(`${path}/invitations`, { email: "nobody@new.example", role: "member" });
-    await api.post(`${path}/teams`, { name: "Weavers" });
-    await api.post(`${path}/domains`, { domain: "wheel.example" });
-    const mail = await house.server.mail(customers[3].email, "Organisation:  Spinning Wheel Ltd");
-    const token = mail.match(/token=([A-Za-z0-9_-]+)/)?.[1];
-    const own = await api.post("/admin/licenses", { org_id: made.org_id, max_concurrent_seats: 1 });
-    assert.equal(own.org_id, made.org_id);
-    await page.reload();
-    await row(page, "nobody@new.example").waitFor();
-    await watched.look("organisation");
-    await row(page, "nobody@new.example").getByRole("button", { name: "Revoke" }).click();
-    await toast(page, "works no longer");
-    assert.ok(token, "the mail has a link");
-
-    await row(page, "wheel.example").getByRole("button", { name: "Confirm by hand…" }).click();
-    await answer(page, "Confirm");
-    await toast(page, "is confirmed");
-
-    await button(page, "Delete…").click();
-    await page.getByLabel(/to confirm/).fill("Spinning Wheel Ltd");
-    await watched.look("organisation-delete");
-    await answer(page, "Have it deleted");
-    await toast(page, "is to be deleted");
-    await page.getByText("It is erased after").waitFor();
-    await watched.look("organisation-leaving");
-    await button(page, "Keep it").click();
-    await toast(page, "stays");
-    assert.equal((await api.get(`/admin${path}`)).deletion_due_at, null);
-  });
-});
-
 describe("analytics", () => {
   signedIn("tells what the business is worth, for a span and in a currency, with a table behind each chart", "", async (page, api) => {
     const { customers } = await records();

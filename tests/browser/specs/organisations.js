@@ -1,0 +1,249 @@
+// Organisations: who belongs to them, their teams and projects, and how their people sign in.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { after, before, describe } from "node:test";
+
+import { house, operator, signedIn } from "../house.js";
+import { records } from "../records.js";
+import { Server } from "../server.js";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+/** @param {Page} page @param {string} name */
+const button = (page, name) => page.getByRole("button", { name, exact: true });
+/** @param {Page} page @param {string | RegExp} text */
+const toast = (page, text) => page.locator(".toast", { hasText: text }).waitFor();
+/** @param {Page} page @param {string} text */
+const row = (page, text) => page.locator("tbody tr", { hasText: text });
+/** @param {Page} page */
+const dialog = (page) => page.locator("dialog[open]");
+/** @param {Page} page @param {string} name */
+const answer = (page, name) => dialog(page).getByRole("button", { name, exact: true }).click();
+/** @param {Page} page @param {string} name */
+const part = (page, name) => page.getByRole("navigation", { name: "Parts of this organisation" }).getByRole("link", { name }).click();
+
+describe("organisations", () => {
+  signedIn("somebody is invited, another is made an admin, and it is deleted and kept after its name was typed", "#/orgs", async (page, api, watched) => {
+    const made = await api.post("/orgs", { name: "Spinning Wheel Ltd" });
+    const { customers } = await records();
+    const path = `/orgs/${made.org_id}`;
+    await page.goto(`/admin#/orgs/${made.org_id}`);
+    await page.getByRole("heading", { level: 1, name: "Spinning Wheel Ltd" }).waitFor();
+
+    await button(page, "Invite…").click();
+    await page.getByLabel("E-mail").fill(customers[3].email);
+    await page.getByLabel("Role").selectOption("billing");
+    await answer(page, "Invite");
+    await toast(page, "is asked to join");
+    await api.post(`${path}/invitations`, { email: "nobody@new.example", role: "member" });
+    const mail = await house.server.mail(customers[3].email, "Organisation:  Spinning Wheel Ltd");
+    const token = mail.match(/token=([A-Za-z0-9_-]+)/)?.[1];
+    const own = await api.post("/admin/licenses", { org_id: made.org_id, max_concurrent_seats: 1 });
+    assert.equal(own.org_id, made.org_id);
+    await page.reload();
+    await row(page, "nobody@new.example").waitFor();
+    await watched.look("organisation");
+    await row(page, "nobody@new.example").getByRole("button", { name: "Revoke" }).click();
+    await toast(page, "works no longer");
+    assert.ok(token, "the mail has a link");
+
+    await button(page, "Delete…").click();
+    await page.getByLabel(/to confirm/).fill("Spinning Wheel Ltd");
+    await watched.look("organisation-delete");
+    await answer(page, "Have it deleted");
+    await toast(page, "is to be deleted");
+    await page.getByText("It is erased after").waitFor();
+    await watched.look("organisation-leaving");
+    await button(page, "Keep it").click();
+    await toast(page, "stays");
+    assert.equal((await api.get(`/admin${path}`)).deletion_due_at, null);
+  });
+
+  signedIn("a team is made, renamed, filled, given seats of a licence, and deleted", "#/orgs", async (page, api, watched) => {
+    watched.expect(/^409 /);
+    const org = await api.post("/orgs", { name: "Weaving Mill Ltd" });
+    const license = await api.post("/admin/licenses", { org_id: org.org_id, max_concurrent_seats: 5 });
+    await page.goto(`/admin#/orgs/${org.org_id}`);
+    await part(page, "Teams");
+    await page.getByText("No teams yet.").waitFor();
+    await watched.look("org-teams-none");
+    await button(page, "New team…").click();
+    await page.getByLabel("Name", { exact: true }).fill("Weavers");
+    await answer(page, "Make it");
+    await toast(page, "The team Weavers is there");
+    await button(page, "New team…").click();
+    await page.getByLabel("Name", { exact: true }).fill("weavers");
+    await answer(page, "Make it");
+    await dialog(page).getByRole("alert").getByText("the name of another one").waitFor();
+    await page.getByLabel("Name", { exact: true }).fill("Dyers");
+    await answer(page, "Make it");
+    await toast(page, "The team Dyers is there");
+    await row(page, "Dyers").getByRole("button", { name: "Rename…" }).click();
+    await page.getByLabel("Name", { exact: true }).fill("Spinners");
+    await answer(page, "Rename");
+    await row(page, "Spinners").waitFor();
+    await watched.look("org-teams");
+    await row(page, "Spinners").getByRole("button", { name: "Delete…" }).click();
+    await watched.accessible("deleting a team");
+    await answer(page, "Delete");
+    await toast(page, "is deleted");
+
+    await row(page, "Weavers").getByRole("link").click();
+    await page.getByText("Nobody belongs to it yet.").waitFor();
+    await button(page, "Add somebody…").click();
+    await page.getByLabel("As").selectOption("maintainer");
+    await watched.look("org-team-add");
+    await answer(page, "Add");
+    await row(page, "olga@vendor.example").getByText("maintainer", { exact: true }).waitFor();
+    await row(page, "olga@vendor.example").getByRole("button", { name: "Make member" }).click();
+    await row(page, "olga@vendor.example").getByText("member", { exact: true }).waitFor();
+    await button(page, "Add a licence…").click();
+    await page.locator("#f-seats_reserved").fill("9");
+    await answer(page, "Let them use it");
+    await dialog(page).getByRole("alert").waitFor();
+    await page.locator("#f-seats_reserved").fill("3");
+    await answer(page, "Let them use it");
+    await row(page, license.license_key).getByText("3 of 5").waitFor();
+    await watched.look("org-team");
+    await row(page, license.license_key).getByRole("button", { name: "Seats…" }).click();
+    await page.locator("#f-seats_reserved").fill("4");
+    await answer(page, "Change");
+    await row(page, license.license_key).getByText("4 of 5").waitFor();
+    await row(page, license.license_key).getByRole("button", { name: "Take back" }).click();
+    await page.locator(".toast", { hasText: "may not use it" }).getByRole("button", { name: "Undo" }).click();
+    await row(page, license.license_key).getByText("4 of 5").waitFor();
+    await row(page, "olga@vendor.example").getByRole("button", { name: "Leave" }).click();
+    await page.getByText("Nobody belongs to it yet.").waitFor();
+    await button(page, "Delete…").click();
+    await answer(page, "Delete");
+    await page.getByText("No teams yet.").waitFor();
+  });
+
+  signedIn("a project is made, filled, archived and deleted", "#/orgs", async (page, api, watched) => {
+    const org = await api.post("/orgs", { name: "Dye Works Ltd" });
+    const license = await api.post("/admin/licenses", { org_id: org.org_id, max_concurrent_seats: 2 });
+    await page.goto(`/admin#/orgs/${org.org_id}?part=projects`);
+    await page.getByText("No projects yet.").waitFor();
+    await watched.accessible("no projects");
+    await button(page, "New project…").click();
+    await page.getByLabel("Name", { exact: true }).fill("Indigo");
+    await answer(page, "Make it");
+    await row(page, "Indigo").getByRole("link").click();
+    await page.getByText("No licence is in it.").waitFor();
+    await button(page, "Add a licence…").click();
+    await answer(page, "Add");
+    await row(page, license.license_key).waitFor();
+    await watched.look("org-project");
+    await row(page, license.license_key).getByRole("button", { name: "Take out" }).click();
+    await page.getByText("No licence is in it.").waitFor();
+    await page.getByRole("link", { name: "← Projects" }).click();
+    await row(page, "Indigo").getByRole("button", { name: "Rename…" }).click();
+    await page.getByLabel("Name", { exact: true }).fill("Madder");
+    await answer(page, "Rename");
+    await row(page, "Madder").getByRole("button", { name: "Archive" }).click();
+    await row(page, "Madder").getByText("archived").waitFor();
+    await watched.look("org-projects");
+    await row(page, "Madder").getByRole("button", { name: "Open again" }).click();
+    await row(page, "Madder").getByRole("button", { name: "Archive" }).waitFor();
+    await row(page, "Madder").getByRole("button", { name: "Delete…" }).click();
+    await answer(page, "Delete");
+    await page.getByText("No projects yet.").waitFor();
+  });
+
+  signedIn("a domain shows the record that proves it, is looked for, confirmed, joined by and removed", "#/orgs", async (page, api, watched) => {
+    watched.expect(/^(400|409|422|503) POST \/api\/v1\/orgs\/[^/]+\/domains/);
+    const org = await api.post("/orgs", { name: "Bobbin Ltd" });
+    await page.goto(`/admin#/orgs/${org.org_id}?part=access`);
+    await button(page, "Add a domain…").click();
+    await page.getByLabel("Domain", { exact: true }).fill("gmail.com");
+    await answer(page, "Add");
+    await dialog(page).locator(".wrong").getByText("everybody can have an address").waitFor();
+    await page.getByLabel("Domain", { exact: true }).fill("bobbin.example");
+    await answer(page, "Add");
+    await toast(page, "waits for its record");
+    const [known] = (await api.get(`/orgs/${org.org_id}/domains`)).items;
+    const one = page.locator(".domains li", { hasText: "bobbin.example" });
+    await one.getByText(known.record_value).waitFor();
+    await one.getByRole("button", { name: `Copy ${known.record_value}` }).or(one.getByTitle(`Copy ${known.record_value}`)).click();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), known.record_value);
+    await button(page, "Check now").click();
+    await one.getByRole("alert").waitFor();
+    await watched.look("org-domain");
+    await button(page, "Confirm by hand…").click();
+    await answer(page, "Confirm");
+    await one.getByText("proved by hand").waitFor();
+    await button(page, "Joining…").click();
+    await page.getByLabel("What happens").selectOption("billing");
+    await answer(page, "Change");
+    await one.getByText("people join as billing").waitFor();
+    await watched.look("org-domain-proved");
+    await one.getByRole("button", { name: "Remove…" }).click();
+    await answer(page, "Remove");
+    await page.getByText("No domain yet.").waitFor();
+  });
+});
+
+describe("an organisation's single sign-on", () => {
+  /** @type {Server} */
+  let server;
+  /** @type {import("node:child_process").ChildProcess} */
+  let issuer;
+  let address = "";
+
+  before(async () => {
+    issuer = spawn("node", [fileURLToPath(new URL("../oidc.js", import.meta.url)), "mock"], { stdio: ["ignore", "pipe", "ignore"] });
+    const lines = createInterface({ input: /** @type {import("node:stream").Readable} */ (issuer.stdout) });
+    const line = await new Promise((done) => lines.once("line", done));
+    address = String(line).split(" ")[1];
+    server = await Server.start({ CODITECT_OIDC_ALLOW_PRIVATE_ISSUERS: "true" });
+    await operator(server);
+  });
+  after(async () => {
+    issuer.kill();
+    await server.remove();
+  });
+
+  signedIn("is set up with groups, told what is wrong with a field, changed without its secret, and removed", "#/orgs", async (page, api, watched) => {
+    watched.expect(/^400 PUT \/api\/v1\/orgs\/[^/]+\/sso$/);
+    const org = await api.post("/orgs", { name: "Loom Ltd" });
+    await page.goto(`/admin#/orgs/${org.org_id}`);
+    await part(page, "Sign-in");
+    const back = `/api/v1/auth/oidc/org/${org.org_id}/callback`;
+    await page.getByText(back).waitFor();
+    await watched.look("org-sso-none");
+    await button(page, "Set it up…").click();
+    await page.getByLabel("Issuer").fill("http://127.0.0.1:9");
+    await page.getByLabel("Client id").fill("coditect");
+    await page.getByLabel("Client secret").fill("kept to itself");
+    await page.locator("#f-group_0").fill("it");
+    await page.getByLabel("makes people of group 1").selectOption("admin");
+    await page.locator("#f-group_1").fill("staff");
+    await page.getByLabel("makes people of group 2").selectOption("member");
+    await page.locator("#f-group_2").waitFor();
+    await answer(page, "Set it up");
+    await dialog(page).locator("#f-issuer-wrong").waitFor();
+    await watched.look("org-sso-form");
+    await page.getByLabel("Issuer").fill(address);
+    await answer(page, "Set it up");
+    await toast(page, "is set up");
+    await page.getByText("does not belong to it").waitFor();
+    await watched.look("org-sso");
+    assert.ok(!(await page.content()).includes("kept to itself"), "the secret is not shown");
+    await button(page, "Change…").click();
+    assert.equal(await page.getByLabel("Client secret").inputValue(), "");
+    assert.equal(await page.locator("#f-group_1").inputValue(), "staff");
+    await page.locator("#f-group_0").fill("");
+    await page.getByLabel("Everybody else is").selectOption("member");
+    await answer(page, "Change");
+    await toast(page, "is changed");
+    const sso = await api.get(`/orgs/${org.org_id}/sso`);
+    assert.deepEqual([sso.has_client_secret, sso.groups, sso.default_role], [true, [{ group: "staff", role: "member" }], "member"]);
+    await button(page, "Remove…").click();
+    await watched.accessible("removing single sign-on");
+    await answer(page, "Remove");
+    await button(page, "Set it up…").waitFor();
+  }, { server: () => server });
+});
