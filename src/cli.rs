@@ -5,6 +5,7 @@
 
 pub mod customers;
 pub mod operator;
+pub mod org_parts;
 pub mod orgs;
 mod seat;
 pub mod server;

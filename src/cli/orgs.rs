@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::operator::{Consent, Paging};
+use super::org_parts::{DomainCommand, ProjectCommand, SsoCommand, TeamCommand};
 
 /// What a member can be made.
-const ROLES: [&str; 3] = ["admin", "billing", "member"];
+pub(super) const ROLES: [&str; 3] = ["admin", "billing", "member"];
 
 /// Organisations. Each is named by its id, its name, or the e-mail address of whose own it is.
 #[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
@@ -119,5 +120,29 @@ pub enum OrgCommand {
     Restore {
         /// Its id, its name, or its owner's e-mail address
         org: String,
+    },
+    /// Teams, who belongs to them and which licences they may use
+    Team {
+        /// What to do.
+        #[command(subcommand)]
+        command: TeamCommand,
+    },
+    /// Projects, in which licences are grouped
+    Project {
+        /// What to do.
+        #[command(subcommand)]
+        command: ProjectCommand,
+    },
+    /// Domains by whose addresses people join
+    Domain {
+        /// What to do.
+        #[command(subcommand)]
+        command: DomainCommand,
+    },
+    /// The issuer that members sign in through
+    Sso {
+        /// What to do.
+        #[command(subcommand)]
+        command: SsoCommand,
     },
 }

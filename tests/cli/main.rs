@@ -9,6 +9,7 @@
 mod customers;
 mod elsewhere;
 mod offline;
+mod organisations;
 mod server;
 // What runs the program is shared with the tests of its processes, which use more of it.
 #[allow(dead_code)]
@@ -30,7 +31,11 @@ pub struct Desk {
 impl Desk {
     /// Starts a server and waits until it can be asked and can sign.
     pub async fn open() -> Self {
-        let home = Home::new();
+        Self::open_in(Home::new()).await
+    }
+
+    /// The same with other settings.
+    pub async fn open_in(home: Home) -> Self {
         let server = home.start();
         server.signing_key().await;
         let socket = home.data().join("admin.sock");

@@ -67,6 +67,20 @@ impl Context {
         Ok(word(&org, "org_id").to_owned())
     }
 
+    /// A team or a project of an organisation, by id or name.
+    pub async fn part_of(
+        &self,
+        org_id: &str,
+        list: &str,
+        given: &str,
+        what: &str,
+        id: &str,
+    ) -> Result<Value> {
+        let path = if is_id(given) { id } else { "name" };
+        let all = self.pages(&["orgs", org_id, list], &[], None).await?;
+        only(matching(all.items, path, given), given, what, "id", id)
+    }
+
     /// The id of a subscription, by id, the e-mail address of whom it belongs to, or the key of its
     /// licence.
     pub async fn subscription_id(&self, given: &str) -> Result<String> {

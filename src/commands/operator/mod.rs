@@ -16,6 +16,8 @@ mod import;
 mod key;
 mod license;
 mod org;
+mod org_access;
+mod org_teams;
 pub mod output;
 mod plan;
 mod progress;

@@ -11,6 +11,7 @@ use super::context::{Context, confirm};
 use super::failure::{Failure, Result};
 use super::license::filters;
 use super::output::{Column, plain, shown, size, text, time, whole, word};
+use super::{org_access, org_teams};
 use crate::cli::operator::Paging;
 use crate::cli::orgs::OrgCommand;
 
@@ -120,6 +121,10 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<()> {
                 context.http.post(&["orgs", word(&org, "org_id"), "restore"], None).await?;
             context.did(&answer, &format!("{} stays.", shown(&org["name"])))
         }
+        OrgCommand::Team { command } => org_teams::teams(context, command).await,
+        OrgCommand::Project { command } => org_teams::projects(context, command).await,
+        OrgCommand::Domain { command } => org_access::domains(context, command).await,
+        OrgCommand::Sso { command } => org_access::sso(context, command).await,
     }
 }
 

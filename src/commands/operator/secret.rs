@@ -49,6 +49,22 @@ pub fn password(email: &str, file: Option<&Path>) -> Result<String> {
     Ok(typed.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// The secret of a client, from a file, or from standard input where that is called `-`.
+pub fn client_secret(file: &Path) -> Result<String> {
+    let read = if file == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().lock().take(SECRET_BYTES_MAX).read_to_string(&mut text);
+        read.map(|_| text).map_err(|error| Failure::failed(format!("standard input: {error}")))?
+    } else {
+        read_secret(file)?
+    };
+    let secret = read.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(Failure::usage("there is no secret in what was named by --client-secret-file"));
+    }
+    Ok(secret.to_owned())
+}
+
 fn ask(email: &str) -> std::io::Result<String> {
     let stdin = std::io::stdin();
     let before = tcgetattr(&stdin)?;

@@ -1,0 +1,152 @@
+//! The parts of an organisation: teams, projects, domains and single sign-on.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, OPERATOR, PASSWORD};
+use crate::{Desk, row};
+
+const ORG: &str = "'Loom Ltd'";
+
+#[tokio::test]
+async fn an_organisation_is_arranged_from_the_command_line() {
+    let home = Home::new().with("CODITECT_OIDC_ALLOW_PRIVATE_ISSUERS", "true");
+    let desk = Desk::open_in(home).await;
+    let operator = desk.server.client().sign_in(OPERATOR, PASSWORD).await;
+    operator.post("/api/v1/orgs", json!({"name": "Loom Ltd"})).await.expect(&[201]);
+
+    let issued = desk.json(&format!("license issue --org {ORG} --seats 5"));
+    let key = issued["license_key"].as_str().unwrap().to_owned();
+    teams(&desk, &key);
+    projects(&desk, &key);
+    domains(&desk);
+    // Any key that can be used will do: nobody signs in.
+    let keys = operator.get("/.well-known/jwks.json").await.expect(&[200]);
+    single_sign_on(&desk, keys);
+}
+
+fn teams(desk: &Desk, key: &str) {
+    let none = desk.run(&format!("org team list {ORG}")).succeeded();
+    assert!(none.err.contains("coditect org team create"), "{}", none.err);
+    assert_eq!(desk.json(&format!("org team create {ORG} Weavers"))["name"], "Weavers");
+    desk.refuses(&format!("org team create {ORG} weavers"), 5, "(name_taken)");
+    let renamed = desk.says(&format!("org team rename {ORG} weavers Spinners"));
+    assert_eq!(renamed, "It is called Spinners now.\n");
+    desk.refuses(&format!("org team members {ORG} Weavers"), 3, "there is no team of Weavers");
+    let team = format!("{ORG} Spinners");
+    desk.says(&format!("org team add {team} {OPERATOR} --role maintainer"));
+    let members = desk.says(&format!("org team members {team}"));
+    assert!(row(&members, OPERATOR).contains("maintainer"), "{members}");
+    desk.refuses(&format!("org team grant {team} {key} --seats 6"), 5, "(license_state)");
+    let granted = desk.says(&format!("org team grant {team} {key} --seats 3"));
+    assert_eq!(granted, format!("Spinners may use {key}; seats kept for it: 3.\n"));
+    assert_eq!(desk.items(&format!("org team licenses {team}"))[0]["seats_reserved"], 3);
+    desk.says(&format!("org team withdraw {team} {key}"));
+    desk.says(&format!("org team remove {team} {OPERATOR}"));
+    desk.refuses(&format!("org team delete {team}"), 2, "--yes");
+    desk.says(&format!("org team delete {team} --yes"));
+    assert!(desk.items(&format!("org team list {ORG}")).is_empty());
+}
+
+fn projects(desk: &Desk, key: &str) {
+    desk.says(&format!("org project create {ORG} Indigo"));
+    desk.says(&format!("org project rename {ORG} Indigo Madder"));
+    desk.says(&format!("org project add {ORG} Madder {key}"));
+    desk.says(&format!("org project remove {ORG} madder {key}"));
+    desk.says(&format!("org project archive {ORG} Madder"));
+    let listed = desk.says(&format!("org project list {ORG}"));
+    assert!(row(&listed, "Madder").contains("archived"), "{listed}");
+    desk.refuses(&format!("org project add {ORG} Madder {key}"), 5, "(org_state)");
+    desk.says(&format!("org project reopen {ORG} Madder"));
+    desk.says(&format!("org project delete {ORG} Madder --yes"));
+    desk.refuses(&format!("org project delete {ORG} Madder --yes"), 3, "there is no project");
+}
+
+fn domains(desk: &Desk) {
+    let added = desk.says(&format!("org domain add {ORG} Loom.Example"));
+    assert!(row(&added, "TXT record").ends_with("_coditect.loom.example"), "{added}");
+    assert!(row(&added, "Says").contains("coditect-verification="), "{added}");
+    desk.refuses(&format!("org domain add {ORG} gmail.com"), 2, "everybody can have an address");
+    desk.refuses(&format!("org domain joining {ORG} loom.example member"), 5, "(domain_unproven)");
+    desk.refuses(&format!("org domain confirm {ORG} loom.example"), 2, "--yes");
+    desk.says(&format!("org domain confirm {ORG} loom.example --yes"));
+    desk.says(&format!("org domain joining {ORG} loom.example billing"));
+    let listed = desk.says(&format!("org domain list {ORG}"));
+    let one = row(&listed, "loom.example");
+    assert!(one.contains("by hand") && one.contains("billing"), "{listed}");
+    desk.says(&format!("org domain remove {ORG} loom.example --yes"));
+    desk.refuses(&format!("org domain verify {ORG} loom.example"), 3, "(not_found)");
+}
+
+fn single_sign_on(desk: &Desk, keys: Value) {
+    let issuer = issuer(keys);
+    desk.refuses(&format!("org sso show {ORG}"), 3, "/callback as the address to go back to");
+    let set = format!("org sso set {ORG} --issuer {issuer} --client-id coditect");
+    desk.refuses(&format!("{set} --group it=owner"), 2, "group=role");
+    desk.refuses(&format!("{set} --client-secret-file nothing-there"), 4, "nothing-there");
+    let file = desk.home.path().join("client-secret");
+    std::fs::write(&file, "kept to itself\n").unwrap();
+    let told = desk.says(&format!(
+        "{set} --client-secret-file {} --group it=admin --group cn=staff=member --default-role billing",
+        file.display()
+    ));
+    assert!(!told.contains("kept to itself"), "{told}");
+    assert!(row(&told, "Client secret kept").ends_with("yes"), "{told}");
+    assert!(row(&told, "Groups").ends_with("it=admin, cn=staff=member"), "{told}");
+    // What is left out is as it was not set, but the secret stays with its client.
+    let again = desk.json(&set);
+    assert_eq!(
+        (&again["has_client_secret"], &again["groups"], &again["default_role"]),
+        (&json!(true), &json!([]), &json!(null))
+    );
+    let other = set.replace("--client-id coditect", "--client-id another");
+    assert_eq!(desk.json(&other)["has_client_secret"], false);
+    let mut words = crate::words(&other);
+    words.extend(["--client-secret-file".to_owned(), "-".to_owned(), "--json".to_owned()]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut command = desk.home.command(&words);
+    let mut run = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    run.stdin.take().unwrap().write_all(b"of the pipe\n").unwrap();
+    let ended = run.wait_with_output().unwrap();
+    let shown: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(shown["has_client_secret"], true);
+    desk.refuses(
+        &format!("org sso set {ORG} --issuer http://127.0.0.1:9 --client-id x"),
+        2,
+        "must be an issuer that answers",
+    );
+    desk.refuses(&format!("org sso remove {ORG}"), 2, "--yes");
+    desk.says(&format!("org sso remove {ORG} --yes"));
+    desk.refuses(&format!("org sso remove {ORG} --yes"), 3, "(not_found)");
+}
+
+/// An issuer that can be reached and understood, and has signed nothing yet; its address.
+fn issuer(keys: Value) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let named = address.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let asked = lines.next().unwrap().unwrap();
+            let _: Vec<_> = lines.map_while(Result::ok).take_while(|it| !it.is_empty()).collect();
+            let body = if asked.contains("/.well-known/") {
+                json!({
+                    "issuer": named, "jwks_uri": format!("{named}/keys"),
+                    "authorization_endpoint": format!("{named}/authorize"),
+                    "token_endpoint": format!("{named}/token"),
+                })
+            } else {
+                keys.clone()
+            }
+            .to_string();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+            let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    address
+}
