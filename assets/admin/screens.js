@@ -8,6 +8,7 @@
  * @property {string} title
  * @property {"" | "Customers" | "Money" | "Operations" | "Person"} group of the last there is a link at the foot
  * @property {() => Promise<{ default: any }>} load
+ * @property {boolean} [everybody] whether people who are no operators have it, too, with what is theirs
  * @property {(glance: any) => number} [badge] how many of its records want a hand
  */
 
@@ -17,7 +18,7 @@ export const SCREENS = [
   { name: "licenses", title: "Licences", group: "Customers", load: () => import("./views/licenses.js") },
   { name: "seats", title: "Seats", group: "Customers", load: () => import("./views/seats.js") },
   { name: "users", title: "Users", group: "Customers", load: () => import("./views/users.js") },
-  { name: "orgs", title: "Organisations", group: "Customers", load: () => import("./views/orgs.js") },
+  { name: "orgs", title: "Organisations", group: "Customers", everybody: true, load: () => import("./views/orgs.js") },
   { name: "analytics", title: "Analytics", group: "Money", load: () => import("./views/analytics.js") },
   { name: "plans", title: "Plans", group: "Money", load: () => import("./views/plans.js") },
   { name: "subscriptions", title: "Subscriptions", group: "Money", load: () => import("./views/subscriptions.js") },
@@ -31,5 +32,5 @@ export const SCREENS = [
   { name: "diagnostics", title: "Diagnostics", group: "Operations", load: () => import("./views/diagnostics.js") },
   { name: "settings", title: "Settings", group: "Operations", load: () => import("./views/settings.js") },
   { name: "audit", title: "Audit", group: "Operations", load: () => import("./views/audit.js") },
-  { name: "account", title: "Your account", group: "Person", load: () => import("./views/account.js") },
+  { name: "account", title: "Your account", group: "Person", everybody: true, load: () => import("./views/account.js") },
 ];

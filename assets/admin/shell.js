@@ -9,22 +9,24 @@ import { glance, liveState } from "./live.js";
 import { place } from "./route.js";
 import { SCREENS } from "./screens.js";
 import { Toasts } from "./toast.js";
-import { Alone, Head, Loading, Note } from "./ui.js";
-import { Enrol, SecondFactor } from "./views/account.js";
-import { Identities } from "./views/identities.js";
-import { NoPassword } from "./views/proof.js";
+import { Head, Loading, Note } from "./ui.js";
+import { Enrol } from "./views/account.js";
 
 /** The navigation on a narrow screen. */
 const menuOpen = signal(false);
 
+/** Whether the person has every screen; everybody else has those of their own account and organisations. */
+function isOperator() {
+  return account.value?.operator !== false;
+}
+
 export function Shell() {
-  const { screen: name } = place.value;
+  const name = place.value.screen || (isOperator() ? "" : "account");
   useEffect(() => {
     menuOpen.value = false;
   }, [name, place.value.id]);
   useEffect(() => onKeys((key) => key === "?" && Boolean(showKeys())), []);
   if (enrolment.value) return html`<${Enrol} />`;
-  if (account.value?.operator === false) return html`<${NotAnOperator} />`;
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <div class=${`shell ${menuOpen.value ? "menu-open" : ""}`}>
@@ -34,18 +36,19 @@ export function Shell() {
         <button class="menu" aria-expanded=${menuOpen.value ? "true" : "false"} aria-controls="side" onClick=${() => { menuOpen.value = !menuOpen.value; }}>Menu</button>
       </header>
       <${Side} here=${name} />
-      <main id="main" tabindex="-1"><${Stage} /></main>
+      <main id="main" tabindex="-1"><${Stage} name=${name} /></main>
     </div>
     <${Toasts} /><${Dialogs} />`;
 }
 
 /** @param {{ here: string }} props */
 function Side({ here }) {
-  const groups = ["", "Customers", "Money", "Operations"];
+  const groups = isOperator() ? ["", "Customers", "Money", "Operations"] : [""];
+  const shown = (/** @type {import("./screens.js").Screen} */ each, /** @type {string} */ group) => (isOperator() ? each.group === group : each.everybody);
   return html`<div class="side" id="side">
     <nav aria-label="Screens">${groups.map((group) => html`<div key=${group} role="group" aria-label=${group || "Start"}>
       ${group && html`<h2 aria-hidden="true">${group}</h2>`}
-      <ul>${SCREENS.filter((each) => each.group === group).map((each) => html`<${Link} key=${each.name} screen=${each} here=${each.name === here} />`)}</ul></div>`)}</nav>
+      <ul>${SCREENS.filter((each) => shown(each, group)).map((each) => html`<${Link} key=${each.name} screen=${each} here=${each.name === here} />`)}</ul></div>`)}</nav>
     <footer class="foot">
       <p class="who" title=${account.value?.email}><a href="#/account" aria-current=${here === "account" ? "page" : undefined}>${account.value?.email}</a></p>
       <p><button class="plain" onClick=${signOut}>Sign out</button><button class="plain" onClick=${showKeys}>Keyboard</button></p>
@@ -75,10 +78,11 @@ function LiveMark() {
   return html`<span class=${`live ${state}`} role="status" title=${LIVE_HELP[state]}>${LIVE_WORDS[state]}</span>`;
 }
 
-/** The screen itself, loaded when it is first shown. */
-function Stage() {
-  const { screen: name, id, query } = place.value;
-  const screen = SCREENS.find((each) => each.name === name);
+/** The screen itself, loaded when it is first shown. @param {{ name: string }} props */
+function Stage({ name }) {
+  const { id, query } = place.value;
+  const known = SCREENS.find((each) => each.name === name);
+  const screen = isOperator() || known?.everybody ? known : undefined;
   const [loaded, setLoaded] = useState(/** @type {{ name: string, view?: any, failed?: boolean } | null} */ (null));
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
@@ -91,6 +95,10 @@ function Stage() {
   }, [name, attempt]);
   // A screen reader is told of a new screen, and the keyboard begins at its top.
   useEffect(() => { scrollTo(0, 0); }, [name, id]);
+  if (known && !screen) {
+    return html`<${Head} title="For operators" />
+      <${Note} kind="warn"><p>This screen is for the operators of this server.</p><p><a href="#/account">Your account</a></p><//>`;
+  }
   if (!screen) {
     return html`<${Head} title="Unknown screen" />
       <${Note} kind="warn"><p>There is no screen <code>#/${name}</code>. It may have been named otherwise in another version.</p>
@@ -113,14 +121,4 @@ function skip(event) {
 function showKeys() {
   const keys = [["/", "Search the list"], ["Esc", "Clear the search; close a dialog"], ["↓ ↑ or j k", "Next and previous row"], ["Enter", "Open the row"], ["?", "This help"]];
   return ask({ title: "Keyboard", text: html`<dl class="facts keys">${keys.map(([key, words]) => html`<div><dt>${key.split(" ").map((each) => (each === "or" ? " or " : html`<kbd>${each}</kbd> `))}</dt><dd>${words}</dd></div>`)}</dl>` });
-}
-
-function NotAnOperator() {
-  return html`<${Alone} title="For operators">
-    <p>You are signed in as <strong>${account.value?.email}</strong>, and this page is for the operators of this server.</p>
-    <p>Your organisation's licences and seats are reached through the <a href="/docs">API</a>.</p>
-    <h2>Two-step sign-in</h2>
-    <${SecondFactor} />
-    <${NoPassword} /><${Identities} />
-    <p><button onClick=${signOut}>Sign out</button></p><//><${Toasts} /><${Dialogs} />`;
 }

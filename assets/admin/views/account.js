@@ -42,6 +42,8 @@ const RECOVERY = { name: "totp", label: "Recovery code", autocomplete: "off" };
 export default function Account() {
   const who = account.value;
   return html`<${Head} title="Your account" />
+    ${who?.operator === false && html`<${Note}><p>This page is for the operators of this server, and for you to look after your account and <a href="#/orgs">your organisations</a>.
+      Licences and seats are reached through the <a href="/docs">API</a>.</p><//>`}
     <${Section} title="Facts"><${Facts} of=${[["E-mail", who?.email], ["Name", who?.full_name]]} /><//>
     <${Section} title="Two-step sign-in"><div class="text"><${SecondFactor} /></div><//>
     <${NoPassword} />
@@ -75,7 +77,9 @@ export function SecondFactor({ onDone }) {
 
 /** @param {{ required: boolean, onBegin: () => void }} props */
 function Off({ required, onBegin }) {
-  return html`<p>${hasPassword() ? "Off: signing in takes the password alone." : "Off: nothing is asked for beside the service that you sign in through."} With an authenticator app on your phone, or a passkey, a password that was stolen opens nothing.</p>
+  return html`<p>${hasPassword()
+      ? "Off: signing in takes the password alone. With an authenticator app on your phone, or a passkey, a password that was stolen opens nothing."
+      : "Off: nothing is asked for beside the service that you sign in through. With an authenticator app on your phone, or a passkey, whoever gets in there does not get in here."}</p>
     ${required && html`<${Note} kind="warn"><p>You need it, as an operator or as a member of an organisation.</p><//>`}
     <p><button class="main" onClick=${onBegin}>Set an app up</button></p>`;
 }

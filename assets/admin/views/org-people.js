@@ -5,7 +5,7 @@ import { ask } from "../dialog.js";
 import { html } from "../lib.js";
 import { Table } from "../list.js";
 import { usePoll } from "../poll.js";
-import { to } from "../route.js";
+import { go, to } from "../route.js";
 import { attempt, toast } from "../toast.js";
 import { Ago, Day, Loading, Section, Tag } from "../ui.js";
 import { ROLES, may } from "./org-rights.js";
@@ -89,13 +89,17 @@ function changeRole(org, member) {
 
 /** @param {Org} org @param {any} member */
 function removeMember(org, member) {
+  const own = member.user_id === account.value?.user_id;
   return ask({
-    title: "Remove this member",
-    text: html`<p><strong>${member.email}</strong> loses access to ${org.name} at once; keys made for it open nothing any more. What they bought stays.</p>`,
-    action: "Remove", danger: true,
+    title: own ? "Leave this organisation" : "Remove this member",
+    text: own ? html`<p>You lose access to <strong>${org.name}</strong> at once; keys that you made for it open nothing any more. What you bought stays with it.</p>`
+      : html`<p><strong>${member.email}</strong> loses access to ${org.name} at once; keys made for it open nothing any more. What they bought stays.</p>`,
+    action: own ? "Leave" : "Remove", danger: true,
     async submit() {
+      // Away from its screen first, which would ask for what one does not belong to any more.
+      if (own && !account.value?.operator) go(to("orgs"), { replace: true });
       await call("DELETE", `/orgs/${org.org_id}/members/${member.user_id}`);
-      toast(`${member.email} does not belong to ${org.name} any more.`);
+      toast(own ? `You do not belong to ${org.name} any more.` : `${member.email} does not belong to ${org.name} any more.`);
     },
   });
 }

@@ -34,7 +34,7 @@ export function Org({ id }) {
   const { data, problem } = usePoll(() => call("GET", operator ? `/admin/orgs/${id}` : `/orgs/${id}`), 15_000, [id]);
   /** @type {OrgRow | undefined} */
   const org = data;
-  const back = operator ? { href: "#/orgs", title: "Organisations" } : { href: "#/account", title: "Your account" };
+  const back = { href: "#/orgs", title: operator ? "Organisations" : "Your organisations" };
   if (!org) return html`<${Head} title="Organisation" back=${back} /><${Loading} problem=${problem} />`;
   const facts = html`<${Section} title="Facts"><${Facts} of=${[
     ["Kind", org.personal ? "of one person" : "organisation"],

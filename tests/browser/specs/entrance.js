@@ -174,8 +174,11 @@ describe("the way in", () => {
     await register("customer@customer.example");
     await page.goto("/admin");
     await signIn(page, "customer@customer.example", OPERATOR.password);
-    await page.getByRole("heading", heading("For operators")).waitFor();
+    await page.getByRole("heading", heading("Your account")).waitFor();
+    await page.getByText("This page is for the operators of this server").waitFor();
     await watched.look("not-an-operator");
+    await page.goto("/admin#/licenses");
+    await page.getByRole("heading", heading("For operators")).waitFor();
   });
 
   signedIn("signing out forgets the session, here and on the server", "", async (page, api) => {

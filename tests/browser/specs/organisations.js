@@ -6,7 +6,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { after, before, describe } from "node:test";
 
-import { house, operator, signedIn } from "../house.js";
+import { Api } from "../api.js";
+import { OPERATOR, house, operator, signedIn, visit } from "../house.js";
 import { records } from "../records.js";
 import { Server } from "../server.js";
 
@@ -183,6 +184,71 @@ describe("organisations", () => {
     await one.getByRole("button", { name: "Remove…" }).click();
     await answer(page, "Remove");
     await page.getByText("No domain yet.").waitFor();
+  });
+});
+
+describe("people who are no operators", () => {
+  visit("look after their own organisation, each as far as their role goes", async (page, watched) => {
+    const nobody = new Api(house.server.url);
+    const people = [];
+    for (const email of ["wanda@weft.example", "milo@weft.example"]) {
+      await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name: email.split("@")[0] });
+      const mail = await house.server.mail(email, "verify-email?token=");
+      await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+      people.push(await nobody.signIn(email, OPERATOR.password));
+    }
+    const [wanda, milo] = people;
+    await page.goto("/admin");
+    await page.getByLabel("E-mail address").fill("wanda@weft.example");
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await button(page, "Sign in").click();
+    await page.getByRole("navigation", { name: "Screens" }).getByRole("link", { name: "Organisations" }).click();
+    await button(page, "New organisation…").click();
+    await page.getByLabel("Name", { exact: true }).fill("Weft Guild");
+    await answer(page, "Make it");
+    await page.getByRole("heading", { level: 1, name: "Weft Guild" }).waitFor();
+    const org_id = page.url().split("/").pop()?.split("?")[0];
+    await watched.look("own-organisation");
+    await button(page, "Invite…").click();
+    await page.getByLabel("E-mail").fill("milo@weft.example");
+    await answer(page, "Invite");
+    await toast(page, "is asked to join");
+    const mail = await house.server.mail("milo@weft.example", "Organisation:  Weft Guild");
+    await milo.api.post("/invitations/accept", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+    await part(page, "Teams");
+    await button(page, "New team…").click();
+    await page.getByLabel("Name", { exact: true }).fill("Weavers");
+    await answer(page, "Make it");
+    await row(page, "Weavers").getByRole("link").click();
+    await button(page, "Add somebody…").click();
+    await page.getByLabel("Who").selectOption({ label: "milo, milo@weft.example" });
+    await answer(page, "Add");
+    await row(page, "milo@weft.example").waitFor();
+    await page.getByText("None yet. Seats of a licence").waitFor();
+    await part(page, "Sign-in");
+    await button(page, "Set it up…").waitFor();
+    assert.equal(await page.getByRole("link", { name: "History" }).count(), 0);
+    await page.getByRole("link", { name: "← Your organisations" }).click();
+    await row(page, "Weft Guild").getByText("owner").waitFor();
+    await watched.look("own-organisations");
+    await button(page, "Sign out").click();
+
+    await page.getByLabel("E-mail address").fill("milo@weft.example");
+    await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);
+    await button(page, "Sign in").click();
+    await page.goto(`/admin#/orgs/${org_id}`);
+    await row(page, "milo@weft.example").getByRole("button", { name: "Leave…" }).waitFor();
+    assert.deepEqual(await page.locator("main#main button:not(.copy)").allInnerTexts(), ["Leave…"], "a member changes nothing");
+    assert.deepEqual(await page.locator(".parts a").allInnerTexts(), ["People", "Teams", "Projects"]);
+    await part(page, "Teams");
+    await row(page, "Weavers").getByRole("link").click();
+    await row(page, "milo@weft.example").getByRole("button", { name: "Leave" }).click();
+    await page.getByText("Nobody belongs to it yet.").waitFor();
+    await part(page, "People");
+    await row(page, "milo@weft.example").getByRole("button", { name: "Leave…" }).click();
+    await answer(page, "Leave");
+    await toast(page, "You do not belong to Weft Guild");
+    assert.equal((await wanda.api.get(`/orgs/${org_id}/members`)).items.length, 1);
   });
 });
 

@@ -105,7 +105,7 @@ describe("single sign-on", () => {
     await tell({ do: "next", claims: { sub: "nell", email, email_verified: true, name: "Nell Field" } });
     await page.goto("/admin");
     await page.getByRole("link", { name: "Sign in with Company account" }).click();
-    await heading(page, "For operators").waitFor();
+    await heading(page, "Your account").waitFor();
     await page.getByText("Your account has none").waitFor();
     await watched.look("account-no-password");
     await page.getByRole("button", { name: "Set an app up" }).click();
