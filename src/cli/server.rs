@@ -128,9 +128,7 @@ pub enum KeyCommand {
     /// Where the key is a file of the data folder, a new one is made and takes its place. The old one is
     /// kept beside it, because backups made before need it: move it to where they are. Where a setting holds the
     /// key, --new names a file with the new one, and the setting is yours to change afterwards.
-    #[command(
-        after_help = "Example:\n  systemctl stop coditect && coditect key replace-master && systemctl start coditect"
-    )]
+    #[command(after_help = "Example:\n  coditect key replace-master --yes")]
     ReplaceMaster {
         /// A file with the new key, where a setting holds the one in use
         #[arg(long)]
