@@ -83,8 +83,14 @@ async fn every_operation_describes_its_problems() {
         if at.ends_with("/health/live") {
             continue;
         }
-        let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
-        assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{at}");
+        // Directories are told of problems in the form of SCIM.
+        let (kind, schema) = if at.contains("/scim/v2/") {
+            ("application/scim+json", "#/components/schemas/ScimError")
+        } else {
+            ("application/problem+json", "#/components/schemas/Problem")
+        };
+        let problem = &operation["responses"]["default"]["content"][kind];
+        assert_eq!(problem["schema"]["$ref"], schema, "{at}");
         assert!(operation["responses"].get("422").is_none(), "{at}: 400 says it");
     }
 }

@@ -95,7 +95,7 @@ impl<'a> FromRequest<'a> for From {
     }
 }
 
-fn caller(request: &Request) -> Caller {
+pub(super) fn caller(request: &Request) -> Caller {
     let user_agent = request.header(header::USER_AGENT).unwrap_or_default();
     let request_id = request.data::<RequestId>().map(|id| id.0.to_string()).unwrap_or_default();
     Caller {

@@ -158,6 +158,7 @@ fn state_parameters(spec: &mut Value) {
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
         let rules = match (place, name) {
             ("path", "domain") => json!({"maxLength": 253}),
+            ("path", "kind" | "schema") => json!({"maxLength": 100}),
             ("path", _) => json!({"format": "uuid"}),
             ("query", "limit") => {
                 json!({"minimum": 1, "maximum": PageRequest::LIMIT_MAX, "default": PageRequest::LIMIT_DEFAULT})
@@ -176,7 +177,8 @@ fn state_parameters(spec: &mut Value) {
 /// except where operators see all of them.
 fn state_organisation(spec: &mut Value) {
     let paths = spec.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
-    let of_customers = paths.filter(|(path, _)| !path.starts_with("/api/v1/admin/"));
+    let of_customers = paths
+        .filter(|(path, _)| !path.starts_with("/api/v1/admin/") && !path.contains("/scim/v2/"));
     for operation in of_customers
         .filter_map(|(_, path)| path.as_object_mut())
         .flat_map(|path| path.values_mut())

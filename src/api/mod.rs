@@ -34,6 +34,8 @@ mod passkeys;
 mod people;
 mod plans;
 pub mod problem;
+mod provisioning;
+mod scim;
 mod seats;
 mod second_factor;
 mod sso;
@@ -64,6 +66,8 @@ enum Tag {
     Accounts,
     /// Organisations, who belongs to them, and invitations.
     Organisations,
+    /// An organisation's directory, and what it says of people and groups (SCIM 2.0).
+    Provisioning,
     /// The catalogue.
     Plans,
     /// Trials, subscriptions and payments.
@@ -113,6 +117,8 @@ fn operations(services: &Arc<Services>) -> impl OpenApi + use<> {
             teams::Teams { services: services() },
             email_domains::EmailDomains { services: services() },
             sso::SingleSignOn { services: services() },
+            provisioning::ProvisioningTokens { services: services() },
+            scim::Provisioned { services: services() },
         ),
         webhooks::Webhooks { services: services() },
         keys::Keys { services: services() },
@@ -140,6 +146,8 @@ type AllOperations = (
         teams::Teams,
         email_domains::EmailDomains,
         sso::SingleSignOn,
+        provisioning::ProvisioningTokens,
+        scim::Provisioned,
     ),
     webhooks::Webhooks,
     keys::Keys,

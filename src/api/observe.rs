@@ -15,6 +15,7 @@ use super::auth::{self, RequestId};
 use super::cors;
 use super::document::Document;
 use super::problem::{Cause, Problem};
+use super::scim;
 use crate::config::Config;
 use crate::domain::error::{self, Code};
 use crate::services::Services;
@@ -36,6 +37,8 @@ const LONG_TIME: Duration = Duration::from_hours(1);
 /// What services report comes in lists whose length is theirs to choose.
 const WEBHOOKS: &str = "/api/v1/webhooks/";
 const WEBHOOK_BODY_MAX: usize = 1 << 20;
+/// A group comes with a thousand members, each with an address.
+const DIRECTORY_BODY_MAX: usize = 1 << 18;
 
 /// Wraps the routes.
 pub struct Observe<E> {
@@ -83,6 +86,9 @@ impl<E> Observe<E> {
     fn body_limit_of(&self, request: &Request) -> usize {
         if request.uri().path().starts_with(WEBHOOKS) {
             return self.body_limit.max(WEBHOOK_BODY_MAX);
+        }
+        if scim::is_spoken_at(request.uri().path()) {
+            return self.body_limit.max(DIRECTORY_BODY_MAX);
         }
         self.body_limit
     }
@@ -191,6 +197,9 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
         } else {
             self.answer(request, &id).await
         };
+        if response.status().as_u16() >= 400 && scim::is_spoken_at(&path) {
+            response = Box::pin(scim::in_scim(response)).await;
+        }
         let took = started.elapsed();
         let status = response.status().as_u16();
         let operation = response.data::<OperationId>().map_or("", |operation| operation.0);

@@ -22,6 +22,7 @@ use super::json::Json;
 use super::licenses::{Activation, License};
 use super::orgs::{Invitation, Member, Membership};
 use super::people::Org;
+use super::provisioning::ProvisioningToken;
 use super::seats::holder;
 use super::subscriptions::{Payment, Subscription};
 use super::teams::{Grant, Project, Team, TeamMember};
@@ -78,7 +79,7 @@ impl OrgDeletion {
     /// Everything that is stored of an organisation
     ///
     /// For its owner: one record of JSON on each line, with its `kind`: the `organisation`, then each
-    /// `member`, `invitation`, `domain`, `team`, `team_member`, `license`, `team_license`, `project`, `project_license`,
+    /// `member`, `invitation`, `domain`, `provisioning_token`, `provisioned` person, `team`, `team_member`, `license`, `team_license`, `project`, `project_license`,
     /// `activation`, `seat`, `subscription`, `payment`, `invoice` and `audit` entry, and `end` with their number. Without what opens something: of a licence key the end is
     /// shown, of a seat no session id. A file without `end` is not whole.
     #[oai(path = "/orgs/:org_id/export", method = "get", operation_id = "export_org")]
@@ -144,6 +145,10 @@ impl Walk {
                 ("invitation", value(Invitation::from(invitation))?)
             }
             Exported::Domain(domain) => ("domain", value(OrgDomain::from(domain))?),
+            Exported::ProvisioningToken(token) => {
+                ("provisioning_token", value(ProvisioningToken::from(token))?)
+            }
+            Exported::Provisioned(person) => ("provisioned", value(person)?),
             Exported::Team(team) => ("team", value(Team::from(team))?),
             Exported::TeamMember(member, user) => {
                 ("team_member", value(TeamMember::from((member, user)))?)

@@ -34,12 +34,16 @@ pub struct Team {
     name: String,
     /// When it was made.
     created_at: Time,
+    /// Whether the organisation's directory says what it is called and who belongs to it.
+    provisioned: bool,
 }
 
 impl From<team::Team> for Team {
     fn from(team: team::Team) -> Self {
-        let team::Team { team_id, org_id, name, created_at } = team;
-        Self { team_id: team_id.0, org_id: org_id.0, name, created_at: created_at.into() }
+        let team::Team { team_id, org_id, name, created_at, directory } = team;
+        let provisioned = directory.is_some();
+        let created_at = created_at.into();
+        Self { team_id: team_id.0, org_id: org_id.0, name, created_at, provisioned }
     }
 }
 

@@ -70,6 +70,8 @@ id! {
     IdentityId,
     /// A key by which programs act for a person.
     ApiKeyId,
+    /// A token that an organisation's directory presents.
+    ProvisioningTokenId,
     /// A durable job.
     JobId,
     /// A message in the e-mail log.

@@ -18,6 +18,7 @@ pub mod page;
 pub mod passkey;
 pub mod payment;
 pub mod plan;
+pub mod provisioning;
 pub mod search;
 pub mod second_factor;
 pub mod subscription;

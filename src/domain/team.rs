@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Code, Error, Result};
 use super::ids::{LicenseId, OrgId, ProjectId, TeamId, UserId};
+use super::provisioning::DirectoryGroup;
 use super::time::Timestamp;
 
 /// Some members of an organisation, under a name.
@@ -17,6 +18,9 @@ pub struct Team {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Set while the organisation's directory says what it is called and who belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<DirectoryGroup>,
 }
 
 /// What a person is in a team.

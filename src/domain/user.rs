@@ -170,6 +170,9 @@ pub struct Login {
     /// Whether a customer's issuer has said who it is, and neither the person nor an issuer of this server's.
     #[serde(default)]
     pub by_org: bool,
+    /// Which customer's issuer that was; none also where nobody noted it.
+    #[serde(default)]
+    pub issuer_of: Option<OrgId>,
 }
 
 impl Login {

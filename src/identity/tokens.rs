@@ -19,6 +19,9 @@ pub const REFRESH_PREFIX: &str = "cdr_";
 /// What API keys begin with.
 pub const API_KEY_PREFIX: &str = "cdt_";
 
+/// What the tokens of organisations' directories begin with.
+pub const PROVISIONING_PREFIX: &str = "cds_";
+
 /// Random bytes in a token.
 const SECRET_LEN: usize = 32;
 

@@ -572,7 +572,7 @@ pub(super) fn mail_link(
 }
 
 /// Makes a one-time link that acts on an account; its address.
-fn give_link(
+pub(super) fn give_link(
     ctx: &Ctx,
     tx: &mut WriteTx,
     user: &User,

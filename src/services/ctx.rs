@@ -32,6 +32,8 @@ pub struct Ctx {
     pub by: By,
     /// With which API key.
     pub api_key_id: Option<ApiKeyId>,
+    /// For whom, where nobody is there: such as the token of an organisation's directory.
+    pub on_behalf: Option<String>,
     /// From which network address; none over the local socket, and where no request asked for it.
     pub address: Option<IpAddr>,
     /// With which program, as it calls itself.
@@ -114,8 +116,11 @@ impl Ctx {
         details: impl IntoIterator<Item = (&'a str, String)>,
         changes: BTreeMap<String, Change>,
     ) -> Result<()> {
-        let details: BTreeMap<String, String> =
+        let mut details: BTreeMap<String, String> =
             details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        if let Some(whose) = &self.on_behalf {
+            details.insert("on_behalf_of".to_owned(), whose.clone());
+        }
         let entry = AuditEntry {
             seq: 0,
             audit_id: AuditId(self.record_id()),

@@ -36,6 +36,7 @@ pub mod passkeys;
 pub mod people;
 pub mod plans;
 pub mod projects;
+pub mod provisioning;
 pub mod queue;
 pub mod seats;
 pub mod second_factor;
@@ -187,6 +188,7 @@ impl Services {
             now: self.clock.now().wall,
             by,
             api_key_id: None,
+            on_behalf: None,
             address: None,
             user_agent: None,
             request_id: None,

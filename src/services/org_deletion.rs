@@ -19,7 +19,7 @@ use crate::domain::time::{DAY_MS, Timestamp};
 use crate::signing::license_key;
 use crate::store::{
     self, WriteTx, api_keys, billing, email_domains, identities, jobs, licenses, orgs, projects,
-    subscriptions, teams, users,
+    provisioning, subscriptions, teams, users,
 };
 
 /// Licences that are erased at once.
@@ -101,13 +101,14 @@ impl Services {
         // What a key opens is remembered under the key as it was typed.
         self.licenses_by_key.invalidate_all();
         self.note_plans_of_payments(id).await?;
-        let bites: [Bite; 8] = [
+        let bites: [Bite; 9] = [
             erase_subscriptions,
             erase_trials,
             erase_invitations,
             erase_team,
             erase_projects,
             erase_domains,
+            erase_provisioned,
             erase_leavers,
             erase_members,
         ];
@@ -307,6 +308,11 @@ fn erase_domains(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
         email_domains::remove(tx, domain)?;
     }
     Ok(some.len())
+}
+
+/// The directory's tokens go at once.
+fn erase_provisioned(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {
+    provisioning::forget(tx, id, BITE)
 }
 
 fn erase_leavers(_: &Ctx, tx: &mut WriteTx, id: OrgId) -> Result<usize> {

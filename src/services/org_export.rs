@@ -15,6 +15,7 @@ use crate::domain::license::{Activation, License};
 use crate::domain::organisation::{Invitation, Organisation, Permission};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::payment::Payment;
+use crate::domain::provisioning::{DirectoryPerson, ProvisioningToken};
 use crate::domain::subscription::Subscription;
 use crate::domain::team::{Grant, Project, Team, TeamMember};
 use crate::domain::time::Timestamp;
@@ -35,6 +36,10 @@ pub enum Exported {
     Invitation(Invitation),
     /// A domain by which people may join.
     Domain(OrgDomain),
+    /// A token of its directory.
+    ProvisioningToken(ProvisioningToken),
+    /// What its directory has said of somebody.
+    Provisioned(DirectoryPerson),
     /// A team.
     Team(Team),
     /// Somebody who belongs to one.
@@ -68,6 +73,8 @@ enum Part {
     Members,
     Invitations,
     Domains,
+    ProvisioningTokens,
+    Provisioned,
     Teams,
     TeamMembers,
     Licenses,
@@ -178,7 +185,9 @@ impl Part {
             Self::Organisation => Self::Members,
             Self::Members => Self::Invitations,
             Self::Invitations => Self::Domains,
-            Self::Domains => Self::Teams,
+            Self::Domains => Self::ProvisioningTokens,
+            Self::ProvisioningTokens => Self::Provisioned,
+            Self::Provisioned => Self::Teams,
             Self::Teams => Self::TeamMembers,
             Self::TeamMembers => Self::Licenses,
             Self::Licenses => Self::Grants,
@@ -220,6 +229,10 @@ fn read(tx: &ReadTx, id: OrgId, part: Part, request: &PageRequest) -> Result<Pag
             all(open.into_iter().map(Exported::Invitation).collect())
         }
         Part::Domains => all(org.domains()?.into_iter().map(Exported::Domain).collect()),
+        Part::ProvisioningTokens => {
+            all(org.provisioning_tokens()?.into_iter().map(Exported::ProvisioningToken).collect())
+        }
+        Part::Provisioned => org.all_provisioned(request)?.map(Exported::Provisioned),
         Part::Teams => org.teams(request)?.map(Exported::Team),
         Part::TeamMembers => {
             let page = org.all_team_members(request)?;

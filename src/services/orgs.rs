@@ -291,7 +291,7 @@ fn member(tx: &impl Read, id: OrgId, user_id: UserId) -> Result<Membership> {
     store::org(tx, id).membership(user_id)?.ok_or_else(|| Error::not_found("member"))
 }
 
-fn owner_stays() -> Error {
+pub(super) fn owner_stays() -> Error {
     Error::new(
         Code::MemberState,
         "The owner stays what they are until they give the organisation to another member.",

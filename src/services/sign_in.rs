@@ -41,7 +41,8 @@ pub(super) struct Grant {
     code: bool,
     /// The issuer that vouches for the person; none: the password does.
     provider: Option<String>,
-    by_org: bool,
+    /// The customer whose issuer that is.
+    by_org: Option<OrgId>,
 }
 
 /// What was stored, and the refresh token that belongs to it.
@@ -59,7 +60,7 @@ impl Grant {
             passkey: None,
             code: false,
             provider: None,
-            by_org: false,
+            by_org: None,
         }
     }
 
@@ -82,8 +83,8 @@ impl Grant {
     }
 
     /// The same on the word of a customer's issuer.
-    pub(super) fn of_org(mut self) -> Self {
-        self.by_org = true;
+    pub(super) fn of_org(mut self, org_id: OrgId) -> Self {
+        self.by_org = Some(org_id);
         self
     }
 
@@ -113,7 +114,8 @@ impl Grant {
             expires_at: ctx.now + i64::from(ctx.config.auth.refresh_token_days) * DAY_MS,
             address: self.address.to_string(),
             user_agent: self.user_agent,
-            by_org: self.by_org,
+            by_org: self.by_org.is_some(),
+            issuer_of: self.by_org,
         };
         users::put_login(tx, &login)?;
         let (org_id, cause) = (Some(user.personal_org), "user.signed_in");

@@ -48,7 +48,7 @@ impl Services {
             }
             require_free(&name, there.iter().map(|team| team.name.as_str()))?;
             let (team_id, created_at) = (TeamId(ctx.record_id()), ctx.now);
-            let team = Team { team_id, org_id: id, name, created_at };
+            let team = Team { team_id, org_id: id, name, created_at, directory: None };
             teams::put(tx, &team)?;
             let told = [("name", team.name.clone())];
             ctx.audit_change(tx, Some(id), "team.created", team_id, told, &json!({}), &team)?;
@@ -71,6 +71,7 @@ impl Services {
             place(tx, &actor, id, Permission::TeamsManage)?;
             let org = store::org(tx, id);
             let was = org.team(team_id)?;
+            require_by_hand(tx, &was)?;
             let there = org.all_teams()?;
             let others = there.iter().filter(|team| team.team_id != team_id);
             require_free(&name, others.map(|team| team.name.as_str()))?;
@@ -90,6 +91,7 @@ impl Services {
         self.commit(move |tx| {
             place(tx, &actor, id, Permission::TeamsManage)?;
             let team = store::org(tx, id).team(team_id)?;
+            require_by_hand(tx, &team)?;
             teams::remove(tx, id, team_id)?;
             ctx.audit(tx, Some(id), "team.deleted", team_id, [("name", team.name)])
         })
@@ -136,6 +138,9 @@ impl Services {
                 return Err(Error::not_found("member"));
             }
             let was = org.team_member(team_id, user_id)?;
+            if was.is_none() {
+                require_by_hand(tx, &org.team(team_id)?)?;
+            }
             if was.is_none() && org.team_members_count(team_id)? >= TEAM_MEMBERS_MAX as u64 {
                 let text = format!("This team has {TEAM_MEMBERS_MAX} members; remove one first.");
                 return Err(Error::new(Code::OrgState, text));
@@ -173,6 +178,7 @@ impl Services {
             } else {
                 require_team(tx, &actor, id, team_id)?;
             }
+            require_by_hand(tx, &store::org(tx, id).team(team_id)?)?;
             if !teams::remove_member(tx, id, team_id, user_id)? {
                 return Err(Error::not_found("member"));
             }
@@ -271,6 +277,16 @@ fn require_team(tx: &impl Read, actor: &Actor, id: OrgId, team_id: TeamId) -> Re
         return actor.refuse_programs();
     }
     actor.require(role, Permission::TeamsManage)
+}
+
+/// Refuses to change by hand who belongs to a team where the organisation's directory says that: it would
+/// not notice, and roles may follow from it.
+fn require_by_hand(tx: &impl Read, team: &Team) -> Result<()> {
+    if team.directory.is_none() || !store::org(tx, team.org_id).has_directory()? {
+        return Ok(());
+    }
+    let text = "This team comes from the organisation's directory: change the group there.";
+    Err(Error::new(Code::OrgState, text))
 }
 
 /// Refuses a name that something of the same kind has.

@@ -5,14 +5,21 @@ use std::net::IpAddr;
 
 use crate::config::Config;
 use crate::domain::error::{Code, Error, RateLimit, Result};
+use crate::domain::ids::OrgId;
 use crate::domain::user::Familiar;
 use crate::identity::throttle::{Throttle, address_key};
+
+/// Calls of an organisation's directory in a minute: as fast as Entra ID, the quickest of them, sends them.
+const DIRECTORY_PER_MINUTE: u32 = 1_500;
+/// Calls that it may send at once, before that.
+const DIRECTORY_BURST: u32 = 3_000;
 
 /// The limits on calls that check a credential or send mail.
 pub struct Throttles {
     by_address: Limit,
     by_account: Limit,
     links: Limit,
+    directories: Limit,
 }
 
 /// A limit, and how a refusal describes it.
@@ -29,6 +36,7 @@ impl Throttles {
             by_address: Limit::new("address", auth.address_per_minute, auth.address_burst),
             by_account: Limit::new("account", auth.account_per_minute, auth.account_burst),
             links: Limit::hourly("mailbox", auth.links_per_hour),
+            directories: Limit::new("directory", DIRECTORY_PER_MINUTE, DIRECTORY_BURST),
         }
     }
 
@@ -45,6 +53,11 @@ impl Throttles {
     /// before. Those count by themselves: whoever guesses from elsewhere keeps no owner out.
     pub(super) fn check_sign_in(&self, account: &str, familiar: Option<&Familiar>) -> Result<()> {
         self.by_account.check(&(account, familiar))
+    }
+
+    /// For a call of an organisation's directory.
+    pub(super) fn check_directory(&self, org_id: OrgId) -> Result<()> {
+        self.directories.check(&org_id)
     }
 
     /// For a link that is to be mailed to an address.

@@ -34,6 +34,7 @@ mod paging;
 pub mod passkeys;
 pub mod plans;
 pub mod projects;
+pub mod provisioning;
 mod queue;
 mod restore;
 mod scope;

@@ -14,8 +14,8 @@ use uuid::Uuid;
 use crate::domain::error::{Error, Result};
 use crate::domain::ids::{
     ActivationId, ApiKeyId, AuditId, IdentityId, InvitationId, InvoiceId, JobId, LicenseId,
-    LoginId, MailId, OrgId, PasskeyId, PaymentId, PlanId, ProjectId, SessionId, SubscriptionId,
-    TeamId, UserId,
+    LoginId, MailId, OrgId, PasskeyId, PaymentId, PlanId, ProjectId, ProvisioningTokenId,
+    SessionId, SubscriptionId, TeamId, UserId,
 };
 use crate::domain::time::Timestamp;
 
@@ -156,6 +156,7 @@ id_key!(
     PasskeyId,
     TeamId,
     ProjectId,
+    ProvisioningTokenId,
     PaymentId,
     InvoiceId,
     SessionId,

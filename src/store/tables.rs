@@ -13,7 +13,8 @@ use crate::domain::email_domain::OrgDomain;
 use crate::domain::identity::{Identity, PendingIdentity, Sso};
 use crate::domain::ids::{
     ActivationId, ApiKeyId, IdentityId, InvitationId, InvoiceId, JobId, LicenseId, LoginId, MailId,
-    OrgId, PasskeyId, PaymentId, PlanId, ProjectId, SubscriptionId, TeamId, UserId,
+    OrgId, PasskeyId, PaymentId, PlanId, ProjectId, ProvisioningTokenId, SubscriptionId, TeamId,
+    UserId,
 };
 use crate::domain::job::Job;
 use crate::domain::license::{Activation, License};
@@ -22,6 +23,7 @@ use crate::domain::organisation::{ErasedOrg, Invitation, Membership, Organisatio
 use crate::domain::passkey::Passkey;
 use crate::domain::payment::Payment;
 use crate::domain::plan::Plan;
+use crate::domain::provisioning::{DirectoryPerson, ProvisioningToken};
 use crate::domain::second_factor::SecondFactor;
 use crate::domain::subscription::{Interval, Subscription};
 use crate::domain::team::{Grant, Project, Team, TeamMember};
@@ -84,6 +86,16 @@ tables! {
     DOMAIN_ORGS = "domain_orgs": String => OrgId;
     /// Who left a tenant, and is brought back by no domain.
     ORG_LEAVERS = "org_leavers": (OrgId, UserId) => bool;
+    /// Tokens that a tenant's directory presents, each with the hash of its secret.
+    PROVISIONING_TOKENS = "provisioning_tokens": (OrgId, ProvisioningTokenId) => (Digest, ProvisioningToken);
+    /// The token of a hash.
+    PROVISIONING_TOKENS_BY_HASH = "provisioning_tokens_by_hash": Digest => (OrgId, ProvisioningTokenId);
+    /// What a tenant's directory has said of people.
+    PROVISIONED = "provisioned": (OrgId, UserId) => DirectoryPerson;
+    /// The people of an id of the directory's own.
+    PROVISIONED_BY_EXTERNAL_ID = "provisioned_by_external_id": (OrgId, String, UserId) => bool;
+    /// People who have left, whom the directory has in a team still.
+    HELD_TEAM_MEMBERS = "held_team_members": (OrgId, TeamId, UserId) => bool;
     /// Teams of a tenant.
     TEAMS = "teams": (OrgId, TeamId) => Team;
     /// Who belongs to a team.

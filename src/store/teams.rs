@@ -58,6 +58,18 @@ impl<T: Read> Org<'_, T> {
         self.tx.get(&TEAM_GRANTS, &(self.id, id, license_id))
     }
 
+    /// The teams of a person.
+    pub fn teams_of(&self, user_id: UserId) -> Result<Vec<Team>> {
+        let keys = self.tx.scan_keys(&TEAM_MEMBERS_BY_USER, &Scan::prefix(&(self.id, user_id)))?;
+        keys.into_iter().map(|(_, _, team_id)| self.team(team_id)).collect()
+    }
+
+    /// Who belongs to a team, all of them.
+    pub fn whole_team(&self, id: TeamId) -> Result<Vec<UserId>> {
+        let keys = self.tx.scan_keys(&TEAM_MEMBERS, &Scan::prefix(&(self.id, id)))?;
+        Ok(keys.into_iter().map(|(_, _, user_id)| user_id).collect())
+    }
+
     /// The licences that a team may use.
     pub fn grants(&self, id: TeamId, request: &PageRequest) -> Result<Page<Grant>> {
         page(self.tx, &TEAM_GRANTS, Scan::prefix(&(self.id, id)), request)
@@ -95,6 +107,7 @@ pub fn remove(tx: &mut WriteTx, org_id: OrgId, id: TeamId) -> Result<()> {
     for (_, _, license_id) in tx.scan_keys(&TEAM_GRANTS, &Scan::prefix(&(org_id, id)))? {
         remove_grant(tx, org_id, id, license_id)?;
     }
+    super::provisioning::let_all_go(tx, org_id, id)?;
     tx.remove(&TEAMS, &(org_id, id)).map(drop)
 }
 

@@ -7,7 +7,7 @@ use super::tables::{
 };
 use super::{Read, Scan, WriteTx, page};
 use crate::domain::error::{Code, Error, Result};
-use crate::domain::ids::{LoginId, UserId};
+use crate::domain::ids::{LoginId, OrgId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::search::index_words;
 use crate::domain::time::Timestamp;
@@ -68,6 +68,18 @@ pub fn update(tx: &mut WriteTx, user: &User) -> Result<()> {
     let mut of_org = words_of_org(tx, user.personal_org)?;
     of_org.extend(new);
     reindex(tx, &ORG_WORDS, user.personal_org, &old, &of_org)
+}
+
+/// Writes an account whose address was another; `EmailTaken` when the new one has an account.
+pub fn change_address(tx: &mut WriteTx, before: &Email, user: &User) -> Result<()> {
+    let address = user.email.as_str().to_owned();
+    if tx.get(&USERS_BY_EMAIL, &address)?.is_some() {
+        let text = "There is an account with this e-mail address already.";
+        return Err(Error::new(Code::EmailTaken, text));
+    }
+    tx.remove(&USERS_BY_EMAIL, &before.as_str().to_owned())?;
+    tx.put(&USERS_BY_EMAIL, &address, &user.user_id)?;
+    update(tx, user)
 }
 
 /// Whether anybody runs this appliance yet.
@@ -149,6 +161,17 @@ fn remove_tokens(
 pub fn end_logins(tx: &mut WriteTx, user_id: UserId, keep: Option<LoginId>) -> Result<()> {
     for ((_, login_id), _) in tx.scan(&LOGINS, &Scan::prefix(&user_id))? {
         if Some(login_id) != keep {
+            end_login(tx, user_id, login_id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the sign-ins of a person on the word of this tenant's issuer, and those of which nobody has noted
+/// whose issuer it was.
+pub fn end_logins_of_org(tx: &mut WriteTx, user_id: UserId, org_id: OrgId) -> Result<()> {
+    for ((_, login_id), login) in tx.scan(&LOGINS, &Scan::prefix(&user_id))? {
+        if login.by_org && login.issuer_of.is_none_or(|whose| whose == org_id) {
             end_login(tx, user_id, login_id)?;
         }
     }

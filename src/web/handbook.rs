@@ -9,7 +9,7 @@ use std::fmt::Write;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// The pages in reading order; each is the name of a file without `.md`.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "index",
     "getting-started",
     "nine-steps",
@@ -17,6 +17,7 @@ const ORDER: [&str; 19] = [
     "analytics",
     "organisations",
     "single-sign-on",
+    "provisioning",
     "configuration",
     "licenses",
     "seats",

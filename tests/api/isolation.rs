@@ -50,6 +50,17 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let body = match operation["operationId"].as_str().unwrap() {
+                "scim_create_user" | "scim_replace_user" => {
+                    json!({"userName": "dora@loom.example"})
+                }
+                "scim_create_group" | "scim_replace_group" => json!({"displayName": "Spinners"}),
+                "scim_change_user" => {
+                    json!({"Operations": [{"op": "replace", "path": "active", "value": false}]})
+                }
+                "scim_change_group" => {
+                    json!({"Operations": [{"op": "remove", "path": "members"}]})
+                }
+                "scim_search" => json!({"count": 1}),
                 "extend_license" => json!({"expiry_date": null}),
                 "restore_backup" => json!({"confirm": NOBODY}),
                 "change_plan" => json!({"plan_name": "Other"}),
@@ -62,7 +73,7 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 "add_domain" => json!({"domain": "other.example"}),
                 "change_domain" => json!({"auto_join": "off"}),
                 "delete_org" => json!({"name": "Loom Ltd"}),
-                "change_org" => json!({"name": "Mine"}),
+                "change_org" | "create_provisioning_token" => json!({"name": "Mine"}),
                 "transfer_org" => json!({"user_id": NOBODY}),
                 "change_role" | "set_team_member" => json!({"role": "member"}),
                 "exchange_id_token" => json!({"id_token": "x"}),
@@ -96,6 +107,10 @@ struct Anns {
     passkey: String,
     team: String,
     project: String,
+    provisioning_token: String,
+    /// What her directory presents.
+    directory: String,
+    group: String,
 }
 
 impl Anns {
@@ -122,7 +137,17 @@ impl Anns {
         person.post(&format!("{org}/domains"), domain).await.ok(201);
         let team = person.post(&format!("{org}/teams"), named.clone()).await.ok(201);
         let project = person.post(&format!("{org}/projects"), named).await.ok(201);
+        let made =
+            person.post(&format!("{org}/provisioning-tokens"), json!({"name": "Entra"})).await;
+        let made = made.ok(201);
+        let directory = text(&made["secret"]);
+        let groups = format!("{org}/scim/v2/Groups");
+        let group = json!({"displayName": "Dyers"});
+        let group = app.anyone.with_bearer(&directory).post(&groups, group).await.ok(201);
         Self {
+            provisioning_token: text(&made["token"]["provisioning_token_id"]),
+            directory,
+            group: text(&group["id"]),
             passkey: text(&passkey["passkey"]["passkey_id"]),
             team: text(&team["team_id"]),
             project: text(&project["project_id"]),
@@ -151,7 +176,11 @@ impl Anns {
             "invitation_id" => self.invitation.clone(),
             "passkey_id" => self.passkey.clone(),
             "domain" => "loom.example".to_owned(),
+            "team_id" if path.contains("/scim/") => self.group.clone(),
             "team_id" => self.team.clone(),
+            "provisioning_token_id" => self.provisioning_token.clone(),
+            "kind" => "User".to_owned(),
+            "schema" => "urn:ietf:params:scim:schemas:core:2.0:User".to_owned(),
             "project_id" => self.project.clone(),
             "user_id" => text(&self.person.user["user_id"]),
             // No issuer is configured.
@@ -185,7 +214,12 @@ async fn another_organisations_record_answers_as_one_that_does_not_exist() {
             operation.method,
             operation.path
         );
-        let expected = if operation.path.contains("/admin/") { 403 } else { 404 };
+        let expected = match &operation.path {
+            path if path.contains("/admin/") => 403,
+            // No person opens these, whosever they are.
+            path if path.contains("/scim/") => 401,
+            _ => 404,
+        };
         assert_eq!(hers.status, expected, "{} {}", operation.method, operation.path);
         asked += 1;
     }
@@ -208,6 +242,39 @@ async fn another_organisations_record_answers_as_one_that_does_not_exist() {
         (&subscription["status"], &subscription["cancel_at_period_end"]),
         (&json!("trialing"), &json!(false))
     );
+}
+
+#[tokio::test]
+async fn a_provisioning_token_opens_its_own_organisations_calls_and_nothing_else() {
+    let app = TestApp::start().await;
+    let anns = Anns::of(&app).await;
+    let bob = app.customer("bob@example.com").await;
+    let his = format!("/api/v1/orgs/{}", text(&bob.user["org_id"]));
+    let made = bob.post(&format!("{his}/provisioning-tokens"), json!({"name": "Okta"})).await;
+    let his = app.anyone.with_bearer(&text(&made.ok(201)["secret"]));
+    let hers = app.anyone.with_bearer(&anns.directory);
+    let key = anns.person.post("/api/v1/api-keys", json!({"name": "all"})).await.ok(201);
+    let key = app.anyone.with_bearer(&text(&key["secret"]));
+    for operation in operations(&app).await.iter().filter(|operation| operation.secured) {
+        let path = operation.path_with(|path, name| anns.id(path, name));
+        if !operation.path.contains("/scim/") {
+            operation.call(&hers, &path).await.refused(401, "unauthenticated");
+            continue;
+        }
+        let nobodys = operation.path_with(|path, name| match name {
+            "org_id" => NOBODY.to_owned(),
+            _ => anns.id(path, name),
+        });
+        let (of_hers, of_nobodys) =
+            (operation.call(&his, &path).await, operation.call(&his, &nobodys).await);
+        assert_eq!((of_hers.status, &of_hers.text), (401, &of_nobodys.text), "{}", operation.path);
+        operation.call(&key, &path).await.refused_in_scim(401, None);
+    }
+    // Of her group and her people nothing was touched.
+    let base = format!("/api/v1/orgs/{}/scim/v2", text(&anns.person.user["org_id"]));
+    let group = hers.get(&format!("{base}/Groups/{}", anns.group)).await.ok(200);
+    assert_eq!(group["displayName"], "Dyers");
+    assert_eq!(hers.get(&format!("{base}/Users")).await.ok(200)["totalResults"], 1);
 }
 
 #[tokio::test]
@@ -243,8 +310,9 @@ async fn an_ill_formed_id_is_an_unknown_one() {
         ] {
             let answer =
                 operation.call(&operator, &operation.path_with(|_, _| odd.to_owned())).await;
+            let expected = if operation.path.contains("/scim/") { 401 } else { 404 };
             assert_eq!(
-                answer.status, 404,
+                answer.status, expected,
                 "{} {} with {odd}: {}",
                 operation.method, operation.path, answer.text
             );
@@ -259,6 +327,10 @@ async fn without_credentials_every_secured_operation_answers_401() {
     for operation in operations.iter().filter(|operation| operation.secured) {
         let answer =
             operation.call(&app.anyone, &operation.path_with(|_, _| NOBODY.to_owned())).await;
+        if operation.path.contains("/scim/") {
+            answer.refused_in_scim(401, None);
+            continue;
+        }
         assert_eq!(
             (answer.status, answer.code()),
             (401, "unauthenticated"),

@@ -31,6 +31,7 @@ mod orgs;
 mod passkeys;
 mod people;
 mod plans;
+mod scim;
 mod search;
 mod seats;
 mod second_factor;

@@ -45,7 +45,7 @@ fn within(path: &str, kind: &str, id: &Value) -> String {
 async fn a_team_is_made_renamed_listed_and_deleted() {
     let company = Company::new().await;
     let made = company.ann.post(&company.path("/teams"), json!({"name": " Looms "})).await.ok(201);
-    assert_eq!(members(&made), ["created_at", "name", "org_id", "team_id"]);
+    assert_eq!(members(&made), ["created_at", "name", "org_id", "provisioned", "team_id"]);
     assert_eq!(made["name"], "Looms");
     let path = company.path(&format!("/teams/{}", text(&made["team_id"])));
     let twice = json!({"name": "LOOMS"});

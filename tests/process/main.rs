@@ -19,6 +19,7 @@ mod localstripe;
 #[allow(dead_code)]
 #[path = "../api/support/mail.rs"]
 mod mail;
+mod scim;
 mod shop;
 mod shutdown;
 mod start;

@@ -275,23 +275,33 @@ pub(super) fn give_over(
 ) -> Result<User> {
     let before = user.clone();
     user.email_verified = true;
-    (user.password_hash, user.short_password) = (None, false);
-    // Links to choose a password that were asked for before are good no longer.
-    user.password_changed_at = ctx.now;
     user.full_name = full_name;
-    users::update(tx, &user)?;
-    second_factor::switch_off(tx, &mut user)?;
-    users::end_logins(tx, user.user_id, None)?;
-    api_keys::remove_all(tx, user.user_id)?;
-    for identity in identities::of_user(tx, user.user_id, IDENTITIES_MAX)? {
-        identities::remove(tx, user.user_id, identity.identity_id)?;
-    }
+    take_from_others(ctx, tx, &mut user)?;
     let (org_id, action) = (Some(user.personal_org), "user.email_verified");
     ctx.audit_change(tx, org_id, action, user.user_id, [], &before, &user)?;
     Ok(user)
 }
 
+/// Takes from an account, and writes it, all that somebody else may have put there.
+pub(in crate::services) fn take_from_others(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: &mut User,
+) -> Result<()> {
+    (user.password_hash, user.short_password) = (None, false);
+    // Links to choose a password that were asked for before are good no longer.
+    user.password_changed_at = ctx.now;
+    users::update(tx, user)?;
+    second_factor::switch_off(tx, user)?;
+    users::end_logins(tx, user.user_id, None)?;
+    api_keys::remove_all(tx, user.user_id)?;
+    for identity in identities::of_user(tx, user.user_id, IDENTITIES_MAX)? {
+        identities::remove(tx, user.user_id, identity.identity_id)?;
+    }
+    Ok(())
+}
+
 /// What stands for a name that nobody has told.
-pub(super) fn local_part(email: &Email) -> String {
+pub(in crate::services) fn local_part(email: &Email) -> String {
     email.as_str().split('@').next().unwrap_or_default().to_owned()
 }

@@ -9,7 +9,7 @@
 //! Somebody who has signed in may go the same way to link an account there to their own. What comes back
 //! from that signs nobody in, and what comes back from a sign-in links nothing.
 
-mod accounts;
+pub(super) mod accounts;
 mod identities;
 mod linking;
 mod sso;

@@ -24,6 +24,7 @@ use crate::identity::oidc::{Claims, Issuer};
 use crate::identity::tokens;
 use crate::services::accounts::Person;
 use crate::services::orgs::{join, place};
+use crate::services::provisioning::groups_of;
 use crate::services::second_factor::Check;
 use crate::services::sign_in::{Grant, SignedIn};
 use crate::services::{Actor, Caller, Ctx, letters};
@@ -211,7 +212,7 @@ impl Services {
         self.require_open(&ctx, &user)?;
         ctx.by = By::User(user.user_id);
         let (check, claims) = (Check::new(self, caller), claims.clone());
-        let grant = Grant::new(&ctx, caller).through(Realm::Org(id).audited()).of_org();
+        let grant = Grant::new(&ctx, caller).through(Realm::Org(id).audited()).of_org(id);
         let answer = self
             .commit(move |tx| {
                 let sso = current(tx, id, &claims)?;
@@ -222,7 +223,7 @@ impl Services {
                 if user.operator {
                     return Err(no_operators());
                 }
-                let Some(role) = sso.role_of(&claims.groups(&sso.groups_claim)) else {
+                let Some(role) = role_in(tx, &sso, &claims, Some(user.user_id))? else {
                     leave(&ctx, tx, id, &user)?;
                     return Ok(Err(in_no_group()));
                 };
@@ -260,11 +261,12 @@ impl Services {
         );
         self.commit(move |tx| {
             let sso = current(tx, id, &claims)?;
-            if sso.role_of(&claims.groups(&sso.groups_claim)).is_none() {
+            let theirs = users::by_email(tx, &email)?;
+            let user_id = theirs.as_ref().map(|user| user.user_id);
+            if role_in(tx, &sso, &claims, user_id)?.is_none() {
                 return Ok(in_no_group());
             }
             let org = store::org(tx, id).organisation()?;
-            let theirs = users::by_email(tx, &email)?;
             let never =
                 |user: &crate::domain::user::User| user.operator || user.deactivated_at.is_some();
             if theirs.as_ref().is_some_and(never) {
@@ -375,6 +377,27 @@ impl Services {
 fn current(tx: &impl Read, id: OrgId, claims: &Claims) -> Result<Sso> {
     let sso = store::org(tx, id).sso()?.filter(|sso| sso.issuer == claims.issuer());
     sso.ok_or_else(|| Error::not_found("provider"))
+}
+
+/// What somebody is by the groups that the issuer tells, and those that the organisation's directory has
+/// them in; none: nothing. Whoever the directory wants there stays what they are where no group says
+/// more; whoever it has deactivated the issuer does not bring back.
+fn role_in(
+    tx: &impl Read,
+    sso: &Sso,
+    claims: &Claims,
+    user_id: Option<UserId>,
+) -> Result<Option<Role>> {
+    let mut groups = claims.groups(&sso.groups_claim);
+    let Some(user_id) = user_id else { return Ok(sso.role_of(&groups)) };
+    let org = store::org(tx, sso.org_id);
+    let (member, said) = (org.membership(user_id)?, org.provisioned(user_id)?);
+    if member.is_none() && said.as_ref().is_some_and(|said| !said.active) {
+        return Ok(None);
+    }
+    groups.extend(groups_of(tx, sso.org_id, user_id)?.into_iter().map(|team| team.name));
+    let kept = member.filter(|_| said.is_some()).map(|member| member.role);
+    Ok(sso.role_of(&groups).or(kept))
 }
 
 /// What the issuer's groups make of somebody, done. An owner stays one.

@@ -175,19 +175,23 @@ impl Answer {
 
     fn check_problem(&self) {
         let told = self.told();
-        assert_eq!(self.header("content-type"), "application/problem+json", "{told}");
-        assert_eq!(self.body["status"], self.status, "{told}");
-        for member in ["type", "title", "detail", "code"] {
+        if self.asked.contains("/scim/v2") {
+            self.check_scim_error();
+        } else {
+            assert_eq!(self.header("content-type"), "application/problem+json", "{told}");
+            assert_eq!(self.body["status"], self.status, "{told}");
+            for member in ["type", "title", "detail", "code"] {
+                assert!(
+                    self.body[member].as_str().is_some_and(|text| !text.is_empty()),
+                    "{member}: {told}"
+                );
+            }
+            let code = self.code();
             assert!(
-                self.body[member].as_str().is_some_and(|text| !text.is_empty()),
-                "{member}: {told}"
+                code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                "snake_case: {told}"
             );
         }
-        let code = self.code();
-        assert!(
-            code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
-            "snake_case: {told}"
-        );
         let promised: &[&str] = match self.status {
             401 => &["www-authenticate"],
             405 => &["allow"],
@@ -198,6 +202,24 @@ impl Answer {
         for name in promised {
             assert!(!self.header(name).is_empty(), "{name}: {told}");
         }
+    }
+
+    /// What a directory reads of an error (RFC 7644, section 3.12).
+    fn check_scim_error(&self) {
+        let told = self.told();
+        assert_eq!(self.header("content-type"), "application/scim+json", "{told}");
+        let schemas = &self.body["schemas"];
+        assert_eq!(schemas[0], "urn:ietf:params:scim:api:messages:2.0:Error", "{told}");
+        assert_eq!(self.body["status"], self.status.to_string(), "{told}");
+        assert!(self.body["detail"].as_str().is_some_and(|text| !text.is_empty()), "{told}");
+    }
+
+    /// A refusal in SCIM, with its `scimType`; what it says.
+    #[track_caller]
+    pub fn refused_in_scim(self, status: u16, scim_type: Option<&str>) -> String {
+        let told = self.body["scimType"].as_str();
+        assert_eq!((self.status, told), (status, scim_type), "{}", self.told());
+        text(&self.body["detail"])
     }
 
     /// The answer for people who read why a test failed.
