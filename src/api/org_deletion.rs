@@ -22,7 +22,7 @@ use super::json::Json;
 use super::licenses::{Activation, License};
 use super::orgs::{Invitation, Member, Membership};
 use super::people::Org;
-use super::provisioning::ProvisioningToken;
+use super::provisioning::{ProvisionedPerson, ProvisioningToken};
 use super::seats::holder;
 use super::subscriptions::{Payment, Subscription};
 use super::teams::{Grant, Project, Team, TeamMember};
@@ -148,7 +148,9 @@ impl Walk {
             Exported::ProvisioningToken(token) => {
                 ("provisioning_token", value(ProvisioningToken::from(token))?)
             }
-            Exported::Provisioned(person) => ("provisioned", value(person)?),
+            Exported::Provisioned(person) => {
+                ("provisioned", value(ProvisionedPerson::from(person))?)
+            }
             Exported::Team(team) => ("team", value(Team::from(team))?),
             Exported::TeamMember(member, user) => {
                 ("team_member", value(TeamMember::from((member, user)))?)

@@ -57,6 +57,39 @@ impl From<provisioning::ProvisioningToken> for ProvisioningToken {
     }
 }
 
+/// What an organisation's directory has said of a person, as it is exported.
+#[derive(Serialize)]
+pub struct ProvisionedPerson {
+    user_id: Uuid,
+    external_id: Option<String>,
+    formatted: Option<String>,
+    given_name: Option<String>,
+    family_name: Option<String>,
+    display_name: Option<String>,
+    active: bool,
+    made_account: bool,
+    created_at: Time,
+    changed_at: Time,
+}
+
+impl From<provisioning::DirectoryPerson> for ProvisionedPerson {
+    fn from(person: provisioning::DirectoryPerson) -> Self {
+        let provisioning::DirectoryName { formatted, given, family } = person.name;
+        Self {
+            user_id: person.user_id.0,
+            external_id: person.external_id,
+            formatted,
+            given_name: given,
+            family_name: family,
+            display_name: person.display_name,
+            active: person.active,
+            made_account: person.made_account,
+            created_at: Time(person.created_at),
+            changed_at: Time(person.changed_at),
+        }
+    }
+}
+
 /// What an organisation's directory is told.
 #[derive(Object, Serialize)]
 pub struct ProvisioningTokenList {

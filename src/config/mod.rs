@@ -140,7 +140,7 @@ settings! {
         access_token_s: u32 = standard("900").within(60, 86_400);
         /// How long a sign-in lasts at most, in days; then the password is asked for again.
         refresh_token_days: u32 = standard("30").within(1, 365);
-        /// After how many days in which it was not used a sign-in ends sooner.
+        /// Days without use after which a sign-in ends early.
         refresh_idle_days: u32 = standard("14").within(1, 365);
         /// Attempts that one network address may make each minute at the endpoints that check
         /// credentials, on average.

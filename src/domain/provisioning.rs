@@ -176,6 +176,16 @@ pub enum GroupStep {
     Replace(Vec<UserId>),
 }
 
+impl GroupStep {
+    /// How many people it names.
+    pub fn people(&self) -> usize {
+        match self {
+            Self::Add(people) | Self::Remove(people) | Self::Replace(people) => people.len(),
+            Self::Name(_) | Self::ExternalId(_) => 0,
+        }
+    }
+}
+
 /// An attribute by which directories look people and groups up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attribute {

@@ -16,7 +16,7 @@ use crate::domain::plan::check_text;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::domain::user::{Email, Link, LinkPurpose, User};
 use crate::identity::{imported, passwords, tokens};
-use crate::store::{WriteTx, api_keys, identities, jobs, orgs, passkeys, users};
+use crate::store::{Read, WriteTx, api_keys, identities, jobs, orgs, passkeys, users};
 
 /// Who gets an account.
 pub struct NewProfile {
@@ -205,8 +205,7 @@ impl Services {
             api_keys::remove_all(tx, user.user_id)?;
             let (org_id, action) = (Some(user.personal_org), "user.password_reset");
             ctx.audit_change(tx, org_id, action, user.user_id, [], &before, &user)?;
-            let other_ways = !passkeys::of_user(tx, user.user_id)?.is_empty()
-                || !identities::of_user(tx, user.user_id, 1)?.is_empty();
+            let other_ways = has_other_ways(tx, user.user_id)?;
             let told = letters::password_changed(&user, ctx.now, other_ways);
             ctx.queue_mail(
                 tx,
@@ -245,7 +244,8 @@ impl Services {
             users::end_logins(tx, user_id, Some(login_id))?;
             let (org_id, action) = (Some(user.personal_org), "user.password_changed");
             ctx.audit_change(tx, org_id, action, user_id, [], &before, &user)?;
-            let told = letters::password_changed(&user, ctx.now, false);
+            let other_ways = has_other_ways(tx, user.user_id)?;
+            let told = letters::password_changed(&user, ctx.now, other_ways);
             ctx.queue_mail(
                 tx,
                 Some(user.personal_org),
@@ -607,10 +607,15 @@ fn take_user_link(
 ) -> Result<User> {
     let link = take_link(ctx, tx, hash, purpose)?;
     let user = users::get(tx, link.user_id.ok_or_else(invalid_link)?)?;
-    // Whoever set a password since does not want it to be set by an older link.
-    let outlived =
-        purpose == LinkPurpose::ResetPassword && link.issued_at < user.password_changed_at;
+    // Whoever set a password since, or was given another address, does not want an older link to act.
+    let outlived = link.issued_at < user.password_changed_at;
     if outlived || user.deactivated_at.is_some() { Err(invalid_link()) } else { Ok(user) }
+}
+
+/// Whether something but the password signs this person in.
+fn has_other_ways(tx: &impl Read, user_id: UserId) -> Result<bool> {
+    Ok(!passkeys::of_user(tx, user_id)?.is_empty()
+        || !identities::of_user(tx, user_id, 1)?.is_empty())
 }
 
 fn invalid_link() -> Error {

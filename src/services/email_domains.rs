@@ -12,7 +12,7 @@ use crate::domain::time::{DAY_MS, Timestamp};
 use crate::domain::user::User;
 use crate::identity::tokens;
 use crate::store::email_domains::DOMAINS_MAX;
-use crate::store::{self, WriteTx, email_domains, identities, jobs, orgs, users};
+use crate::store::{self, WriteTx, email_domains, jobs, users};
 
 /// How often a proof is looked for again.
 const LOOKED_AGAIN_MS: i64 = 7 * DAY_MS;
@@ -259,6 +259,7 @@ pub(super) fn join_by_domain(ctx: &Ctx, tx: &mut WriteTx, user: &User) -> Result
     if org.organisation()?.deletion.is_some()
         || org.membership(user_id)?.is_some()
         || org.was_left_by(user_id)?
+        || org.is_deactivated(user_id, ctx.now)?
     {
         return Ok(());
     }
@@ -269,11 +270,4 @@ pub(super) fn join_by_domain(ctx: &Ctx, tx: &mut WriteTx, user: &User) -> Result
         }
         joined => joined,
     }
-}
-
-/// Takes somebody out of an organisation: no domain brings them back, and its issuer signs them in no more.
-pub(super) fn note_gone(tx: &mut WriteTx, member: &Membership) -> Result<()> {
-    orgs::remove_membership(tx, member.org_id, member.user_id)?;
-    identities::remove_of_org(tx, member.user_id, member.org_id)?;
-    email_domains::note_leaver(tx, member.org_id, member.user_id)
 }

@@ -53,6 +53,9 @@ pub fn finish_replacement(config: &Config, data: &DataDir, records: &[KeyRecord]
     }
     let (current, next_key) = (existing(&data.master_key())?, existing(&next)?);
     let opens = |key: &MasterKey| records.iter().all(|record| record.verify(key).is_ok());
+    if current.to_text() == next_key.to_text() {
+        return fs::remove_file(&next).map_err(Error::internal);
+    }
     if !opens(&current) && opens(&next_key) {
         next_key.replace(&data.master_key()).map_err(Error::internal)?;
         fs::remove_file(&next).map_err(Error::internal)?;
@@ -98,6 +101,11 @@ impl Services {
         if new.to_text() == self.master.to_text() {
             return refuse("that is the master key already");
         }
+        // Kept first: whatever cuts this off, older backups can be opened.
+        let kept = data.old_master_key(&day_and_time(self.clock.now().wall));
+        if !in_settings {
+            self.master.replace(&kept).map_err(Error::internal)?;
+        }
         let (ctx, old, under) = (self.ctx(By::Local), Arc::clone(&self.master), Arc::clone(&new));
         let change = move |tx: &mut WriteTx<'_>| {
             let secrets = seal_anew(tx, &old, &under, &ctx.entropy)?;
@@ -109,8 +117,6 @@ impl Services {
         if in_settings {
             return Ok(Replaced { secrets, kept: None });
         }
-        let kept = data.old_master_key(&day_and_time(self.clock.now().wall));
-        self.master.replace(&kept).map_err(Error::internal)?;
         new.replace(&data.master_key()).map_err(Error::internal)?;
         fs::remove_file(&next).map_err(Error::internal)?;
         Ok(Replaced { secrets, kept: Some(kept) })

@@ -1,6 +1,6 @@
 //! Organisations and who belongs to them, as their members see and change them.
 
-use super::email_domains::note_gone;
+use super::provisioning::{hold_groups, join_held_groups};
 use super::{Actor, Ctx, Services, second_factor};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
@@ -9,7 +9,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::check_text;
 use crate::domain::user::User;
 use crate::store::orgs::OF_USER_MAX;
-use crate::store::{self, Read, WriteTx, api_keys, orgs, users};
+use crate::store::{self, Read, WriteTx, api_keys, email_domains, identities, orgs, users};
 
 /// The most that belong to an organisation.
 const MEMBERS_MAX: u64 = 10_000;
@@ -148,13 +148,7 @@ impl Services {
             if !own.grants(role) || !own.grants(member.role) {
                 return Err(owner_stays());
             }
-            let was = member.clone();
-            let before = std::mem::replace(&mut member.role, role);
-            orgs::put_membership(tx, &member)?;
-            let told =
-                [("role_before", before.as_str().to_owned()), ("role", role.as_str().to_owned())];
-            let action = "member.role_changed";
-            ctx.audit_change(tx, Some(id), action, user_id, told, &was, &member)?;
+            member = set_role(&ctx, tx, &member, role, None)?;
             Ok(Member::seen_by_a_manager(member, users::get(tx, user_id)?))
         })
         .await
@@ -182,11 +176,7 @@ impl Services {
                 let text = "This organisation was made for that person at registration; nobody leaves that one.";
                 return Err(Error::new(Code::MemberState, text));
             }
-            note_gone(tx, &member)?;
-            api_keys::remove_of_org(tx, user_id, id)?;
-            let action = if leaves { "member.left" } else { "member.removed" };
-            let told = [("role", member.role.as_str().to_owned())];
-            ctx.audit(tx, Some(id), action, user_id, told)
+            end_membership(&ctx, tx, &member, if leaves { End::Left } else { End::Removed })
         })
         .await
     }
@@ -308,7 +298,61 @@ pub(super) fn join(ctx: &Ctx, tx: &mut WriteTx, member: &Membership) -> Result<(
     }
     orgs::put_membership(tx, member)?;
     let told = [("role", member.role.as_str().to_owned())];
-    ctx.audit(tx, Some(member.org_id), "member.joined", member.user_id, told)
+    ctx.audit(tx, Some(member.org_id), "member.joined", member.user_id, told)?;
+    join_held_groups(ctx, tx, member)
+}
+
+/// Makes something else of a member; `by` tells whose word that follows, where it is nobody's who is there.
+pub(super) fn set_role(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    was: &Membership,
+    role: Role,
+    by: Option<&str>,
+) -> Result<Membership> {
+    let now = Membership { role, ..was.clone() };
+    orgs::put_membership(tx, &now)?;
+    let mut told =
+        vec![("role_before", was.role.as_str().to_owned()), ("role", role.as_str().to_owned())];
+    told.extend(by.map(|by| ("by", by.to_owned())));
+    let (org_id, action) = (Some(was.org_id), "member.role_changed");
+    ctx.audit_change(tx, org_id, action, was.user_id, told, was, &now)?;
+    Ok(now)
+}
+
+/// Why somebody does not belong to an organisation any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// They did not want to.
+    Left,
+    /// Somebody who manages it, or its directory, took them out.
+    Removed,
+    /// Its issuer signs them in, and no group makes them anything; it may again tomorrow.
+    NoGroup,
+}
+
+/// Ends a membership with what hangs on it: keys that act for the organisation, sign-ins on the word of its
+/// issuer, places in teams. No domain brings the person back; the issuer does where no group was all.
+/// Groups of its directory are remembered for their return.
+pub(super) fn end_membership(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    member: &Membership,
+    end: End,
+) -> Result<()> {
+    let (id, user_id) = (member.org_id, member.user_id);
+    hold_groups(tx, id, user_id)?;
+    orgs::remove_membership(tx, id, user_id)?;
+    email_domains::note_leaver(tx, id, user_id)?;
+    if end != End::NoGroup {
+        identities::remove_of_org(tx, user_id, id)?;
+    }
+    api_keys::remove_of_org(tx, user_id, id)?;
+    users::end_logins_of_org(tx, user_id, id)?;
+    let action = if end == End::Left { "member.left" } else { "member.removed" };
+    let mut told = vec![("role", member.role.as_str().to_owned())];
+    told.extend((end == End::NoGroup).then(|| ("by", "single sign-on".to_owned())));
+    ctx.audit(tx, Some(id), action, user_id, told)
 }
 
 fn room_for_another(tx: &WriteTx, user_id: UserId) -> Result<()> {

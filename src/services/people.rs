@@ -91,8 +91,19 @@ impl Services {
                 "An API key makes no operators: sign in, or do it on the server's own computer.",
             ));
         }
+        let by_key = matches!(actor.via, Via::ApiKey(_));
         let ctx = self.ctx_of(actor);
-        self.commit(move |tx| perform(&ctx, tx, id, act)).await
+        self.commit(move |tx| {
+            if act == UserAct::SignOut && by_key && users::get(tx, id)?.operator {
+                // A key that leaked could keep out whoever would revoke it.
+                return Err(Error::new(
+                    Code::Forbidden,
+                    "An API key signs no operators out: sign in, or do it on the server's own computer.",
+                ));
+            }
+            perform(&ctx, tx, id, act)
+        })
+        .await
     }
 }
 

@@ -10,6 +10,7 @@ use crate::domain::organisation::Permission;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::check_text;
 use crate::domain::team::{Grant, Team, TeamMember, TeamRole, require_room};
+use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::teams::{GRANTS_MAX, TEAM_MEMBERS_MAX, TEAMS_MAX};
 use crate::store::{self, Read, teams, users};
@@ -71,7 +72,7 @@ impl Services {
             place(tx, &actor, id, Permission::TeamsManage)?;
             let org = store::org(tx, id);
             let was = org.team(team_id)?;
-            require_by_hand(tx, &was)?;
+            require_by_hand(tx, &was, ctx.now)?;
             let there = org.all_teams()?;
             let others = there.iter().filter(|team| team.team_id != team_id);
             require_free(&name, others.map(|team| team.name.as_str()))?;
@@ -91,7 +92,7 @@ impl Services {
         self.commit(move |tx| {
             place(tx, &actor, id, Permission::TeamsManage)?;
             let team = store::org(tx, id).team(team_id)?;
-            require_by_hand(tx, &team)?;
+            require_by_hand(tx, &team, ctx.now)?;
             teams::remove(tx, id, team_id)?;
             ctx.audit(tx, Some(id), "team.deleted", team_id, [("name", team.name)])
         })
@@ -139,7 +140,7 @@ impl Services {
             }
             let was = org.team_member(team_id, user_id)?;
             if was.is_none() {
-                require_by_hand(tx, &org.team(team_id)?)?;
+                require_by_hand(tx, &org.team(team_id)?, ctx.now)?;
             }
             if was.is_none() && org.team_members_count(team_id)? >= TEAM_MEMBERS_MAX as u64 {
                 let text = format!("This team has {TEAM_MEMBERS_MAX} members; remove one first.");
@@ -178,7 +179,7 @@ impl Services {
             } else {
                 require_team(tx, &actor, id, team_id)?;
             }
-            require_by_hand(tx, &store::org(tx, id).team(team_id)?)?;
+            require_by_hand(tx, &store::org(tx, id).team(team_id)?, ctx.now)?;
             if !teams::remove_member(tx, id, team_id, user_id)? {
                 return Err(Error::not_found("member"));
             }
@@ -281,8 +282,8 @@ fn require_team(tx: &impl Read, actor: &Actor, id: OrgId, team_id: TeamId) -> Re
 
 /// Refuses to change by hand who belongs to a team where the organisation's directory says that: it would
 /// not notice, and roles may follow from it.
-fn require_by_hand(tx: &impl Read, team: &Team) -> Result<()> {
-    if team.directory.is_none() || !store::org(tx, team.org_id).has_directory()? {
+fn require_by_hand(tx: &impl Read, team: &Team, now: Timestamp) -> Result<()> {
+    if team.directory.is_none() || !store::org(tx, team.org_id).has_directory(now)? {
         return Ok(());
     }
     let text = "This team comes from the organisation's directory: change the group there.";

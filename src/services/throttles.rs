@@ -9,6 +9,9 @@ use crate::domain::ids::OrgId;
 use crate::domain::user::Familiar;
 use crate::identity::throttle::{Throttle, address_key};
 
+/// People of a group whom a directory may name before that counts as another call.
+const PEOPLE_PER_CALL: usize = 20;
+
 /// Calls of an organisation's directory in a minute: as fast as Entra ID, the quickest of them, sends them.
 const DIRECTORY_PER_MINUTE: u32 = 1_500;
 /// Calls that it may send at once, before that.
@@ -58,6 +61,11 @@ impl Throttles {
     /// For a call of an organisation's directory.
     pub(super) fn check_directory(&self, org_id: OrgId) -> Result<()> {
         self.directories.check(&org_id)
+    }
+
+    /// For so many people who are named as a group's: a large change counts as several calls.
+    pub(super) fn check_directory_work(&self, org_id: OrgId, people: usize) -> Result<()> {
+        (0..people / PEOPLE_PER_CALL).try_for_each(|_| self.directories.check(&org_id))
     }
 
     /// For a link that is to be mailed to an address.

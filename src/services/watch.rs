@@ -127,7 +127,7 @@ impl Services {
             let came = match actor.via {
                 Via::Local => return Ok(true),
                 Via::SignIn(login_id) => users::login(tx, actor.user_id, login_id)?
-                    .is_some_and(|login| login.expires_at > now),
+                    .is_some_and(|it| it.lives(now, self.config.auth.refresh_idle_days)),
                 Via::ApiKey(id) => {
                     api_keys::find(tx, actor.user_id, id)?.is_some_and(|key| key.is_good(now))
                 }

@@ -11,6 +11,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::ids::{OrgId, ProvisioningTokenId, TeamId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provisioning::{DirectoryPerson, ProvisioningToken};
+use crate::domain::time::Timestamp;
 
 /// The most tokens of an organisation: two, so that one can take over from the other.
 pub const TOKENS_MAX: usize = 2;
@@ -24,14 +25,22 @@ impl<T: Read> Org<'_, T> {
         Ok(rows.into_iter().map(|(_, (_, token))| token).collect())
     }
 
-    /// Whether a directory provisions its people.
-    pub fn has_directory(&self) -> Result<bool> {
-        self.provisioning_tokens().map(|tokens| !tokens.is_empty())
+    /// Whether a directory provisions its people: it has a token that is good.
+    pub fn has_directory(&self, now: Timestamp) -> Result<bool> {
+        self.provisioning_tokens().map(|tokens| tokens.iter().any(|token| token.is_good(now)))
     }
 
     /// What its directory has said of somebody.
     pub fn provisioned(&self, user_id: UserId) -> Result<Option<DirectoryPerson>> {
         self.tx.get(&PROVISIONED, &(self.id, user_id))
+    }
+
+    /// Whether its directory does not want somebody there, who does not belong to it either.
+    pub fn is_deactivated(&self, user_id: UserId, now: Timestamp) -> Result<bool> {
+        let said = self.provisioned(user_id)?;
+        Ok(said.is_some_and(|said| !said.active)
+            && self.membership(user_id)?.is_none()
+            && self.has_directory(now)?)
     }
 
     /// What its directory has said of everybody.

@@ -47,6 +47,14 @@ async fn an_operator_ends_every_sign_in_of_a_person_and_no_program() {
     }
     program.get("/api/v1/users/me").await.ok(200);
     app.sign_in("ann@example.com").await;
+    // A key that leaked keeps no operator from revoking it.
+    let operator = app.operator().await;
+    let key = json!({"name": "script"});
+    let key = operator.post("/api/v1/api-keys", key).await.ok(201);
+    let by_key = operator.with_bearer(&text(&key["secret"]));
+    let me = format!("/api/v1/admin/users/{}/sign-out", text(&operator.user["user_id"]));
+    by_key.post_nothing(&me).await.refused(403, "forbidden");
+    by_key.post_nothing(&path).await.ok(200);
     assert!(app.audited().await.contains(&"user.signed_out_by_operator".to_owned()));
 }
 

@@ -57,7 +57,9 @@ impl<'a> ApiExtractor<'a> for Body {
         let bytes = body.take()?.into_bytes().await?;
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(object)) => Ok(Self(object)),
-            Ok(_) => Err(Problem(Error::invalid("body", "must be an object")).into()),
+            Ok(_) => {
+                Err(Problem(Error::new(Code::MalformedJson, "The body must be an object.")).into())
+            }
             Err(cause) => {
                 let text = format!("{cause}.");
                 Err(Problem(Error::new(Code::MalformedJson, text)).into())
@@ -289,7 +291,7 @@ fn scim_type(code: &str) -> Option<&'static str> {
         "invalid_path" => "invalidPath",
         "read_only" => "mutability",
         "malformed_json" => "invalidSyntax",
-        "validation_failed" | "domain_unproven" => "invalidValue",
+        "validation_failed" => "invalidValue",
         "email_taken" | "name_taken" => "uniqueness",
         _ => return None,
     })
@@ -304,10 +306,6 @@ pub async fn in_scim(mut response: Response) -> Response {
     let told = response.take_body().into_vec().await.unwrap_or_default();
     let told: Value = serde_json::from_slice(&told).unwrap_or_default();
     let code = told["code"].as_str().unwrap_or_default();
-    // What a directory sends is what is wrong, not what is there.
-    if code == "domain_unproven" {
-        response.set_status(StatusCode::BAD_REQUEST);
-    }
     let mut body = json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
         "status": response.status().as_str(),

@@ -170,11 +170,16 @@ impl Provisioned {
         let _ = org_id;
         let request = patch::search(&body.0)?;
         let (first, count) = (request.start_index, request.count);
-        let asked = Asked::new(request.filter.as_deref(), first, count)?;
+        let mut asked = Asked::new(request.filter.as_deref(), first, count)?;
         let only = request.attributes.map(|names| names.join(","));
         let without = request.excluded_attributes.map(|names| names.join(","));
         let shown = self.shown(&known, only.as_deref(), without.as_deref());
-        let found = self.services.search_provisioned(&known.0, &asked.conditions, asked.part)?;
+        let Asked { conditions, part } = &mut asked;
+        let with_members = shown.wanted.has("members");
+        if with_members {
+            part.count = part.count.min(GROUPS_LISTED_MAX);
+        }
+        let found = self.services.search_provisioned(&known.0, conditions, *part, with_members)?;
         let (people, groups) = found;
         let total = people.total + groups.total;
         let people = people.items.into_iter().map(|person| shown.user(person));

@@ -210,8 +210,9 @@ fn change_person(
         "name.formatted" => change.formatted = kept("name.formatted")?,
         "name.givenname" => change.given = kept("name.givenName")?,
         "name.familyname" => change.family = kept("name.familyName")?,
-        "name" if op == Op::Add => parts_of_name(change, value)?,
-        "name" => whole_name(change, value.filter(|_| op == Op::Replace))?,
+        "name" if op == Op::Remove => whole_name(change, None)?,
+        // Parts that are not named stay (RFC 7644, section 3.5.2.3).
+        "name" => parts_of_name(change, value)?,
         "id" | "meta" | "groups" => return Err(read_only(path)),
         other => {
             let attribute = other.split(['.', '[']).next().unwrap_or_default();

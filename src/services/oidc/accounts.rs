@@ -22,7 +22,7 @@ use crate::services::{Caller, Ctx, Services, letters};
 use crate::store::{Read, WriteTx, api_keys, identities, users};
 
 /// The most that one account has.
-pub(super) const IDENTITIES_MAX: usize = 50;
+pub(in crate::services) const IDENTITIES_MAX: usize = 50;
 
 /// Who it is.
 enum Who {

@@ -19,16 +19,16 @@ use crate::domain::identity::{GroupRole, Identity, PendingIdentity, Sso};
 use crate::domain::ids::{IdentityId, OrgId, UserId};
 use crate::domain::organisation::{Membership, Organisation, Permission, Role};
 use crate::domain::plan::check_text;
-use crate::domain::time::DAY_MS;
+use crate::domain::time::{DAY_MS, Timestamp};
 use crate::identity::oidc::{Claims, Issuer};
 use crate::identity::tokens;
 use crate::services::accounts::Person;
-use crate::services::orgs::{join, place};
+use crate::services::orgs::{End, end_membership, join, place, set_role};
 use crate::services::provisioning::groups_of;
 use crate::services::second_factor::Check;
 use crate::services::sign_in::{Grant, SignedIn};
 use crate::services::{Actor, Caller, Ctx, letters};
-use crate::store::{self, Read, WriteTx, api_keys, email_domains, identities, orgs, users};
+use crate::store::{self, Read, WriteTx, identities, users};
 
 /// How long a mailed link confirms.
 const CONFIRM_MS: i64 = DAY_MS;
@@ -223,7 +223,7 @@ impl Services {
                 if user.operator {
                     return Err(no_operators());
                 }
-                let Some(role) = role_in(tx, &sso, &claims, Some(user.user_id))? else {
+                let Some(role) = role_in(tx, &sso, &claims, Some(user.user_id), ctx.now)? else {
                     leave(&ctx, tx, id, &user)?;
                     return Ok(Err(in_no_group()));
                 };
@@ -263,7 +263,7 @@ impl Services {
             let sso = current(tx, id, &claims)?;
             let theirs = users::by_email(tx, &email)?;
             let user_id = theirs.as_ref().map(|user| user.user_id);
-            if role_in(tx, &sso, &claims, user_id)?.is_none() {
+            if role_in(tx, &sso, &claims, user_id, ctx.now)?.is_none() {
                 return Ok(in_no_group());
             }
             let org = store::org(tx, id).organisation()?;
@@ -380,23 +380,28 @@ fn current(tx: &impl Read, id: OrgId, claims: &Claims) -> Result<Sso> {
 }
 
 /// What somebody is by the groups that the issuer tells, and those that the organisation's directory has
-/// them in; none: nothing. Whoever the directory wants there stays what they are where no group says
+/// them in; none: nothing. Whoever the directory wants there is a member where no group says
 /// more; whoever it has deactivated the issuer does not bring back.
 fn role_in(
     tx: &impl Read,
     sso: &Sso,
     claims: &Claims,
     user_id: Option<UserId>,
+    now: Timestamp,
 ) -> Result<Option<Role>> {
     let mut groups = claims.groups(&sso.groups_claim);
     let Some(user_id) = user_id else { return Ok(sso.role_of(&groups)) };
     let org = store::org(tx, sso.org_id);
-    let (member, said) = (org.membership(user_id)?, org.provisioned(user_id)?);
-    if member.is_none() && said.as_ref().is_some_and(|said| !said.active) {
+    if org.is_deactivated(user_id, now)? {
         return Ok(None);
     }
+    let (member, said) = (org.membership(user_id)?, org.provisioned(user_id)?);
     groups.extend(groups_of(tx, sso.org_id, user_id)?.into_iter().map(|team| team.name));
-    let kept = member.filter(|_| said.is_some()).map(|member| member.role);
+    let wanted = said.is_some_and(|said| said.active) && org.has_directory(now)?;
+    let kept = member.filter(|_| wanted).map(|member| match member.role {
+        Role::Owner => Role::Owner,
+        _ => Role::Member,
+    });
     Ok(sso.role_of(&groups).or(kept))
 }
 
@@ -408,21 +413,13 @@ fn become_member(
     user_id: UserId,
     role: Role,
 ) -> Result<()> {
-    let Some(mut member) = store::org(tx, id).membership(user_id)? else {
+    let Some(member) = store::org(tx, id).membership(user_id)? else {
         return join(ctx, tx, &Membership { org_id: id, user_id, role, joined_at: ctx.now });
     };
     if member.role == Role::Owner || member.role == role {
         return Ok(());
     }
-    let was = member.clone();
-    let before = std::mem::replace(&mut member.role, role);
-    orgs::put_membership(tx, &member)?;
-    let told = [
-        ("role_before", before.as_str().to_owned()),
-        ("role", role.as_str().to_owned()),
-        ("by", "single sign-on".to_owned()),
-    ];
-    ctx.audit_change(tx, Some(id), "member.role_changed", user_id, told, &was, &member)
+    set_role(ctx, tx, &member, role, Some("single sign-on")).map(drop)
 }
 
 /// Somebody whom no group makes anything does not belong to the organisation any more.
@@ -431,12 +428,7 @@ fn leave(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &crate::domain::user::Use
     if member.role == Role::Owner || user.personal_org == id {
         return Ok(());
     }
-    // A domain does not bring them back; the issuer may, when a group does.
-    orgs::remove_membership(tx, id, user.user_id)?;
-    email_domains::note_leaver(tx, id, user.user_id)?;
-    api_keys::remove_of_org(tx, user.user_id, id)?;
-    let told = [("role", member.role.as_str().to_owned()), ("by", "single sign-on".to_owned())];
-    ctx.audit(tx, Some(id), "member.removed", user.user_id, told)
+    end_membership(ctx, tx, &member, End::NoGroup)
 }
 
 /// What a sealed secret is and whose, so that it opens for nobody else.
@@ -492,8 +484,7 @@ fn checked(org_id: OrgId, input: SsoInput) -> Result<Sso> {
 }
 
 fn in_no_group() -> Error {
-    let text =
-        "None of your groups belongs to this organisation. Ask whoever runs its single sign-on.";
+    let text = "None of your groups belongs to this organisation, or its directory has deactivated you. Ask whoever manages its people.";
     Error::new(Code::Forbidden, text)
 }
 

@@ -8,16 +8,20 @@ use super::{Directory, Found, Part, Services};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::identity::Sso;
 use crate::domain::ids::{OrgId, TeamId, UserId};
-use crate::domain::organisation::Role;
+use crate::domain::organisation::{Membership, Role};
 use crate::domain::plan::check_text;
 use crate::domain::provisioning::{
     Attribute, Condition, DirectoryGroup, GroupStep, TEXT_CHARS_MAX,
 };
 use crate::domain::team::{Team, TeamMember, TeamRole};
 use crate::services::Ctx;
+use crate::services::orgs::set_role;
 use crate::services::teams::{checked_name, require_free};
 use crate::store::teams::{TEAM_MEMBERS_MAX, TEAMS_MAX};
-use crate::store::{self, Read, WriteTx, orgs, provisioning, teams};
+use crate::store::{self, Read, WriteTx, provisioning, teams, users};
+
+/// People whom one entry of the audit log names at most.
+const TOLD_AT_ONCE: usize = 100;
 
 /// A group that a directory has.
 pub struct GroupInput {
@@ -85,6 +89,7 @@ impl Services {
     ) -> Result<GroupSeen> {
         let name = checked_display_name(&input.name)?;
         check_external_id(input.external_id.as_deref())?;
+        self.throttles.check_directory_work(directory.org_id, input.members.len())?;
         let (ctx, directory) = (self.ctx_of_directory(directory), directory.clone());
         self.commit(move |tx| {
             directory.require_good(tx)?;
@@ -109,9 +114,8 @@ impl Services {
             teams::put(tx, &team)?;
             let told = [("name", team.name.clone())];
             ctx.audit(tx, Some(id), "team.provisioned", team.team_id, told)?;
-            let mut touched = BTreeSet::new();
-            let step = GroupStep::Replace(input.members);
-            take_members(&ctx, tx, id, team.team_id, &step, &mut touched)?;
+            let members = input.members.into_iter().collect();
+            let touched = set_members(&ctx, tx, id, team.team_id, &members)?;
             settle_roles(&ctx, tx, id, &[&team.name], &touched)?;
             seen(tx, id, team.team_id)
         })
@@ -125,13 +129,16 @@ impl Services {
         team_id: TeamId,
         steps: Vec<GroupStep>,
     ) -> Result<GroupSeen> {
+        let named = steps.iter().map(GroupStep::people).sum();
+        self.throttles.check_directory_work(directory.org_id, named)?;
         let (ctx, directory) = (self.ctx_of_directory(directory), directory.clone());
         self.commit(move |tx| {
             directory.require_good(tx)?;
             let id = directory.org_id;
-            let GroupSeen { team: was, mut said, .. } = seen(tx, id, team_id)?;
+            let GroupSeen { team: was, mut said, members } = seen(tx, id, team_id)?;
             let mut team = was.clone();
-            let mut touched = BTreeSet::new();
+            let before: BTreeSet<UserId> = members.into_iter().collect();
+            let mut wanted = before.clone();
             for step in &steps {
                 match step {
                     GroupStep::Name(name) => {
@@ -144,9 +151,14 @@ impl Services {
                         check_external_id(external_id.as_deref())?;
                         said.external_id.clone_from(external_id);
                     }
-                    step => take_members(&ctx, tx, id, team_id, step, &mut touched)?,
+                    step => after(&mut wanted, step),
                 }
             }
+            let mut touched = if wanted == before {
+                BTreeSet::new()
+            } else {
+                set_members(&ctx, tx, id, team_id, &wanted)?
+            };
             team.directory = Some(said.clone());
             if team != was || !touched.is_empty() {
                 said.changed_at = ctx.now;
@@ -222,60 +234,73 @@ fn is_in(tx: &impl Read, id: OrgId, team_id: TeamId, user_id: UserId) -> Result<
     Ok(org.team_member(team_id, user_id)?.is_some() || org.is_held(team_id, user_id)?)
 }
 
-/// A step that says who belongs to a group; `touched` learns for whom that changed something.
-fn take_members(
+/// Who belongs to a group after one more step; nothing is written yet, so that steps which undo each other
+/// cost nothing.
+fn after(members: &mut BTreeSet<UserId>, step: &GroupStep) {
+    match step {
+        GroupStep::Add(added) => members.extend(added),
+        GroupStep::Remove(removed) => removed.iter().for_each(|it| {
+            members.remove(it);
+        }),
+        GroupStep::Replace(all) => *members = all.iter().copied().collect(),
+        GroupStep::Name(_) | GroupStep::ExternalId(_) => {}
+    }
+}
+
+/// Lets these belong to a group and nobody else; for whom that changed something.
+fn set_members(
     ctx: &Ctx,
     tx: &mut WriteTx,
     id: OrgId,
     team_id: TeamId,
-    step: &GroupStep,
-    touched: &mut BTreeSet<UserId>,
-) -> Result<()> {
-    let (added, removed): (Vec<UserId>, Vec<UserId>) = match step {
-        GroupStep::Add(added) => (added.clone(), Vec::new()),
-        GroupStep::Remove(removed) => (Vec::new(), removed.clone()),
-        GroupStep::Replace(all) => {
-            let stay: BTreeSet<_> = all.iter().collect();
-            let there = everybody(tx, id, team_id)?;
-            (all.clone(), there.into_iter().filter(|it| !stay.contains(it)).collect())
-        }
-        GroupStep::Name(_) | GroupStep::ExternalId(_) => return Ok(()),
-    };
-    for user_id in removed {
-        let gone = teams::remove_member(tx, id, team_id, user_id)?;
-        if gone {
-            let told = [("user", user_id.to_string())];
-            ctx.audit(tx, Some(id), "team.member_removed", team_id, told)?;
-        }
-        if gone | provisioning::let_go(tx, id, team_id, user_id)? {
-            touched.insert(user_id);
+    wanted: &BTreeSet<UserId>,
+) -> Result<BTreeSet<UserId>> {
+    if wanted.len() > TEAM_MEMBERS_MAX {
+        let text = format!("A group may have at most {TEAM_MEMBERS_MAX} members.");
+        return Err(Error::new(Code::OrgState, text));
+    }
+    let there: BTreeSet<UserId> = everybody(tx, id, team_id)?.into_iter().collect();
+    let mut gone = Vec::new();
+    for user_id in there.difference(wanted) {
+        provisioning::let_go(tx, id, team_id, *user_id)?;
+        if teams::remove_member(tx, id, team_id, *user_id)? {
+            gone.push(*user_id);
         }
     }
-    let mut count = everybody(tx, id, team_id)?.len();
-    for user_id in added {
-        if is_in(tx, id, team_id, user_id)? {
-            continue;
-        }
-        count += 1;
-        if count > TEAM_MEMBERS_MAX {
-            let text = format!("A group may have at most {TEAM_MEMBERS_MAX} members.");
-            return Err(Error::new(Code::OrgState, text));
-        }
+    let mut come = Vec::new();
+    for user_id in wanted.difference(&there) {
         let org = store::org(tx, id);
-        if org.membership(user_id)?.is_some() {
+        if org.membership(*user_id)?.is_some() {
             let (role, joined_at) = (TeamRole::Member, ctx.now);
-            let member = TeamMember { team_id, user_id, role, joined_at };
+            let member = TeamMember { team_id, user_id: *user_id, role, joined_at };
             teams::put_member(tx, id, &member)?;
-            let told = [("user", user_id.to_string()), ("role", role.as_str().to_owned())];
-            ctx.audit(tx, Some(id), "team.member_added", team_id, told)?;
-        } else if org.provisioned(user_id)?.is_some() {
-            provisioning::hold(tx, id, team_id, user_id)?;
+            come.push(*user_id);
+        } else if org.provisioned(*user_id)?.is_some() {
+            provisioning::hold(tx, id, team_id, *user_id)?;
         } else {
             let text =
                 format!("{user_id} is nobody whom this organisation has; provision them first");
             return Err(Error::invalid("members.value", text));
         }
-        touched.insert(user_id);
+    }
+    audit_members(ctx, tx, id, team_id, "team.member_removed", &gone)?;
+    audit_members(ctx, tx, id, team_id, "team.member_added", &come)?;
+    Ok(there.symmetric_difference(wanted).copied().collect())
+}
+
+/// One entry for many, so that a large group does not fill the log.
+fn audit_members(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    id: OrgId,
+    team_id: TeamId,
+    action: &str,
+    people: &[UserId],
+) -> Result<()> {
+    for some in people.chunks(TOLD_AT_ONCE) {
+        let named: Vec<String> = some.iter().map(ToString::to_string).collect();
+        let told = [("user", named.join(" ")), ("role", TeamRole::Member.as_str().to_owned())];
+        ctx.audit(tx, Some(id), action, team_id, told)?;
     }
     Ok(())
 }
@@ -304,17 +329,47 @@ pub(super) fn settle_role(
     user_id: UserId,
 ) -> Result<()> {
     let Some(sso) = sso else { return Ok(()) };
-    let Some(mut member) = store::org(tx, id).membership(user_id)? else { return Ok(()) };
+    let Some(member) = store::org(tx, id).membership(user_id)? else { return Ok(()) };
     let mine: Vec<String> = groups_of(tx, id, user_id)?.into_iter().map(|it| it.name).collect();
     let role = sso.role_of(&mine).unwrap_or(Role::Member);
     if member.role == Role::Owner || role == Role::Owner || member.role == role {
         return Ok(());
     }
-    let was = member.clone();
-    let before = std::mem::replace(&mut member.role, role);
-    orgs::put_membership(tx, &member)?;
-    let told = [("role_before", before.as_str().to_owned()), ("role", role.as_str().to_owned())];
-    ctx.audit_change(tx, Some(id), "member.role_changed", user_id, told, &was, &member)
+    // Of whoever runs the appliance a directory says nothing.
+    if users::get(tx, user_id)?.operator {
+        return Ok(());
+    }
+    set_role(ctx, tx, &member, role, None).map(drop)
+}
+
+/// Remembers the groups of somebody who is about to leave, where the directory knows them.
+pub(in crate::services) fn hold_groups(tx: &mut WriteTx, id: OrgId, user_id: UserId) -> Result<()> {
+    if store::org(tx, id).provisioned(user_id)?.is_some() {
+        for team in groups_of(tx, id, user_id)? {
+            provisioning::hold(tx, id, team.team_id, user_id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets somebody who has joined into the groups that the directory has them in.
+pub(in crate::services) fn join_held_groups(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    member: &Membership,
+) -> Result<()> {
+    let (id, user_id) = (member.org_id, member.user_id);
+    if store::org(tx, id).provisioned(user_id)?.is_none() {
+        return Ok(());
+    }
+    for team in store::org(tx, id).all_teams()? {
+        if provisioning::let_go(tx, id, team.team_id, user_id)? {
+            let (role, joined_at) = (TeamRole::Member, ctx.now);
+            let member = TeamMember { team_id: team.team_id, user_id, role, joined_at };
+            teams::put_member(tx, id, &member)?;
+        }
+    }
+    Ok(())
 }
 
 fn checked_display_name(name: &str) -> Result<String> {

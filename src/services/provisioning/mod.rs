@@ -12,6 +12,7 @@ mod groups;
 mod people;
 
 pub use self::groups::{GroupInput, GroupSeen};
+pub(super) use self::groups::{hold_groups, join_held_groups};
 pub(super) use self::people::groups_of;
 pub use self::people::{PersonInput, PersonSeen};
 use super::orgs::place;
@@ -140,7 +141,7 @@ impl Services {
         self.commit(move |tx| {
             place(tx, &actor, id, Permission::OrgOwn)?;
             let token = provisioning::remove_token(tx, id, token_id)?;
-            if !store::org(tx, id).has_directory()? {
+            if store::org(tx, id).provisioning_tokens()?.is_empty() {
                 provisioning::release_teams(tx, id)?;
             }
             let told = [("name", token.name), ("prefix", token.prefix)];
@@ -199,13 +200,14 @@ impl Services {
         directory: &Directory,
         wanted: &[Condition],
         part: Part,
+        with_members: bool,
     ) -> Result<(Found<PersonSeen>, Found<GroupSeen>)> {
         let people = self.provisioned_people(directory, wanted, part)?;
         let rest = Part {
             skip: part.skip.saturating_sub(people.total),
             count: part.count - people.items.len(),
         };
-        let groups = self.provisioned_groups(directory, wanted, rest, false)?;
+        let groups = self.provisioned_groups(directory, wanted, rest, with_members)?;
         Ok((people, groups))
     }
 
@@ -220,11 +222,16 @@ impl Directory {
     /// Refuses a directory whose token was revoked since it was shown, and an organisation that is to be
     /// deleted.
     fn require_good(&self, tx: &impl store::Read) -> Result<()> {
-        let org = store::org(tx, self.org_id);
-        let there = org.provisioning_tokens()?;
+        self.require_token(tx)?;
+        store::org(tx, self.org_id).organisation()?.require_staying()
+    }
+
+    /// The same for what ends something, which is done until the organisation is gone.
+    fn require_token(&self, tx: &impl store::Read) -> Result<()> {
+        let there = store::org(tx, self.org_id).provisioning_tokens()?;
         if !there.iter().any(|token| token.provisioning_token_id == self.token_id) {
             return Err(Error::new(Code::Unauthenticated, "This provisioning token was revoked."));
         }
-        org.organisation()?.require_staying()
+        Ok(())
     }
 }

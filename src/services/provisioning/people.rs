@@ -7,20 +7,23 @@ use super::{Directory, Found, Part, Services};
 use crate::domain::email_domain::Domain;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
-use crate::domain::organisation::{Membership, Role};
+use crate::domain::organisation::{Membership, Organisation, Role};
 use crate::domain::provisioning::{
     Attribute, Condition, DirectoryName, DirectoryPerson, PersonChange,
 };
-use crate::domain::team::{Team, TeamMember, TeamRole};
+use crate::domain::team::Team;
 use crate::domain::time::{HOUR_MS, Timestamp};
 use crate::domain::user::{Email, LinkPurpose, User};
 use crate::services::accounts::{Person, add_account, give_link, mail_link};
-use crate::services::email_domains::note_gone;
-use crate::services::oidc::accounts::{local_part, take_from_others};
-use crate::services::orgs::{join, owner_stays};
+use crate::services::oidc::accounts::{IDENTITIES_MAX, local_part, take_from_others};
+use crate::services::orgs::{End, end_membership, join, owner_stays};
 use crate::services::{Ctx, letters};
+use crate::store::orgs::OF_USER_MAX;
 use crate::store::provisioning::PROVISIONED_MAX;
-use crate::store::{self, Read, WriteTx, api_keys, email_domains, provisioning, teams, users};
+use crate::store::{self, Read, WriteTx, email_domains, identities, orgs, provisioning, users};
+
+/// People who are looked through for a filter that no index answers.
+const LOOKED_THROUGH_MAX: usize = 2_000;
 
 /// Somebody whom a directory wants to belong to its organisation.
 pub struct PersonInput {
@@ -74,6 +77,12 @@ impl Services {
         let id = directory.org_id;
         self.store.read(|tx| {
             let mut found = candidates(tx, id, wanted)?;
+            if !wanted.is_empty() && found.len() > LOOKED_THROUGH_MAX {
+                let text = format!(
+                    "There are more than {LOOKED_THROUGH_MAX} people to look through: name userName, externalId or id as well."
+                );
+                return Err(Error::new(Code::InvalidFilter, text));
+            }
             if !wanted.is_empty() {
                 let mut kept = BTreeSet::new();
                 for user_id in found {
@@ -140,10 +149,7 @@ impl Services {
             provisioning::put(tx, &said)?;
             ctx.audit(tx, Some(id), "member.provisioned", user.user_id, [])?;
             if said.active {
-                enter(&ctx, tx, id, &user)?;
-                if said.made_account {
-                    tell_new(&ctx, tx, id, &user)?;
-                }
+                enter(&ctx, tx, id, &user, &said, true)?;
             }
             seen(tx, id, user.user_id)
         })
@@ -163,9 +169,14 @@ impl Services {
         change: PersonChange,
     ) -> Result<PersonSeen> {
         let email = change.user_name.as_deref().map(address).transpose()?;
+        let may_mail = self.may_mail(user_id, &change);
         let (ctx, directory) = (self.ctx_of_directory(directory), directory.clone());
         self.commit(move |tx| {
-            directory.require_good(tx)?;
+            if change.active == Some(false) {
+                directory.require_token(tx)?;
+            } else {
+                directory.require_good(tx)?;
+            }
             let id = directory.org_id;
             let before = seen(tx, id, user_id)?;
             let was_active = before.membership.is_some();
@@ -185,11 +196,14 @@ impl Services {
             said.check()?;
             let mut user = before.user;
             if let Some(email) = email.filter(|email| *email != user.email) {
-                rename(&ctx, tx, &mut user, email, &said)?;
+                rename(&ctx, tx, &mut user, email, &said, may_mail)?;
+                said.changed_at = ctx.now;
             }
-            let full_name = said.full_name().filter(|_| said.made_account);
+            let theirs = said.made_account && (was_active || change.active == Some(true));
+            let full_name = said.full_name().filter(|_| theirs);
             if let Some(full_name) = full_name.filter(|it| *it != user.full_name) {
                 refuse_operators(&user)?;
+                require_own_domain(tx, id, &user.email)?;
                 let before = user.clone();
                 user.full_name = full_name;
                 users::update(tx, &user)?;
@@ -203,14 +217,20 @@ impl Services {
             match change.active {
                 Some(true) if !was_active => {
                     require_own_domain(tx, id, &user.email)?;
-                    enter(&ctx, tx, id, &user)?;
+                    enter(&ctx, tx, id, &user, &said, may_mail)?;
                 }
-                Some(false) => leave(&ctx, tx, id, &user, true)?,
+                Some(false) => leave(&ctx, tx, id, &user)?,
                 _ => {}
             }
             seen(tx, id, user_id)
         })
         .await
+    }
+
+    /// Whether a mail that this change may lead to is not one too many for the person.
+    fn may_mail(&self, user_id: UserId, change: &PersonChange) -> bool {
+        let leads_to_mail = change.user_name.is_some() || change.active == Some(true);
+        leads_to_mail && self.throttles.check_link(&format!("directory {user_id}")).is_ok()
     }
 
     /// Forgets somebody, who does not belong to the organisation any more. The account stays theirs.
@@ -224,10 +244,10 @@ impl Services {
     ) -> Result<()> {
         let (ctx, directory) = (self.ctx_of_directory(directory), directory.clone());
         self.commit(move |tx| {
-            directory.require_good(tx)?;
+            directory.require_token(tx)?;
             let id = directory.org_id;
             let person = seen(tx, id, user_id)?;
-            leave(&ctx, tx, id, &person.user, false)?;
+            leave(&ctx, tx, id, &person.user)?;
             for team in store::org(tx, id).all_teams()? {
                 provisioning::let_go(tx, id, team.team_id, user_id)?;
             }
@@ -333,9 +353,9 @@ fn require_own_domain(tx: &impl Read, id: OrgId, email: &Email) -> Result<()> {
     }
     let domain = email.as_str().rsplit('@').next().unwrap_or_default();
     let text = format!(
-        "userName: {domain} is not a domain that this organisation has proved to be its own. Prove it first (POST /api/v1/orgs/{id}/domains), or provision an address at one that is."
+        "{domain} is not a domain that this organisation has proved to be its own. Prove it first, or provision an address at one that is"
     );
-    Err(Error::new(Code::DomainUnproven, text))
+    Err(Error::invalid("userName", text))
 }
 
 fn refuse_operators(user: &User) -> Result<()> {
@@ -373,6 +393,10 @@ fn existing(
 
 /// A new account, without a password; that the address is theirs the person shows later.
 fn new(ctx: &Ctx, tx: &mut WriteTx, email: Email, said: &mut DirectoryPerson) -> Result<User> {
+    if !ctx.config.auth.open_registration {
+        let text = "Nobody has an account with this address, and none is made here by whoever asks: let the vendor make it first.";
+        return Err(Error::new(Code::MemberState, text));
+    }
     said.made_account = true;
     let full_name = said.full_name().unwrap_or_else(|| local_part(&email));
     add_account(ctx, tx, Person::without_password(email, full_name), "user.created", false)
@@ -399,6 +423,7 @@ fn rename(
     user: &mut User,
     email: Email,
     said: &DirectoryPerson,
+    may_mail: bool,
 ) -> Result<()> {
     refuse_operators(user)?;
     if !said.made_account {
@@ -407,6 +432,15 @@ fn rename(
     }
     require_own_domain(tx, said.org_id, &user.email)?;
     require_own_domain(tx, said.org_id, &email)?;
+    let role = store::org(tx, said.org_id).membership(user.user_id)?.map(|member| member.role);
+    if role == Some(Role::Owner) {
+        let text = "userName: the owner's address is not the directory's to change. Make somebody else the owner first.";
+        return Err(Error::new(Code::ReadOnly, text));
+    }
+    if is_used_elsewhere(tx, said.org_id, user)? {
+        let text = "userName: this account has a second factor, or opens more than this organisation, so its address is the person's own to keep. Deactivate this user, and provision the new address.";
+        return Err(Error::new(Code::ReadOnly, text));
+    }
     let before = user.clone();
     user.email = email;
     user.email_verified = false;
@@ -415,15 +449,34 @@ fn rename(
     users::change_address(tx, &before.email, user)?;
     let org_id = Some(said.org_id);
     ctx.audit_change(tx, org_id, "user.address_changed", user.user_id, [], &before, user)?;
-    if said.active {
+    if said.active && may_mail {
         mail_link(ctx, tx, user, LinkPurpose::VerifyEmail)?;
     }
     Ok(())
 }
 
+/// Whether an account opens something that whoever reads its mail, or speaks for its organisation, does not
+/// open anyway: a change of its address must not be a way there.
+fn is_used_elsewhere(tx: &impl Read, id: OrgId, user: &User) -> Result<bool> {
+    let user_id = user.user_id;
+    let elsewhere = |it: &(Organisation, Membership)| it.0.org_id != id && !it.0.personal;
+    let mine = orgs::of_user(tx, user_id, user.personal_org, OF_USER_MAX)?;
+    let linked = identities::of_user(tx, user_id, IDENTITIES_MAX)?;
+    Ok(user.second_factor_since.is_some()
+        || mine.iter().any(elsewhere)
+        || linked.iter().any(|identity| identity.org_id != Some(id)))
+}
+
 /// Lets somebody belong to the organisation, to the teams that the directory has them in, and as what
 /// follows from those.
-fn enter(ctx: &Ctx, tx: &mut WriteTx, org_id: OrgId, user: &User) -> Result<()> {
+fn enter(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    org_id: OrgId,
+    user: &User,
+    said: &DirectoryPerson,
+    may_mail: bool,
+) -> Result<()> {
     refuse_operators(user)?;
     if user.deactivated_at.is_some() {
         let text = "The account of this user is closed; ask whoever runs this server.";
@@ -433,33 +486,21 @@ fn enter(ctx: &Ctx, tx: &mut WriteTx, org_id: OrgId, user: &User) -> Result<()> 
     let sso = store::org(tx, org_id).sso()?;
     let usual = sso.as_ref().and_then(|sso| sso.default_role).unwrap_or(Role::Member);
     join(ctx, tx, &Membership { org_id, user_id, role: usual, joined_at: ctx.now })?;
-    for team in store::org(tx, org_id).all_teams()? {
-        if provisioning::let_go(tx, org_id, team.team_id, user_id)? {
-            let (role, joined_at) = (TeamRole::Member, ctx.now);
-            let member = TeamMember { team_id: team.team_id, user_id, role, joined_at };
-            teams::put_member(tx, org_id, &member)?;
-        }
+    settle_role(ctx, tx, org_id, sso.as_ref(), user_id)?;
+    match user.password_hash {
+        _ if user.email_verified || !said.made_account || !may_mail => Ok(()),
+        Some(_) => mail_link(ctx, tx, user, LinkPurpose::VerifyEmail),
+        None => tell_new(ctx, tx, org_id, user),
     }
-    settle_role(ctx, tx, org_id, sso.as_ref(), user_id)
 }
 
-/// Ends somebody's belonging to the organisation, with what they could do there: keys that act for it, and
-/// sign-ins on the word of its issuer. The groups of somebody who may come back are remembered.
-fn leave(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &User, may_return: bool) -> Result<()> {
+/// Ends somebody's belonging to the organisation.
+fn leave(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &User) -> Result<()> {
     let user_id = user.user_id;
     let Some(member) = store::org(tx, id).membership(user_id)? else { return Ok(()) };
     if member.role == Role::Owner || user.personal_org == id {
         return Err(owner_stays());
     }
     refuse_operators(user)?;
-    if may_return {
-        for team in groups_of(tx, id, user_id)? {
-            provisioning::hold(tx, id, team.team_id, user_id)?;
-        }
-    }
-    note_gone(tx, &member)?;
-    api_keys::remove_of_org(tx, user_id, id)?;
-    users::end_logins_of_org(tx, user_id, id)?;
-    let told = [("role", member.role.as_str().to_owned())];
-    ctx.audit(tx, Some(id), "member.removed", user_id, told)
+    end_membership(ctx, tx, &member, End::Removed)
 }
