@@ -1,5 +1,6 @@
 //! `/auth/oidc`: signing in on the word of issuers that nobody here wrote, hostile ones among them.
 
+mod directory;
 mod linking;
 mod peers;
 mod sso;

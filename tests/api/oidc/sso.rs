@@ -13,7 +13,7 @@ async fn server() -> TestApp {
     Setup::usual().set("OIDC_ALLOW_PRIVATE_ISSUERS", "true").start_at(now()).await
 }
 
-fn path(org: &Value) -> String {
+pub(super) fn path(org: &Value) -> String {
     format!("/api/v1/orgs/{}/sso", text(&org["org_id"]))
 }
 
@@ -35,7 +35,12 @@ async fn loom(app: &TestApp, peer: &Peer) -> (Person, Value) {
 }
 
 /// Signs in through the organisation's issuer as whom it says.
-async fn enter(app: &TestApp, peer: &Peer, org: &Value, claims: Value) -> crate::support::Answer {
+pub(super) async fn enter(
+    app: &TestApp,
+    peer: &Peer,
+    org: &Value,
+    claims: Value,
+) -> crate::support::Answer {
     peer.says(claims).await;
     let mut browser = Browser::new(app);
     let url = browser.start(&format!("org/{}", text(&org["org_id"]))).await;
@@ -49,7 +54,7 @@ fn eve(groups: Value) -> Value {
 }
 
 /// Follows the mailed link.
-async fn confirm(app: &TestApp, email: &str) -> crate::support::Answer {
+pub(super) async fn confirm(app: &TestApp, email: &str) -> crate::support::Answer {
     let token = app.mail_to(email, "Confirm the sign-in of Loom Ltd").await.token();
     let look =
         app.anyone.post("/api/v1/auth/oidc/confirm/look", json!({"token": token})).await.ok(200);
@@ -57,7 +62,7 @@ async fn confirm(app: &TestApp, email: &str) -> crate::support::Answer {
     app.anyone.post("/api/v1/auth/oidc/confirm", json!({"token": token})).await
 }
 
-async fn roles(ann: &Person, org: &Value) -> Vec<(String, String)> {
+pub(super) async fn roles(ann: &Person, org: &Value) -> Vec<(String, String)> {
     let members = ann.get(&format!("/api/v1/orgs/{}/members", text(&org["org_id"]))).await.list();
     let mut roles: Vec<_> =
         members.iter().map(|it| (text(&it["email"]), text(&it["role"]))).collect();
