@@ -155,6 +155,34 @@ messages! {
         record_value: String,
     }
 
+    /// Tells the owner of an organisation that there is a new token to provision its people with.
+    ProvisioningTokenMade = "provisioning_token_made" {
+        /// The reader.
+        full_name: String,
+        /// The organisation.
+        org_name: String,
+        /// What the token is called.
+        name: String,
+        /// Who made it.
+        made_by: String,
+        /// When it was made.
+        made_at: Timestamp,
+        /// When it stops working; none: once it is revoked.
+        expires_at: Option<Timestamp>,
+    }
+
+    /// Tells somebody, at the address that was theirs, that a directory gave their account another one.
+    AddressChanged = "address_changed" {
+        /// The reader.
+        full_name: String,
+        /// Whose directory it was.
+        org_name: String,
+        /// The new address.
+        email: String,
+        /// When it was changed.
+        changed_at: Timestamp,
+    }
+
     /// Tells the owner of an account that somebody signed in from where nobody had before.
     NewSignIn = "new_sign_in" {
         /// The reader.

@@ -42,6 +42,22 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             record_value: "coditect-verification=b7c1d2e3f4a59687".to_owned(),
         }
         .into(),
+        ProvisioningTokenMade {
+            full_name: full_name.to_owned(),
+            org_name: "Loom Ltd".to_owned(),
+            name: "Entra ID".to_owned(),
+            made_by: "Ann Weaver".to_owned(),
+            made_at: NOON,
+            expires_at: Some(NOON.plus_days(365)),
+        }
+        .into(),
+        AddressChanged {
+            full_name: full_name.to_owned(),
+            org_name: "Loom Ltd".to_owned(),
+            email: "zoe.miller@example.com".to_owned(),
+            changed_at: NOON,
+        }
+        .into(),
         OrgDeletion {
             full_name: full_name.to_owned(),
             org_name: "Loom Ltd".to_owned(),

@@ -55,6 +55,10 @@ fn variants() -> Vec<Message> {
                 m.expiry_date = None;
                 Some(m.into())
             }
+            Message::ProvisioningTokenMade(mut m) => {
+                m.expires_at = None;
+                Some(m.into())
+            }
             Message::LicenseSuspended(mut m) => {
                 m.reason = Some("terms broken".to_owned());
                 Some(m.into())

@@ -7,15 +7,17 @@ use crate::domain::license::{License, LicenseStatus};
 use crate::domain::organisation::{Invitation, Organisation};
 use crate::domain::payment::{Payment, PaymentKind};
 use crate::domain::plan::is_invisible;
+use crate::domain::provisioning::ProvisioningToken;
 use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
 use crate::mail::messages::{
-    AccountCreated, CodesRefused, ConfirmIdentity, GraceEnding, GraceStarted, IdentityLinked,
-    LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked, LicenseSuspended,
-    NewSignIn, OrderReceived, PasskeyChanged, PasswordChanged, PasswordReset, PaymentRecorded,
-    RecoveryCodeUsed, SecondFactorChanged, SubscriptionConfirmed, SubscriptionEnded, TrialEnded,
-    TrialEnding, TrialStarted, VerifyEmail, Welcome, shorten_key,
+    AccountCreated, AddressChanged, CodesRefused, ConfirmIdentity, GraceEnding, GraceStarted,
+    IdentityLinked, LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked,
+    LicenseSuspended, NewSignIn, OrderReceived, PasskeyChanged, PasswordChanged, PasswordReset,
+    PaymentRecorded, ProvisioningTokenMade, RecoveryCodeUsed, SecondFactorChanged,
+    SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail,
+    Welcome, shorten_key,
 };
 use crate::mail::{Message, messages};
 
@@ -79,6 +81,30 @@ pub(super) fn org_domain(
         record_value: domain.record_value(),
     }
     .into()
+}
+
+/// That there is a new token, and who made it.
+pub(super) fn provisioning_token_made(
+    user: &User,
+    org: &Organisation,
+    maker: Option<&User>,
+    token: &ProvisioningToken,
+) -> Message {
+    ProvisioningTokenMade {
+        full_name: user.full_name.clone(),
+        org_name: shown_name(&org.name),
+        name: shown_name(&token.name),
+        made_by: shown_name(maker.map_or("the vendor", |maker| maker.full_name.as_str())),
+        made_at: token.created_at,
+        expires_at: token.expires_at,
+    }
+    .into()
+}
+
+/// That an organisation's directory gave the account another address.
+pub(super) fn address_changed(user: &User, org: &Organisation, changed_at: Timestamp) -> Message {
+    let (full_name, email) = (user.full_name.clone(), user.email.as_str().to_owned());
+    AddressChanged { full_name, org_name: shown_name(&org.name), email, changed_at }.into()
 }
 
 /// A name that somebody else is shown: short, and no way to put an address into their mail.

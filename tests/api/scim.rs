@@ -145,6 +145,10 @@ async fn an_owner_makes_two_tokens_so_that_one_takes_over_from_the_other() {
     assert_eq!(members(&next), ["base_url", "secret", "token"]);
     assert!(text(&next["secret"]).starts_with(&text(&next["token"]["prefix"])));
     loom.ann.post(&path, json!({"name": "third"})).await.refused(409, "too_many_keys");
+    loom.app.settle().await;
+    let told = loom.app.subjects_to(ANN).await;
+    let told = told.iter().filter(|it| it.starts_with("A directory can provision Loom Ltd"));
+    assert_eq!(told.count(), 2, "the owner learns of each");
     let taking_over = loom.app.anyone.with_bearer(&text(&next["secret"]));
     taking_over.get(&loom.path("/Users")).await.ok(200);
 
@@ -529,6 +533,8 @@ async fn a_name_that_changes_in_the_directory_changes_here_where_the_account_cam
     );
     // That the new address is theirs they show anew.
     loom.app.mail_to("eve.miller@loom.example", "Confirm").await.token();
+    let told = loom.app.mail_to(EVE, "another e-mail address").await;
+    assert!(told.text.contains("eve.miller@loom.example") && told.text.contains("Loom Ltd"));
     // The old one is free, and the new one is not.
     let other = loom.joins(EVE).await;
     for taken in ["eve.miller@loom.example", "ann@spin.example"] {

@@ -16,17 +16,17 @@ pub(super) use self::groups::{hold_groups, join_held_groups};
 pub(super) use self::people::groups_of;
 pub use self::people::{PersonInput, PersonSeen};
 use super::orgs::place;
-use super::{Actor, Caller, Ctx, Services};
+use super::{Actor, Caller, Ctx, Services, letters};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, ProvisioningTokenId};
-use crate::domain::organisation::Permission;
+use crate::domain::organisation::{Organisation, Permission};
 use crate::domain::plan::check_text;
 use crate::domain::provisioning::{Condition, ProvisioningToken};
 use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp};
 use crate::identity::tokens;
 use crate::store::provisioning::TOKENS_MAX;
-use crate::store::{self, provisioning};
+use crate::store::{self, WriteTx, provisioning, users};
 
 /// The longest life that can be asked for; without one a token lives until it is revoked.
 const DAYS_MAX: u32 = 3_650;
@@ -122,6 +122,7 @@ impl Services {
                 let told = [("name", token.name.clone()), ("prefix", token.prefix.clone())];
                 let subject = token.provisioning_token_id;
                 ctx.audit(tx, Some(id), "provisioning_token.created", subject, told)?;
+                tell_owner(&ctx, tx, &org, &token)?;
                 Ok(token)
             })
             .await?;
@@ -216,6 +217,21 @@ impl Services {
         ctx.on_behalf = Some(format!("provisioning token {}", directory.prefix));
         ctx
     }
+}
+
+/// Whoever has a token decides who belongs to the organisation: its owner learns of each, even of their
+/// own, which somebody else may have made in their place.
+fn tell_owner(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    org: &Organisation,
+    token: &ProvisioningToken,
+) -> Result<()> {
+    let owner = users::get(tx, store::org(tx, token.org_id).owner()?)?;
+    let maker = token.created_by.map(|user_id| users::get(tx, user_id)).transpose()?;
+    let message = letters::provisioning_token_made(&owner, org, maker.as_ref(), token);
+    let cause = "provisioning_token.created";
+    ctx.queue_mail(tx, Some(token.org_id), owner.email.as_str(), cause, &message)
 }
 
 impl Directory {

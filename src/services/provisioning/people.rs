@@ -441,6 +441,10 @@ fn rename(
         let text = "userName: this account has a second factor, or opens more than this organisation, so its address is the person's own to keep. Deactivate this user, and provision the new address.";
         return Err(Error::new(Code::ReadOnly, text));
     }
+    if !may_mail {
+        let text = "userName: this address was changed several times within the hour.";
+        return Err(Error::new(Code::RateLimited, text).retry_after(600));
+    }
     let before = user.clone();
     user.email = email;
     user.email_verified = false;
@@ -449,7 +453,11 @@ fn rename(
     users::change_address(tx, &before.email, user)?;
     let org_id = Some(said.org_id);
     ctx.audit_change(tx, org_id, "user.address_changed", user.user_id, [], &before, user)?;
-    if said.active && may_mail {
+    let org = store::org(tx, said.org_id).organisation()?;
+    let message = letters::address_changed(user, &org, ctx.now);
+    let personal = Some(user.personal_org);
+    ctx.queue_mail(tx, personal, before.email.as_str(), "user.address_changed", &message)?;
+    if said.active {
         mail_link(ctx, tx, user, LinkPurpose::VerifyEmail)?;
     }
     Ok(())
