@@ -312,6 +312,49 @@ pub enum SsoCommand {
     },
 }
 
+/// The tokens by which an organisation's directory provisions its people.
+#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
+pub enum ProvisioningCommand {
+    /// List the tokens, without their secrets, and where the directory speaks SCIM
+    #[command(after_help = "Example:\n  coditect org provisioning list 'Example Ltd'")]
+    List {
+        /// Its id, its name, or its owner's e-mail address
+        org: String,
+    },
+    /// Make a token, and print its secret, once
+    ///
+    /// There are two at most, so that one can take over from the other. The owner is told by mail. An API key
+    /// may not do this: run it on the server's own computer.
+    #[command(
+        after_help = "Example:\n  coditect org provisioning create 'Example Ltd' 'Entra ID' --expires-in-days 365"
+    )]
+    Create {
+        /// Its id, its name, or its owner's e-mail address
+        org: String,
+        /// Which directory it is for
+        name: String,
+        /// From then on it opens nothing [default: it works until it is revoked]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        expires_in_days: Option<u32>,
+    },
+    /// Revoke a token: it opens nothing from now on
+    ///
+    /// With the last one the directory's teams become ordinary ones; who belongs to the organisation stays. An
+    /// API key may not do this: run it on the server's own computer.
+    #[command(
+        after_help = "Example:\n  coditect org provisioning revoke 'Example Ltd' 'Entra ID' --yes"
+    )]
+    Revoke {
+        /// Its id, its name, or its owner's e-mail address
+        org: String,
+        /// The token's name, its first characters, or its id
+        token: String,
+        /// Consent.
+        #[command(flatten)]
+        consent: Consent,
+    },
+}
+
 /// An issuer, and what its groups make of people.
 #[derive(Args, Clone, PartialEq, Eq, Debug)]
 pub struct SsoTerms {

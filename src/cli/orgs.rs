@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::operator::{Consent, Paging};
-use super::org_parts::{DomainCommand, ProjectCommand, SsoCommand, TeamCommand};
+use super::org_parts::{
+    DomainCommand, ProjectCommand, ProvisioningCommand, SsoCommand, TeamCommand,
+};
 
 /// What a member can be made.
 pub(super) const ROLES: [&str; 3] = ["admin", "billing", "member"];
@@ -144,5 +146,11 @@ pub enum OrgCommand {
         /// What to do.
         #[command(subcommand)]
         command: SsoCommand,
+    },
+    /// The tokens by which the organisation's directory provisions its people
+    Provisioning {
+        /// What to do.
+        #[command(subcommand)]
+        command: ProvisioningCommand,
     },
 }

@@ -1,4 +1,4 @@
-//! The parts of an organisation: teams, projects, domains and single sign-on.
+//! The parts of an organisation: teams, projects, domains, single sign-on and provisioning.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, OPERATOR, PASSWORD};
+use crate::support::{Client, Home, OPERATOR, PASSWORD};
 use crate::{Desk, row};
 
 const ORG: &str = "'Loom Ltd'";
@@ -23,6 +23,7 @@ async fn an_organisation_is_arranged_from_the_command_line() {
     teams(&desk, &key);
     projects(&desk, &key);
     domains(&desk);
+    provisioning(&desk, &operator).await;
     // Any key that can be used will do: nobody signs in.
     let keys = operator.get("/.well-known/jwks.json").await.expect(&[200]);
     single_sign_on(&desk, keys);
@@ -79,6 +80,39 @@ fn domains(desk: &Desk) {
     assert!(one.contains("by hand") && one.contains("billing"), "{listed}");
     desk.says(&format!("org domain remove {ORG} loom.example --yes"));
     desk.refuses(&format!("org domain verify {ORG} loom.example"), 3, "(not_found)");
+}
+
+async fn provisioning(desk: &Desk, operator: &Client) {
+    let none = desk.run(&format!("org provisioning list {ORG}")).succeeded();
+    assert!(none.err.contains("coditect org provisioning create"), "{}", none.err);
+    assert!(none.err.contains("/scim/v2"), "{}", none.err);
+    let create = format!("org provisioning create {ORG} 'Entra ID'");
+    desk.refuses(&format!("{create} --expires-in-days 0"), 2, "1..=3650");
+    let made = desk.run(&format!("{create} --expires-in-days 30")).succeeded();
+    assert!(made.err.contains("/scim/v2"), "{}", made.err);
+    let secret = made.out.trim();
+    assert!(secret.starts_with("cds_") && !secret.contains(char::is_whitespace), "{secret}");
+    let next = desk.json(&create);
+    assert!(next["secret"].as_str().unwrap().starts_with("cds_"));
+    desk.refuses(&create, 5, "(too_many_keys)");
+    let listed = desk.says(&format!("org provisioning list {ORG}"));
+    assert!(row(&listed, &secret[..8]).contains("Entra ID"), "{listed}");
+    assert!(!listed.contains(secret), "{listed}");
+    // It opens what is the directory's, as one that the owner made on the page.
+    let directory = operator.with_token(secret);
+    let base = next["base_url"].as_str().unwrap();
+    let path = &base[base.find("/api/").unwrap()..];
+    directory.get(&format!("{path}/Users")).await.expect(&[200]);
+
+    let revoke = format!("org provisioning revoke {ORG}");
+    desk.refuses(&format!("{revoke} 'Entra ID' --yes"), 2, "give the id of one");
+    desk.refuses(&format!("{revoke} Okta --yes"), 3, "there is no provisioning token of Okta");
+    desk.refuses(&format!("{revoke} {}", &secret[..8]), 2, "--yes");
+    desk.says(&format!("{revoke} {} --yes", &secret[..8]));
+    directory.get(&format!("{path}/Users")).await.expect(&[401]);
+    let told = desk.says(&format!("{revoke} 'Entra ID' --yes"));
+    assert_eq!(told, "Entra ID opens nothing any more.\n");
+    assert!(desk.items(&format!("org provisioning list {ORG}")).is_empty());
 }
 
 fn single_sign_on(desk: &Desk, keys: Value) {

@@ -17,6 +17,7 @@ mod key;
 mod license;
 mod org;
 mod org_access;
+mod org_provisioning;
 mod org_teams;
 pub mod output;
 mod plan;

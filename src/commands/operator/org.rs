@@ -11,7 +11,7 @@ use super::context::{Context, confirm};
 use super::failure::{Failure, Result};
 use super::license::filters;
 use super::output::{Column, plain, shown, size, text, time, whole, word};
-use super::{org_access, org_teams};
+use super::{org_access, org_provisioning, org_teams};
 use crate::cli::operator::Paging;
 use crate::cli::orgs::OrgCommand;
 
@@ -125,6 +125,7 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<()> {
         OrgCommand::Project { command } => org_teams::projects(context, command).await,
         OrgCommand::Domain { command } => org_access::domains(context, command).await,
         OrgCommand::Sso { command } => org_access::sso(context, command).await,
+        OrgCommand::Provisioning { command } => org_provisioning::run(context, command).await,
     }
 }
 
