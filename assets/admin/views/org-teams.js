@@ -13,7 +13,7 @@ import { may } from "./org-rights.js";
 
 /**
  * @typedef {import("./org-rights.js").Org} Org
- * @typedef {{ team_id: string, name: string, created_at: string }} Team
+ * @typedef {{ team_id: string, name: string, provisioned: boolean, created_at: string }} Team
  * @typedef {{ user_id: string, email: string, full_name: string, role: string, joined_at: string }} Member
  * @typedef {{ license_id: string, seats_reserved: number, granted_at: string }} Grant
  */
@@ -33,7 +33,7 @@ export function Teams({ org }) {
     submit: (name) => call("POST", path, { name }), done: (name) => `The team ${name} is there.`,
   });
   const columns = [
-    { title: "Name", class: "wide", cell: (/** @type {Team} */ each) => each.name },
+    { title: "Name", class: "wide", cell: (/** @type {Team} */ each) => html`${each.name}${each.provisioned && html` <${ByDirectory} />`}` },
     { title: "Made", cell: (/** @type {Team} */ each) => html`<${Day} at=${each.created_at} />` },
   ];
   return html`<${Section} title="Teams" actions=${manages && !org.deletion_due_at && html`<button onClick=${make}>New team…</button>`}>
@@ -41,8 +41,13 @@ export function Teams({ org }) {
     ${data && (data.items.length
       ? html`<${Table} path="org-teams" columns=${columns} rows=${data.items} id=${(/** @type {Team} */ each) => each.team_id}
           href=${(/** @type {Team} */ each) => to("orgs", org.org_id, { part: "teams", team: each.team_id })}
-          rowActions=${manages && ((/** @type {Team} */ each) => html`<${Buttons} org=${org} team=${each} />`)} />`
+          rowActions=${manages && ((/** @type {Team} */ each) => !each.provisioned && html`<${Buttons} org=${org} team=${each} />`)} />`
       : html`<${Empty}><p>No teams yet. A team is people of the organisation who use the same licences, with seats that are kept for them. Its maintainers say who belongs to it.</p><//>`)}<//>`;
+}
+
+/** Of a team whose name and members the organisation's directory says. */
+function ByDirectory() {
+  return html`<${Tag} tone="accent">kept by the directory<//>`;
 }
 
 /** @param {{ org: Org, team: Team }} props */
@@ -80,6 +85,8 @@ function Members({ org, team, poll: { data, problem } }) {
   const me = account.value?.user_id;
   const leads = data?.items.some((/** @type {Member} */ each) => each.user_id === me && each.role === "maintainer");
   const manages = may(org, "teams.manage") || leads;
+  // Of the directory's own it alone says what they are called and who belongs to them.
+  const byHand = !team.provisioned;
   const set = (/** @type {Member} */ who, /** @type {string} */ role) => call("PUT", `${path}/${who.user_id}`, { role });
   const add = async () => {
     const all = await attempt(() => list(`/orgs/${org.org_id}/members`, { limit: 200 }));
@@ -114,13 +121,14 @@ function Members({ org, team, poll: { data, problem } }) {
     { title: "Role", cell: (/** @type {Member} */ each) => html`<${Tag} tone=${each.role === "maintainer" ? "accent" : ""}>${each.role}<//>` },
     { title: "Since", cell: (/** @type {Member} */ each) => html`<${Day} at=${each.joined_at} />` },
   ];
-  return html`<${Section} title=${team.name} actions=${html`${manages && !org.deletion_due_at && html`<button onClick=${add}>Add somebody…</button>`}
+  return html`<${Section} title=${team.name} actions=${byHand && html`${manages && !org.deletion_due_at && html`<button onClick=${add}>Add somebody…</button>`}
       ${may(org, "teams.manage") && html`<${Buttons} org=${org} team=${team} />`}`}>
+    ${!byHand && html`<p class="text"><${ByDirectory} /> What it is called and who belongs to it is changed there.</p>`}
     ${!data && html`<${Loading} problem=${problem} />`}
     ${data && (data.items.length
       ? html`<${Table} path="team-members" columns=${columns} rows=${data.items} id=${(/** @type {Member} */ each) => each.user_id}
           rowActions=${(/** @type {Member} */ each) => html`${manages && html`<button class="plain" onClick=${() => turn(each)}>${each.role === "maintainer" ? "Make member" : "Make maintainer"}</button>${" "}`}
-            ${(manages || each.user_id === me) && html`<button class="plain" onClick=${() => remove(each)}>${each.user_id === me ? "Leave" : "Take out"}</button>`}`} />`
+            ${byHand && (manages || each.user_id === me) && html`<button class="plain" onClick=${() => remove(each)}>${each.user_id === me ? "Leave" : "Take out"}</button>`}`} />`
       : html`<p class="empty soft">Nobody belongs to it yet.</p>`)}
     ${data?.next_cursor && html`<p class="empty soft">These are the first 200; <code>coditect org team members</code> lists all.</p>`}<//>`;
 }

@@ -13,6 +13,7 @@ import { issue } from "./license-actions.js";
 import { Domains } from "./org-domains.js";
 import { People, invite } from "./org-people.js";
 import { Projects } from "./org-projects.js";
+import { Provisioning } from "./org-provisioning.js";
 import { may } from "./org-rights.js";
 import { SingleSignOn } from "./org-sso.js";
 import { Teams } from "./org-teams.js";
@@ -64,7 +65,7 @@ export function Org({ id }) {
 
 /** How people come in by themselves. @param {{ org: OrgRow }} props */
 function Access({ org }) {
-  return html`<${SingleSignOn} org=${org} /><${Domains} org=${org} />`;
+  return html`<${SingleSignOn} org=${org} /><${Provisioning} org=${org} /><${Domains} org=${org} />`;
 }
 
 /** @param {{ org: OrgRow, operator: boolean }} props */

@@ -187,6 +187,76 @@ describe("organisations", () => {
   });
 });
 
+describe("an organisation's directory", () => {
+  signedIn("gets a token that is shown once, keeps its teams to itself, and is told no more after the last was revoked", "#/orgs", async (page, api, watched) => {
+    const org = await api.post("/orgs", { name: "Shuttle Ltd" });
+    await page.goto(`/admin#/orgs/${org.org_id}?part=access`);
+    const base = `/api/v1/orgs/${org.org_id}/scim/v2`;
+    await page.getByText(base).waitFor();
+    await watched.look("org-provisioning-none");
+    await button(page, "Make a token…").click();
+    await page.getByLabel("Name", { exact: true }).fill("Entra ID");
+    await watched.look("org-provisioning-form");
+    await answer(page, "Make the token");
+    const secret = await dialog(page).locator(".secret code").innerText();
+    assert.match(secret, /^cds_/);
+    await dialog(page).getByText(base).waitFor();
+    await dialog(page).locator(".secret button").click();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), secret);
+    await watched.look("org-provisioning-secret");
+    await dialog(page).getByText("Close", { exact: true }).click();
+    await row(page, "Entra ID").getByText("never").first().waitFor();
+    assert.ok(!(await page.content()).includes(secret), "the secret is not shown again");
+    await house.server.mail(OPERATOR.email, "A directory can provision Shuttle Ltd");
+
+    const group = await fetch(`${house.server.url}${base}/Groups`, {
+      method: "POST", headers: { Authorization: `Bearer ${secret}`, "Content-Type": "application/scim+json" },
+      body: JSON.stringify({ displayName: "Throwers" }),
+    });
+    assert.equal(group.status, 201);
+    const me = await api.get("/users/me");
+    const { id } = await group.json();
+    const patched = await fetch(`${house.server.url}${base}/Groups/${id}`, {
+      method: "PATCH", headers: { Authorization: `Bearer ${secret}`, "Content-Type": "application/scim+json" },
+      body: JSON.stringify({ Operations: [{ op: "add", path: "members", value: [{ value: me.user_id }] }] }),
+    });
+    assert.equal(patched.status, 200);
+    await api.post(`/orgs/${org.org_id}/teams`, { name: "Weavers" });
+    await part(page, "Teams");
+    await row(page, "Throwers").getByText("kept by the directory").waitFor();
+    assert.equal(await row(page, "Throwers").getByRole("button").count(), 0);
+    await row(page, "Weavers").getByRole("button", { name: "Rename…" }).waitFor();
+    await watched.look("org-teams-provisioned");
+    await row(page, "Throwers").getByRole("link").click();
+    await row(page, OPERATOR.email).getByRole("button", { name: "Make maintainer" }).waitFor();
+    for (const name of ["Add somebody…", "Rename…", "Delete…", "Leave", "Take out"]) assert.equal(await button(page, name).count(), 0, name);
+    await button(page, "Add a licence…").waitFor();
+    await watched.look("org-team-provisioned");
+
+    await part(page, "Sign-in");
+    await button(page, "Make a token…").click();
+    await page.getByLabel("Name", { exact: true }).fill("Okta");
+    await page.getByLabel("Expires after").selectOption("");
+    await answer(page, "Make the token");
+    await dialog(page).getByText("Close", { exact: true }).click();
+    await row(page, "Okta").waitFor();
+    assert.equal(await button(page, "Make a token…").count(), 0, "there are two at most");
+    await watched.look("org-provisioning");
+    await row(page, "Okta").getByRole("button", { name: "Revoke…" }).click();
+    await dialog(page).getByText("The other token goes on.").waitFor();
+    await answer(page, "Revoke");
+    await toast(page, "is revoked");
+    await row(page, "Entra ID").getByRole("button", { name: "Revoke…" }).click();
+    await dialog(page).getByText("become ordinary ones").waitFor();
+    await watched.look("org-provisioning-last");
+    await answer(page, "Revoke");
+    await page.getByText("can keep the people and groups").waitFor();
+    await part(page, "Teams");
+    await row(page, "Throwers").getByRole("button", { name: "Rename…" }).waitFor();
+    assert.equal(await page.getByText("kept by the directory").count(), 0);
+  });
+});
+
 describe("people who are no operators", () => {
   visit("look after their own organisation, each as far as their role goes", async (page, watched) => {
     const nobody = new Api(house.server.url);
