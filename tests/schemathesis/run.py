@@ -78,11 +78,44 @@ def make_records(api):
     }
 
 
-def configuration(records, signed_in):
+def make_directory(api):
+    """An organisation with a directory and somebody in it; answers its records and the directory's token."""
+    org = api.post("/orgs", {"name": "Loom Ltd"})["org_id"]
+    api.post(f"/orgs/{org}/domains", {"domain": "loom.example"})
+    api.post(f"/admin/orgs/{org}/domains/loom.example/verify", {})
+    made = api.post(f"/orgs/{org}/provisioning-tokens", {"name": "Schemathesis"})
+    directory = requests.Session()
+    directory.headers["Authorization"] = f"Bearer {made['secret']}"
+
+    def send(path, body):
+        answer = directory.post(f"{api.url}/api/v1/orgs/{org}/scim/v2{path}", json=body, timeout=30)
+        assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
+        return answer.json()["id"]
+
+    people = [send("/Users", {"userName": f"nr{n}@loom.example"}) for n in range(8)]
+    groups = [send("/Groups", {"displayName": f"Weavers {n}"}) for n in range(8)]
+    records = {"directory_org_id": [org], "directory_user_id": people, "directory_team_id": groups}
+    return records, made["secret"]
+
+
+def configuration(records, signed_in, directory=None):
     """schemathesis.toml with what only this run knows."""
     text = (HERE / "schemathesis.toml").read_text().replace('"hooks"', json.dumps(str(HERE / "hooks.py")), 1)
     for name, values in records.items():
         text += f"\n[dictionaries.{name}]\nvalues = {json.dumps(values)}\n"
+    if directory:
+        text += f"""
+[[operations]]
+include-path-regex = "/scim/v2"
+
+[operations.parameters]
+"path.org_id" = {{ dictionary = "directory_org_id", probability = 0.95 }}
+"path.user_id" = {{ dictionary = "directory_user_id", probability = 0.7 }}
+"path.team_id" = {{ dictionary = "directory_team_id", probability = 0.7 }}
+
+[auth.openapi.Directory]
+bearer = {json.dumps(directory)}
+"""
     if signed_in:
         # Signs in again after a 401: some calls end the sign-in they are made with.
         text += f"""
@@ -94,10 +127,10 @@ extract_selector = "/access_token"
     return text
 
 
-def run(server, folder, name, records, signed_in, arguments):
+def run(server, folder, name, records, signed_in, arguments, directory=None):
     """One run; answers whether nothing was found."""
     config = folder / f"{name}.toml"
-    config.write_text(configuration(records, signed_in))
+    config.write_text(configuration(records, signed_in, directory))
     st = pathlib.Path(sys.executable).with_name("st")
     command = [st, "--config-file", config, "--no-color", "run", f"{server.url}/openapi.json", "--url", server.url]
     print(f"=== {name}", flush=True)
@@ -116,10 +149,13 @@ def main():
         port = free_port()
         command = [os.path.abspath(binary()), "--data", str(folder / "data"), "--listen", f"127.0.0.1:{port}"]
         with Server(command, port, folder, RELAXED | operator, folder / "server.log") as server:
-            records = make_records(Api(server.url))
+            api = Api(server.url)
+            records = make_records(api)
+            of_directory, directory = make_directory(api)
             # Nobody first: an operator revokes the licences that applications need. The stream of events does not end
             # while an operator looks on; tests/api reads it.
             good = [
+                run(server, folder, "as a directory", records | of_directory, False, ["--include-path-regex", "/scim/v2", *arguments], directory),
                 run(server, folder, "as nobody", records, False, ["--phases", "coverage,fuzzing", *arguments]),
                 run(server, folder, "as the operator", records, True, ["--exclude-operation-id", "events", *arguments]),
             ]
