@@ -25,6 +25,8 @@ import { signal } from "./lib.js";
 
 const STORED = "coditect.session";
 const TIMEOUT_MS = 20_000;
+/** The code of a refusal for want of a second factor. */
+export const NO_FACTOR = "mfa_enrolment_required";
 /** Where the cookie goes that this browser leaves for an issuer with, and comes from. */
 const WITH_COOKIE = ["/auth/oidc/complete", "/users/me/identities/begin", "/users/me/identities"].map((path) => `/api/v1${path}`);
 /** For what grows with the database: backups, restores, diagnostics. */
@@ -36,7 +38,7 @@ export const account = signal(/** @type {User | null | undefined} */ (undefined)
 /** Counts what this page has changed on the server, so that what is shown can be asked for again. */
 export const changes = signal(0);
 
-/** Why nothing works before a second factor is set up; empty while everything does. */
+/** Why nothing at all works before a second factor is set up; empty while something does, if not every organisation. */
 export const enrolment = signal("");
 
 /** Why the last session ended, where that was not the person's own doing. */
@@ -106,8 +108,20 @@ async function exchange(method, path, body, token, signal = AbortSignal.timeout(
   if (response.ok) return response;
   // What is no JSON is a proxy's error page, most likely: the status says enough.
   const problem = await response.json().catch(() => null);
-  if (problem?.code === "mfa_enrolment_required") enrolment.value = problem.detail;
+  if (problem?.code === NO_FACTOR && token && !enrolment.value && await needsItForAll(path, token) && token === bearer()) enrolment.value = problem.detail;
   throw new Problem(response.status, problem || {}, Number(response.headers.get("Retry-After")) || 0);
+}
+
+/**
+ * Whether an account without a second factor is refused everywhere, and not by one organisation alone: then it is not
+ * even told which organisations it belongs to. @param {string} refused the path @param {string} token
+ */
+async function needsItForAll(refused, token) {
+  const path = "/api/v1/orgs";
+  if (refused === path) return true;
+  const headers = { Authorization: `Bearer ${token}` };
+  const answer = await fetch(path, { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(() => null);
+  return answer?.status === 403;
 }
 
 function unreachable() {

@@ -3,7 +3,8 @@
 //   await ask({ title: "Revoke", text: "…", action: "Revoke", danger: true, typed: "CODITECT-…", submit: () => call(…) })
 //
 // The dialog stays open until `submit` has succeeded; what the server refuses is shown in it, next to
-// its field where it names one. Escape and Cancel close it; the focus returns to where it was.
+// its field where it names one. Escape and Cancel close it; the focus returns to where it was. It closes, too, when
+// one goes elsewhere, unless it is at work: what comes of that is still to be told.
 
 import { Field } from "./form.js";
 import { html, signal, useEffect, useRef, useState } from "./lib.js";
@@ -27,7 +28,7 @@ import { Trouble } from "./ui.js";
  * @property {(values: Values) => Promise<any>} [submit]
  */
 
-/** @typedef {Question & { id: number, settle: (value: any) => void }} Asked */
+/** @typedef {Question & { id: number, at: string, working: boolean, settle: (value: any) => void }} Asked `at`: the address it was asked at */
 
 const asked = signal(/** @type {Asked[]} */ ([]));
 let made = 0;
@@ -42,9 +43,16 @@ export function ask(question) {
       asked.value = asked.value.filter((each) => each.id !== id);
       resolve(value);
     };
-    asked.value = [...asked.value, { ...question, id, settle }];
+    asked.value = [...asked.value, { ...question, id, at: location.hash, working: false, settle }];
   });
 }
+
+/** Takes back what was asked, but for what is at work. @param {(question: Asked) => boolean} [which] left out: everything */
+export function withdraw(which = () => true) {
+  for (const each of asked.value) if (!each.working && which(each)) each.settle(undefined);
+}
+
+for (const event of ["popstate", "hashchange"]) addEventListener(event, () => withdraw((each) => each.at !== location.hash));
 
 /** Where the questions appear: once, in the shell. */
 export function Dialogs() {
@@ -79,8 +87,13 @@ function Form({ question }) {
   const [word, setWord] = useState("");
   const shown = typeof fields === "function" ? fields(values) : fields;
   const { run, busy, problem } = useAction(async () => {
-    const value = submit ? await submit(values) : values;
-    settle(value ?? true);
+    question.working = true;
+    try {
+      const value = submit ? await submit(values) : values;
+      settle(value ?? true);
+    } finally {
+      question.working = false;
+    }
   });
   const wrong = problem?.fields ?? {};
   const cancel = () => settle(undefined);

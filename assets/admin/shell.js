@@ -1,7 +1,7 @@
 // What every screen sits in: the navigation beside it, whether it is live, and what is asked and said.
 
 import { account, enrolment, signOut } from "./api.js";
-import { Dialogs, ask } from "./dialog.js";
+import { Dialogs, ask, withdraw } from "./dialog.js";
 import { count } from "./format.js";
 import { onKeys } from "./keys.js";
 import { html, signal, useEffect, useState } from "./lib.js";
@@ -26,6 +26,9 @@ export function Shell() {
     menuOpen.value = false;
   }, [name, place.value.id]);
   useEffect(() => onKeys((key) => key === "?" && Boolean(showKeys())), []);
+  useEffect(() => {
+    if (enrolment.value) withdraw();
+  }, [enrolment.value]);
   if (enrolment.value) return html`<${Enrol} />`;
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>

@@ -1,6 +1,6 @@
 // Small parts that the screens are made of.
 
-import { Problem, serverNow } from "./api.js";
+import { NO_FACTOR, Problem, serverNow } from "./api.js";
 import { STATUS_TONE, about, count, day, money, plain, seconds } from "./format.js";
 import { html, signal, useEffect, useRef, useState } from "./lib.js";
 
@@ -19,7 +19,8 @@ export function Trouble({ problem, shown = [] }) {
   if (!elsewhere.length && shown.some((field) => problem.fields[field])) return null;
   const wait = problem.retryAfterS ? ` Try again in ${seconds(problem.retryAfterS)}.` : "";
   return html`<${Note} kind="bad"><p>${problem.message}${wait}</p>
-    ${elsewhere.length > 0 && html`<ul>${elsewhere.map(([field, message]) => html`<li><code>${field}</code>: ${message}</li>`)}</ul>`}<//>`;
+    ${elsewhere.length > 0 && html`<ul>${elsewhere.map(([field, message]) => html`<li><code>${field}</code>: ${message}</li>`)}</ul>`}
+    ${problem.code === NO_FACTOR && html`<p><a href="#/account">Set it up in your account</a></p>`}<//>`;
 }
 
 /** @param {{ tone?: string, children?: any }} props `tone`: good, warn or bad */

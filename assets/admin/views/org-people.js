@@ -87,8 +87,8 @@ function changeRole(org, member) {
   });
 }
 
-/** @param {Org} org @param {any} member */
-function removeMember(org, member) {
+/** @param {Org} org @param {{ user_id: string, email: string }} member */
+export function removeMember(org, member) {
   const own = member.user_id === account.value?.user_id;
   return ask({
     title: own ? "Leave this organisation" : "Remove this member",

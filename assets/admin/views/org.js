@@ -1,7 +1,7 @@
 // One organisation, in parts: who belongs to it, its teams and projects, how its people sign in, and the end of it.
 // Operators act as its owner.
 
-import { account, call, download } from "../api.js";
+import { NO_FACTOR, Problem, account, call, download } from "../api.js";
 import { ask } from "../dialog.js";
 import { html } from "../lib.js";
 import { usePoll } from "../poll.js";
@@ -11,7 +11,7 @@ import { Copy, Day, Facts, Head, Loading, Note, Section, Tag, Trouble } from "..
 import { History } from "./history.js";
 import { issue } from "./license-actions.js";
 import { Domains } from "./org-domains.js";
-import { People, invite } from "./org-people.js";
+import { People, invite, removeMember } from "./org-people.js";
 import { Projects } from "./org-projects.js";
 import { Provisioning } from "./org-provisioning.js";
 import { may } from "./org-rights.js";
@@ -32,9 +32,8 @@ const PARTS = [
 /** @param {{ id: string }} props */
 export function Org({ id }) {
   const operator = account.value?.operator === true;
-  const { data, problem } = usePoll(() => call("GET", operator ? `/admin/orgs/${id}` : `/orgs/${id}`), 15_000, [id]);
-  /** @type {OrgRow | undefined} */
-  const org = data;
+  const { data, problem } = usePoll(() => look(id, operator), 15_000, [id]);
+  const org = data?.org;
   const back = { href: "#/orgs", title: operator ? "Organisations" : "Your organisations" };
   if (!org) return html`<${Head} title="Organisation" back=${back} /><${Loading} problem=${problem} />`;
   const facts = html`<${Section} title="Facts"><${Facts} of=${[
@@ -51,6 +50,10 @@ export function Org({ id }) {
     return html`<${Head} title=${org.name} back=${back}><${Tag} tone="bad">erased<//><//>
       <${Note}><p>This organisation was deleted. Its payments and invoices stay, as bookkeeping demands.</p><//>${facts}<${History} subject=${id} />`;
   }
+  if (data?.refused) {
+    return html`<${Head} title=${org.name} back=${back} actions=${data.leave && html`<button class="quiet-danger" onClick=${data.leave}>Leave…</button>`} />
+      <${Trouble} problem=${data.refused} />${facts}${operator && html`<${History} subject=${id} />`}`;
+  }
   const shown = PARTS.filter((each) => each.shown(org));
   const here = shown.find((each) => each.part === (place.value.query.part ?? "")) ?? shown[0];
   return html`<${Head} title=${org.name} back=${back} actions=${here.part === "" && html`<${Actions} org=${org} operator=${operator} />`}>
@@ -61,6 +64,29 @@ export function Org({ id }) {
       aria-current=${each === here ? "page" : undefined}>${each.title}</a>`)}</nav>
     ${here.part === "" && facts}
     <${here.view} key=${here.part} org=${org} />`;
+}
+
+/**
+ * The organisation; of one that asks for a second factor that the person does not have, what they are told all the same.
+ * @param {string} id @param {boolean} operator
+ * @returns {Promise<{ org: OrgRow, refused?: Problem, leave?: () => void }>} `leave` where one may
+ */
+async function look(id, operator) {
+  /** @type {OrgRow | undefined} */
+  const known = operator ? await call("GET", `/admin/orgs/${id}`) : undefined;
+  if (known && (known.erased_at || !known.require_second_factor)) return { org: known };
+  try {
+    const org = await call("GET", `/orgs/${id}`);
+    return { org: known ?? org };
+  } catch (refused) {
+    if (!(refused instanceof Problem) || refused.code !== NO_FACTOR) throw refused;
+    /** @type {OrgRow | undefined} */
+    const mine = (await call("GET", "/orgs")).items.find((/** @type {OrgRow} */ each) => each.org_id === id);
+    const [org, who] = [known ?? mine, account.value];
+    if (!org) throw refused;
+    const may = mine && mine.role !== "owner" && who;
+    return { org, refused, leave: may ? () => removeMember(org, who) : undefined };
+  }
 }
 
 /** How people come in by themselves. @param {{ org: OrgRow }} props */

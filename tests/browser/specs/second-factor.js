@@ -345,6 +345,81 @@ describe("an invitation for an account with a second factor", () => {
   });
 });
 
+describe("an organisation that requires it", () => {
+  /** Somebody with a confirmed address. @param {string} email @param {string} full_name */
+  const customer = async (email, full_name) => {
+    const nobody = new Api(house.server.url);
+    await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name });
+    const confirm = await house.server.mail(email, "verify-email?token=");
+    await nobody.post("/auth/verify-email", { token: confirm.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+    return nobody.signIn(email, OPERATOR.password);
+  };
+  /** @param {Page} page @param {string} name */
+  const screen = (page, name) => page.getByRole("navigation", { name: "Screens" }).getByRole("link", { name }).click();
+
+  visit("is not made so by whoever has none, who is told in the dialog and goes on", async (page, watched) => {
+    watched.expect(/^403 PATCH \/api\/v1\/orgs\//);
+    const { api } = await customer("petra@customer.example", "Petra Novak");
+    await api.post("/orgs", { name: "Heddle Ltd" });
+    await signIn(page, "petra@customer.example");
+    await screen(page, "Organisations");
+    await page.getByRole("link", { name: "Heddle Ltd" }).click();
+    await button(page, "Require a second factor…").click();
+    await button(page, "Require it").click();
+    const dialog = page.locator("dialog[open]");
+    await dialog.getByRole("alert").getByText("a second factor of your own").waitFor();
+    await watched.look("org-second-factor-refused");
+    await page.getByRole("heading", { level: 1, name: "Heddle Ltd", includeHidden: true }).waitFor({ state: "attached" });
+    await dialog.getByRole("link", { name: "Set it up in your account" }).click();
+    await page.getByRole("heading", { level: 1, name: "Your account" }).waitFor();
+    assert.equal(await dialog.count(), 0, "a dialog stays where it was asked");
+    await page.goBack();
+    await button(page, "Invite…").click();
+    await dialog.waitFor();
+    await page.goBack();
+    await page.getByRole("heading", { level: 1, name: "Your organisations" }).waitFor();
+    assert.equal(await dialog.count(), 0);
+  });
+
+  visit("is closed to members and operators without it, who see the rest, set it up or leave", async (page, watched) => {
+    watched.expect(/^403 GET \/api\/v1\/orgs\//, /^403 DELETE \/api\/v1\/orgs\//);
+    const { api: owner } = await customer("selma@customer.example", "Selma Berg");
+    const { secret } = await owner.post("/users/me/totp", { password: OPERATOR.password });
+    await owner.post("/users/me/totp/confirm", { totp: new Phone(secret).code() });
+    const org = await owner.post("/orgs", { name: "Careful Ltd" });
+    const { api: member } = await customer("tarik@customer.example", "Tarik Aydin");
+    await owner.post(`/orgs/${org.org_id}/invitations`, { email: "tarik@customer.example", role: "member" });
+    const mail = await house.server.mail("tarik@customer.example", "Organisation:  Careful Ltd");
+    await member.post("/invitations/accept", { token: mail.match(/accept-invitation\?token=([A-Za-z0-9_-]+)/)?.[1] });
+    await owner.call("PATCH", `/orgs/${org.org_id}`, { require_second_factor: true });
+
+    await signIn(page, "tarik@customer.example");
+    await screen(page, "Organisations");
+    await page.getByRole("link", { name: "Careful Ltd" }).click();
+    await page.getByRole("alert").getByText("Careful Ltd asks a second factor").waitFor();
+    await watched.look("org-second-factor-lacking");
+    await page.getByRole("link", { name: "Set it up in your account" }).click();
+    await button(page, "Set an app up").waitFor();
+    await screen(page, "Organisations");
+    await page.getByRole("link", { name: "Careful Ltd" }).click();
+    await button(page, "Leave…").click();
+    await button(page, "Leave").click();
+    await page.locator(".toast", { hasText: "You do not belong to Careful Ltd" }).waitFor();
+    await page.getByRole("heading", { level: 1, name: "Your organisations" }).waitFor();
+    assert.equal(await page.getByRole("link", { name: "Careful Ltd" }).count(), 0);
+    await button(page, "Sign out").click();
+
+    await operator();
+    await signIn(page, OPERATOR.email);
+    await overview(page);
+    await page.goto(`/admin#/orgs/${org.org_id}`);
+    await page.getByRole("alert").getByText("Careful Ltd asks a second factor").waitFor();
+    await watched.accessible("an organisation that an operator may not enter");
+    await screen(page, "Users");
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+  });
+});
+
 describe("where operators need it", () => {
   /** @type {Server} */
   let server;
