@@ -54,7 +54,8 @@ pub struct SetSso {
     /// The claim that lists a person's groups; left out: `groups`.
     #[oai(validator(max_length = 200))]
     groups_claim: Option<String>,
-    /// What groups make of a person; the first that fits counts.
+    /// What groups make of a person; the first that fits counts. Without one there has to be a `default_role`,
+    /// unless a directory provisions the organisation.
     #[oai(validator(max_items = 100))]
     groups: Option<Vec<GroupRole>>,
     /// What everybody else is; left out: they do not belong to the organisation. Not `owner`.

@@ -376,7 +376,7 @@ pub struct SsoTerms {
     /// What a group makes of a person, as in it=admin; may be given several times, and the first that fits counts
     #[arg(long = "group", value_name = "GROUP=ROLE")]
     pub groups: Vec<GroupRole>,
-    /// What everybody else is [default: they do not belong to the organisation]
+    /// What everybody else is; needed where no group is named [default: they do not belong to the organisation]
     #[arg(long, value_parser = ROLES)]
     pub default_role: Option<String>,
 }

@@ -103,14 +103,16 @@ impl Services {
     /// A field error for what cannot be used, an issuer that does not answer among it.
     pub async fn set_sso(&self, actor: &Actor, id: OrgId, input: SsoInput) -> Result<SsoShown> {
         actor.refuse_programs()?;
-        let before = self.store.read(|tx| {
+        let now = self.clock.now().wall;
+        let (before, directory) = self.store.read(|tx| {
             place(tx, actor, id, Permission::OrgOwn)?;
-            store::org(tx, id).sso()
+            let org = store::org(tx, id);
+            Ok((org.sso()?, org.has_directory(now)?))
         })?;
         self.throttles.check_account(&format!("sso {id}"))?;
         let secret = input.client_secret.clone().filter(|secret| !secret.is_empty());
         let ctx = self.ctx_of(actor);
-        let mut sso = checked(id, input)?;
+        let mut sso = checked(id, input, directory)?;
         sso.changed_at = ctx.now;
         sso.sealed_secret = match secret {
             Some(secret) => {
@@ -436,7 +438,9 @@ pub(in crate::services) fn sealed_for(id: OrgId) -> Vec<u8> {
     format!("sso:{id}").into_bytes()
 }
 
-fn checked(org_id: OrgId, input: SsoInput) -> Result<Sso> {
+/// The settings, where they can be used. Without a rule for anybody all members would be sent away as they sign
+/// in, unless the organisation's directory wants them there.
+fn checked(org_id: OrgId, input: SsoInput, directory: bool) -> Result<Sso> {
     let url = Url::parse(&input.issuer).ok();
     let plain = url.is_some_and(|url| url.query().is_none() && url.fragment().is_none());
     if !plain || input.issuer.len() > TEXT_CHARS_MAX {
@@ -468,6 +472,12 @@ fn checked(org_id: OrgId, input: SsoInput) -> Result<Sso> {
         return Err(Error::invalid(
             field,
             "must not make owners: ownership is given away by the owner alone",
+        ));
+    }
+    if input.groups.is_empty() && input.default_role.is_none() && !directory {
+        return Err(Error::invalid(
+            "groups",
+            "must name at least one group, or there must be a default role: all members would lose their place at their next sign-in",
         ));
     }
     Ok(Sso {

@@ -135,9 +135,34 @@ async fn a_customers_issuer_is_no_way_into_the_servers_own_network() {
         "https://192.168.0.1/realms/a",
         "https://[::ffff:10.0.0.1]",
     ] {
-        let body = json!({"issuer": inside, "client_id": "app"});
+        let body = json!({"issuer": inside, "client_id": "app", "default_role": "member"});
         ann.with_body(Method::PUT, &path(&org), &body).await.refused_field("issuer");
     }
+}
+
+#[tokio::test]
+async fn an_issuer_that_would_send_everybody_away_is_refused() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let org = ann.post("/api/v1/orgs", json!({"name": "Loom Ltd"})).await.ok(201);
+    let set = async |rules: Value| {
+        let mut body = json!({"issuer": "https://10.0.0.1", "client_id": "app"});
+        body.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
+        ann.with_body(Method::PUT, &path(&org), &body).await
+    };
+    // What is refused after these rules is the issuer, which nobody is to be led to.
+    for (rules, field) in [
+        (json!({}), "groups"),
+        (json!({"groups": [], "default_role": null}), "groups"),
+        (json!({"groups": [{"group": "it", "role": "admin"}]}), "issuer"),
+        (json!({"default_role": "billing"}), "issuer"),
+    ] {
+        set(rules).await.refused_field(field);
+    }
+    // Whoever a directory wants there stays without a rule.
+    let tokens = format!("/api/v1/orgs/{}/provisioning-tokens", text(&org["org_id"]));
+    ann.post(&tokens, json!({"name": "Entra ID"})).await.ok(201);
+    set(json!({})).await.refused_field("issuer");
 }
 
 #[tokio::test]

@@ -354,6 +354,9 @@ describe("an organisation's single sign-on", () => {
     await page.getByLabel("Issuer").fill("http://127.0.0.1:9");
     await page.getByLabel("Client id").fill("coditect");
     await page.getByLabel("Client secret").fill("kept to itself");
+    await answer(page, "Set it up");
+    await dialog(page).locator("#f-group_0-wrong").getByText("at least one group").waitFor();
+    await watched.look("org-sso-nobody");
     await page.locator("#f-group_0").fill("it");
     await page.getByLabel("makes people of group 1").selectOption("admin");
     await page.locator("#f-group_1").fill("staff");
