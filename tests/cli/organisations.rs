@@ -27,6 +27,13 @@ async fn an_organisation_is_arranged_from_the_command_line() {
     // Any key that can be used will do: nobody signs in.
     let keys = operator.get("/.well-known/jwks.json").await.expect(&[200]);
     single_sign_on(&desk, keys);
+
+    let out = desk.home.path().join("loom.jsonl");
+    let export = format!("org export {ORG} {}", out.display());
+    desk.says(&export);
+    let whole = std::fs::read(&out).unwrap();
+    desk.refuses(&export, 1, "is there already, and nothing is replaced");
+    assert_eq!(std::fs::read(&out).unwrap(), whole);
 }
 
 fn teams(desk: &Desk, key: &str) {
@@ -130,11 +137,13 @@ fn single_sign_on(desk: &Desk, keys: Value) {
     assert!(!told.contains("kept to itself"), "{told}");
     assert!(row(&told, "Client secret kept").ends_with("yes"), "{told}");
     assert!(row(&told, "Groups").ends_with("it=admin, cn=staff=member"), "{told}");
+    desk.refuses(&set, 2, "must name at least one group");
     // What is left out is as it was not set, but the secret stays with its client.
+    let set = format!("{set} --default-role member");
     let again = desk.json(&set);
     assert_eq!(
         (&again["has_client_secret"], &again["groups"], &again["default_role"]),
-        (&json!(true), &json!([]), &json!(null))
+        (&json!(true), &json!([]), &json!("member"))
     );
     let other = set.replace("--client-id coditect", "--client-id another");
     assert_eq!(desk.json(&other)["has_client_secret"], false);
@@ -148,7 +157,7 @@ fn single_sign_on(desk: &Desk, keys: Value) {
     let shown: Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!(shown["has_client_secret"], true);
     desk.refuses(
-        &format!("org sso set {ORG} --issuer http://127.0.0.1:9 --client-id x"),
+        &format!("org sso set {ORG} --issuer http://127.0.0.1:9 --client-id x --group it=admin"),
         2,
         "must be an issuer that answers",
     );

@@ -136,6 +136,7 @@ fn audit(desk: &Desk) {
     let file = desk.home.path().join("audit.jsonl");
     let name = file.to_str().unwrap();
     desk.says(&format!("audit export --out {name}"));
+    desk.refuses(&format!("audit export --out {name}"), 1, "is there already");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(desk.says(&format!("audit verify {name}")).starts_with("Whole and unaltered."));
     let keys = desk.items("key list");

@@ -1,9 +1,8 @@
 //! `coditect audit list|status|export|verify`
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::connect::{client, is_loopback};
 use super::context::Context;
 use super::failure::{Exit, Failure, Result};
 use super::http::root_cause;
-use super::output::{self, Column, at, made, plain, shown, text, time, whole, word};
+use super::output::{self, Column, at, made, new_file, plain, shown, text, time, whole, word};
 use super::{ask, block_on};
 use crate::cli::Settings;
 use crate::cli::operator::{Noun, Via};
@@ -134,8 +133,7 @@ async fn export(context: &Context, query: &[(&str, &str)], out: Option<&Path>) -
     };
     let fail = |error: io::Error| Failure::failed(format!("{}: {error}", out.display()));
     // It tells who did what from where: for its owner's eyes.
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).map_err(fail)?;
+    let mut file = new_file(out)?;
     let fetched = async {
         let bytes = context.http.download(&path, query, None, &mut file).await?;
         file.sync_all().map_err(fail)?;

@@ -1,8 +1,7 @@
 //! `coditect org ...`
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use super::context::{Context, confirm};
 use super::failure::{Failure, Result};
 use super::license::filters;
-use super::output::{Column, plain, shown, size, text, time, whole, word};
+use super::output::{Column, new_file, plain, shown, size, text, time, whole, word};
 use super::{org_access, org_provisioning, org_teams};
 use crate::cli::operator::Paging;
 use crate::cli::orgs::OrgCommand;
@@ -150,8 +149,7 @@ async fn invitation(context: &Context, org: &str, email: &str) -> Result<(String
 async fn export(context: &Context, id: &str, out: &Path) -> Result<()> {
     let fail = |error: io::Error| Failure::failed(format!("{}: {error}", out.display()));
     // It tells who belongs to it and what they did: for its owner's eyes.
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).map_err(fail)?;
+    let mut file = new_file(out)?;
     let fetched = async {
         let path = ["orgs", id, "export"];
         let bytes = context.http.download(&path, &[], None, &mut file).await?;

@@ -1,7 +1,10 @@
 //! What is printed: tables and lines for people, JSON for programs.
 
 use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::Value;
@@ -199,6 +202,19 @@ pub fn json(value: &Value) -> Result<()> {
     let text =
         serde_json::to_string_pretty(value).map_err(|error| Failure::failed(error.to_string()))?;
     print(&format!("{text}\n"))
+}
+
+/// A new file for its owner's eyes alone; one that is there already stays as it is.
+pub fn new_file(out: &Path) -> Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::AlreadyExists => {
+                "is there already, and nothing is replaced; name another file".to_owned()
+            }
+            _ => format!("cannot be written: {error}"),
+        };
+        Failure::failed(format!("{} {why}", out.display()))
+    })
 }
 
 /// Writes to standard output. Whoever has read enough, such as `head`, is no failure.
