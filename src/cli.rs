@@ -136,7 +136,7 @@ pub enum Command {
     License(Noun<LicenseCommand>),
     /// Look after accounts and say who is an operator
     User(Noun<UserCommand>),
-    /// Look after organisations: members, teams, projects, domains, single sign-on; export and delete them
+    /// Look after organisations: members, teams, projects, domains, single sign-on, provisioning; export and delete them
     Org(Noun<OrgCommand>),
     /// Manage what can be bought
     Plan(Noun<PlanCommand>),
