@@ -126,8 +126,8 @@ pub enum KeyCommand {
     /// Seal every secret anew under another master key; the server has to be stopped
     ///
     /// Where the key is a file of the data folder, a new one is made and takes its place. The old one is
-    /// kept beside it, because backups made before need it: move it to where they are. Where a setting holds the
-    /// key, --new names a file with the new one, and the setting is yours to change afterwards.
+    /// kept beside it, because backups made before need it: move it to where their master key is kept. Where a setting
+    /// holds the key, --new names a file with the new one, and the setting is yours to change afterwards.
     #[command(after_help = "Example:\n  coditect key replace-master --yes")]
     ReplaceMaster {
         /// A file with the new key, where a setting holds the one in use

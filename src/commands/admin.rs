@@ -56,7 +56,7 @@ pub(super) fn replace_master(file: Option<&Path>, yes: bool, settings: &Settings
     let Replaced { secrets, kept } = done;
     let next = match (kept, file) {
         (Some(kept), _) => format!(
-            "The old one is {}: backups made before need it. Move it to where they are, and back up anew.",
+            "The old one is {}: backups made before need it. Move it to where their master key is kept, and back up anew.",
             kept.display()
         ),
         (None, Some(file)) => format!(
