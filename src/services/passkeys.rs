@@ -236,7 +236,7 @@ impl Services {
             signature: &answer.signature,
         };
         let mut ctx = self.ctx(By::Anonymous).of(By::Anonymous, caller);
-        let user = self.store.read(|tx| users::get(tx, passkey.user_id))?;
+        let user = self.store.read(|tx| users::find(tx, passkey.user_id))?.ok_or_else(refusal)?;
         let signed = server.signed(&challenge, &assertion, &passkey.key, passkey.sign_count);
         let reason = match &signed {
             Ok(_) => why_not(&user, true),

@@ -398,6 +398,24 @@ async fn a_link_to_the_address_of_before_confirms_no_other() {
     chosen.refused(400, "invalid_token");
 }
 
+/// A domain may be lost, and a person may have changed the name: neither keeps a leaver in.
+#[tokio::test]
+async fn a_leaver_leaves_whatever_became_of_the_domain_and_the_name() {
+    let loom = Loom::new().await;
+    let eve = loom.joins(EVE).await;
+    let named = json!([{"op": "replace", "path": "name.formatted", "value": "Eve Loom"}]);
+    loom.change(&loom.user(&eve["id"]), named).await.ok(200);
+    let chosen = json!({"token": loom.app.mail_to(EVE, "Your account").await.token(), "password": crate::support::PASSWORD});
+    loom.app.anyone.post("/api/v1/auth/reset-password", chosen).await.ok(200);
+    let own = loom.app.sign_in(EVE).await;
+    own.patch("/api/v1/users/me", json!({"full_name": "Evelyn"})).await.ok(200);
+    loom.active(&eve["id"], true).await.ok(200);
+    assert_eq!(own.get("/api/v1/users/me").await.ok(200)["full_name"], "Evelyn");
+    loom.ann.delete(&loom.org("/domains/loom.example")).await.ok(200);
+    loom.active(&eve["id"], false).await.ok(200);
+    assert_eq!(loom.role_of(EVE).await, None);
+}
+
 /// Whoever reads the mail of a domain must not get more by a new address than they have.
 #[tokio::test]
 async fn the_address_of_an_account_that_opens_more_is_the_persons_own() {

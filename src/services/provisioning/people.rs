@@ -102,7 +102,7 @@ impl Services {
     /// Lets somebody belong to the organisation, with a new account where the address has none.
     ///
     /// # Errors
-    /// `DomainUnproven` for an address at a domain that is not the organisation's; `EmailTaken` for
+    /// A field error on `userName` for an address at a domain that is not the organisation's; `EmailTaken` for
     /// somebody who is there already; `MemberState` for whoever cannot be provisioned.
     pub async fn provision_person(
         &self,
@@ -199,8 +199,11 @@ impl Services {
                 rename(&ctx, tx, &mut user, email, &said, may_mail)?;
                 said.changed_at = ctx.now;
             }
-            let theirs = said.made_account && (was_active || change.active == Some(true));
-            let full_name = said.full_name().filter(|_| theirs);
+            let returns = change.active == Some(true) && !was_active;
+            let stays = was_active && change.active != Some(false);
+            // What the person has changed since stays; and whoever leaves does, whatever else is said.
+            let named = returns || (stays && said.full_name() != was.full_name());
+            let full_name = said.full_name().filter(|_| said.made_account && named);
             if let Some(full_name) = full_name.filter(|it| *it != user.full_name) {
                 refuse_operators(&user)?;
                 require_own_domain(tx, id, &user.email)?;
