@@ -13,6 +13,7 @@ import { signal } from "./lib.js";
  * @property {string} user_id
  * @property {string} email
  * @property {string} full_name
+ * @property {string | null} company_name
  * @property {boolean} operator whether this page is for them
  * @property {boolean} has_password whoever signs in through an issuer or with a passkey need not have one
  *
@@ -162,10 +163,10 @@ export async function open(method, path, body, token) {
  * @param {string} method
  * @param {string} path below /api/v1
  * @param {unknown} [body]
- * @param {number} [timeout] milliseconds
+ * @param {{ timeout?: number, org?: string }} [how] `timeout` in milliseconds; `org`: the organisation that it is for, where the path does not say it
  */
-export async function call(method, path, body, timeout = TIMEOUT_MS) {
-  const value = await json(await withToken((token) => exchange(method, `/api/v1${path}`, body, token, AbortSignal.timeout(timeout))));
+export async function call(method, path, body, { timeout = TIMEOUT_MS, org } = {}) {
+  const value = await json(await withToken((token) => exchange(method, `/api/v1${path}`, body, token, AbortSignal.timeout(timeout), org)));
   // Whatever is on the screen may have changed with it: every question is asked again.
   if (method !== "GET") changes.value += 1;
   return value;
@@ -297,6 +298,13 @@ export async function signOut() {
   // Only an access token that is still good can end the sign-in on the server.
   if (!token && refresh_token) token = (await open("POST", "/auth/refresh", { refresh_token }).catch(() => null))?.access_token;
   if (token) await endSignIn(token);
+}
+
+/** Ends every sign-in of the account, this page's with them. */
+export async function signOutEverywhere() {
+  // Nothing on the screen is asked for again: there is nobody any more to answer.
+  await withToken((token) => exchange("DELETE", "/api/v1/auth/sessions", undefined, token));
+  leave("You are signed out everywhere.");
 }
 
 /** The tokens are forgotten here; where this fails, the server's side ends by itself. @param {string} token of access, still good */

@@ -79,6 +79,22 @@ export function plain(word) {
   return word.replace(/[_.]/g, " ").replace(/\blicense/g, "licence");
 }
 
+/** Browsers as they call themselves; most name others as well, so the order counts. @type {[string, string][]} */
+const BROWSERS = [["Edg", "Edge"], ["OPR/", "Opera"], ["SamsungBrowser/", "Samsung Internet"], ["Firefox/", "Firefox"], ["FxiOS/", "Firefox"],
+  ["CriOS/", "Chrome"], ["Chrome/", "Chrome"], ["Safari/", "Safari"]];
+/** @type {[string, string][]} */
+const SYSTEMS = [["iPhone", "an iPhone"], ["iPad", "an iPad"], ["Android", "Android"], ["Windows", "Windows"], ["Mac OS X", "macOS"], ["CrOS", "ChromeOS"], ["Linux", "Linux"]];
+
+/** What a program calls itself, as people read it: `Firefox on Windows`, `curl 8.5.0`. @param {string | null | undefined} agent */
+export function program(agent) {
+  if (!agent) return "a program without a name";
+  const known = (/** @type {[string, string][]} */ names) => names.find(([mark]) => agent.includes(mark))?.[1];
+  const browser = agent.startsWith("Mozilla/") && known(BROWSERS);
+  if (!browser) return agent.split(" ")[0].replace("/", " ");
+  const system = known(SYSTEMS);
+  return system ? `${browser} on ${system}` : browser;
+}
+
 /** @type {Record<string, string>} the colour of a status, for every kind of record alike */
 export const STATUS_TONE = {
   active: "good", trialing: "good", sent: "good", delivered: "good", bounced: "bad", ok: "good",

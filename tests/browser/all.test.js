@@ -9,6 +9,6 @@ import { close, open } from "./house.js";
 before(open);
 after(close);
 
-const SPECS = ["entrance", "second-factor", "single-sign-on", "everywhere", "business", "organisations", "operations", "trouble", "reading", "many"];
+const SPECS = ["entrance", "account", "second-factor", "single-sign-on", "everywhere", "business", "organisations", "operations", "trouble", "reading", "many"];
 const wanted = process.env.SPECS?.split(",") ?? SPECS;
 for (const name of SPECS.filter((each) => wanted.includes(each))) await import(`./specs/${name}.js`);

@@ -1,4 +1,4 @@
-// One's own account: its authenticator app, its passkeys, and their recovery codes.
+// One's own account: who one is, the ways to sign in, where one has, and the keys of one's programs.
 
 import { account, call, enrolment, keep, signOut } from "../api.js";
 import { Dialogs, ask } from "../dialog.js";
@@ -7,8 +7,11 @@ import { Field } from "../form.js";
 import * as passkeys from "../passkeys.js";
 import { useAction, usePoll } from "../poll.js";
 import { Toasts, toast } from "../toast.js";
+import { ApiKeys } from "./api-keys.js";
 import { Identities } from "./identities.js";
-import { NoPassword, hasPassword, proof, proved } from "./proof.js";
+import { Password, Profile } from "./profile.js";
+import { hasPassword, proof, proved } from "./proof.js";
+import { SignIns } from "./sign-ins.js";
 import { Ago, Alone, Copy, Facts, Head, Loading, Note, Section, Trouble, useFocus } from "../ui.js";
 
 const TOTP = "/users/me/totp";
@@ -44,10 +47,12 @@ export default function Account() {
   return html`<${Head} title="Your account" />
     ${who?.operator === false && html`<${Note}><p>This page is for the operators of this server, and for you to look after your account and <a href="#/orgs">your organisations</a>.
       Licences and seats are reached through the <a href="/docs">API</a>.</p><//>`}
-    <${Section} title="Facts"><${Facts} of=${[["E-mail", who?.email], ["Name", who?.full_name]]} /><//>
+    <${Profile} />
+    <${Password} />
     <${Section} title="Two-step sign-in"><div class="text"><${SecondFactor} /></div><//>
-    <${NoPassword} />
-    <${Identities} />`;
+    <${Identities} />
+    <${SignIns} />
+    <${ApiKeys} />`;
 }
 
 /** For whoever has to set a second factor up before anything else. */

@@ -70,7 +70,7 @@ function Acts({ backup }) {
 
 async function make() {
   making.value = true;
-  const made = await attempt(() => call("POST", "/admin/backups", undefined, LONG_MS));
+  const made = await attempt(() => call("POST", "/admin/backups", undefined, { timeout: LONG_MS }));
   making.value = false;
   if (made) toast(`${made.file} is made: ${bytes(made.bytes)}.`);
 }
@@ -96,7 +96,7 @@ async function restore({ file, created_at }) {
       <p>The database of now is not lost: it is kept beside the new one in the data folder.</p>`,
     submit: () => {
       since = Date.now();
-      return call("POST", `/admin/backups/${encodeURIComponent(file)}/restore`, { confirm: file }, LONG_MS);
+      return call("POST", `/admin/backups/${encodeURIComponent(file)}/restore`, { confirm: file }, { timeout: LONG_MS });
     },
   });
   if (accepted) await awaitRestart(file, since);

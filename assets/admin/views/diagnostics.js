@@ -17,7 +17,7 @@ import { Ago, Copy, Head, Loading, Note, Section, Status, Trouble } from "../ui.
  */
 
 async function examine() {
-  const diagnosis = /** @type {Diagnosis} */ (await call("GET", "/admin/diagnostics", undefined, LONG_MS));
+  const diagnosis = /** @type {Diagnosis} */ (await call("GET", "/admin/diagnostics", undefined, { timeout: LONG_MS }));
   return { ...diagnosis, at: new Date(serverNow()).toISOString() };
 }
 

@@ -4,8 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe } from "node:test";
 
-import { Api } from "../api.js";
-import { house, signedIn } from "../house.js";
+import { signedIn } from "../house.js";
 import { records } from "../records.js";
 
 /** @param {import("playwright-core").Page} page @param {string} name */
@@ -100,30 +99,6 @@ describe("the audit log", () => {
 });
 
 describe("keys", () => {
-  signedIn("an API key is shown once, works, and is revoked", "#/keys", async (page, api, watched) => {
-    await watched.look("keys");
-    await button(page, "Make an API key").click();
-    await page.getByLabel("Name").fill("billing import");
-    await page.getByLabel("May do").selectOption("operator");
-    await watched.look("api-key-form");
-    await button(page, "Make the key").click();
-    const secret = await page.locator(".secret code").innerText();
-    assert.match(secret, /^cdt_/);
-    await watched.accessible("the new API key");
-    await page.locator(".secret").getByRole("button").click();
-    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), secret);
-    const program = new Api(house.server.url, secret);
-    assert.ok((await program.get("/admin/overview")).version);
-    await assert.rejects(program.get("/subscriptions"), { status: 403 });
-    await page.keyboard.press("Escape");
-    await page.locator("dialog").waitFor({ state: "detached" });
-    assert.ok(!(await page.content()).includes(secret), "it is nowhere on the page any more");
-    await page.locator("tr", { hasText: "billing import" }).getByRole("button", { name: "Revoke" }).click();
-    await page.locator("dialog").getByRole("button", { name: "Revoke" }).click();
-    await toast(page, "is revoked");
-    await assert.rejects(program.get("/admin/overview"), { status: 401 });
-  });
-
   signedIn("rotation makes a new licence key, and the old one stays published", "#/keys", async (page, api) => {
     const before = (await api.get("/keys")).items.length;
     await button(page, "Rotate the licence key").click();

@@ -1,36 +1,16 @@
 // Two-step sign-in: set up with a QR code, asked for, lost, and required.
 
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { after, before, describe } from "node:test";
 
 import { Api } from "../api.js";
 import { OPERATOR, house, operator, visit } from "../house.js";
+import { Phone } from "../phone.js";
 import { Server } from "../server.js";
 
 /** @typedef {import("playwright-core").Page} Page */
 
-const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const IDA = "ida@vendor.example";
-
-/** An authenticator app that never shows a code twice: it is ahead by what is allowed, not to wait. */
-class Phone {
-  /** @param {string} secret in base32 */
-  constructor(secret) {
-    const bits = [...secret.replaceAll(" ", "")].map((each) => ALPHABET.indexOf(each).toString(2).padStart(5, "0")).join("");
-    this.key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)));
-    this.last = 0;
-  }
-
-  code() {
-    const now = Math.floor(Date.now() / 30_000);
-    this.last = Math.max(this.last + 1, now - 1);
-    const counter = Buffer.alloc(8);
-    counter.writeBigUInt64BE(BigInt(this.last));
-    const mac = createHmac("sha1", this.key).update(counter).digest();
-    return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
-  }
-}
 
 /** @param {Page} page @param {string} name */
 const button = (page, name) => page.getByRole("button", { name, exact: true });
