@@ -16,7 +16,8 @@ import { Projects } from "./org-projects.js";
 import { Provisioning } from "./org-provisioning.js";
 import { may } from "./org-rights.js";
 import { SingleSignOn } from "./org-sso.js";
-import { Teams } from "./org-teams.js";
+import { Teams, askName } from "./org-teams.js";
+import { transfer } from "./org-transfer.js";
 
 /** @typedef {import("./org-rights.js").Org} OrgRow */
 
@@ -100,10 +101,20 @@ function Actions({ org, operator }) {
   return html`
     ${!leaving && may(org, "org.manage") && html`<button class="main" onClick=${() => invite(org)}>Invite…</button>`}
     ${!leaving && operator && html`<button onClick=${() => issue({ org_id: id })}>Issue a licence</button>`}
-    ${may(org, "org.manage") && html`<button onClick=${() => requireSecondFactor(org)}>${org.require_second_factor ? "Second factor optional…" : "Require a second factor…"}</button>`}
-    ${may(org, "org.own") && html`<button onClick=${() => attempt(() => download(`/orgs/${id}/export`, `organisation-${id}.jsonl`))}>Export</button>
+    ${may(org, "org.manage") && html`<button onClick=${() => rename(org)}>Rename…</button>
+      <button onClick=${() => requireSecondFactor(org)}>${org.require_second_factor ? "Second factor optional…" : "Require a second factor…"}</button>`}
+    ${may(org, "org.own") && html`${!leaving && html`<button onClick=${() => transfer(org)}>Give away…</button>`}
+      <button onClick=${() => attempt(() => download(`/orgs/${id}/export`, `organisation-${id}.jsonl`))}>Export</button>
       ${leaving ? html`<button class="main" onClick=${() => restore(org)}>Keep it</button>`
         : !org.personal && html`<button class="quiet-danger" onClick=${() => remove(org)}>Delete…</button>`}`}`;
+}
+
+/** @param {OrgRow} org */
+function rename(org) {
+  return askName({
+    title: `Rename ${org.name}`, action: "Rename", name: org.name,
+    submit: (name) => call("PATCH", `/orgs/${org.org_id}`, { name }), done: (name) => `It is called ${name} now.`,
+  });
 }
 
 /** @param {OrgRow} org */

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { after, before, describe } from "node:test";
 
 import { Api } from "../api.js";
-import { OPERATOR, house, operator, signedIn, visit } from "../house.js";
+import { OPERATOR, enter, house, operator, signedIn, visit } from "../house.js";
 import { records } from "../records.js";
 import { Server } from "../server.js";
 
@@ -25,6 +25,22 @@ const dialog = (page) => page.locator("dialog[open]");
 const answer = (page, name) => dialog(page).getByRole("button", { name, exact: true }).click();
 /** @param {Page} page @param {string} name */
 const part = (page, name) => page.getByRole("navigation", { name: "Parts of this organisation" }).getByRole("link", { name }).click();
+
+/** Somebody with a confirmed address. @param {string} email @param {string} full_name */
+async function confirmed(email, full_name) {
+  const nobody = new Api(house.server.url);
+  await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name });
+  const mail = await house.server.mail(email, "verify-email?token=");
+  await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+  return email;
+}
+
+/** Makes somebody a member. @param {Api} owner @param {Api} theirs @param {{ org_id: string, name: string }} org @param {string} email */
+async function joins(owner, theirs, org, email) {
+  await owner.post(`/orgs/${org.org_id}/invitations`, { email, role: "member" });
+  const mail = await house.server.mail(email, `Organisation:  ${org.name}`);
+  await theirs.post("/invitations/accept", { token: mail.match(/accept-invitation\?token=([A-Za-z0-9_-]+)/)?.[1] });
+}
 
 describe("organisations", () => {
   signedIn("somebody is invited, another is made an admin, and it is deleted and kept after its name was typed", "#/orgs", async (page, api, watched) => {
@@ -61,6 +77,49 @@ describe("organisations", () => {
     await button(page, "Keep it").click();
     await toast(page, "stays");
     assert.equal((await api.get(`/admin${path}`)).deletion_due_at, null);
+  });
+
+  signedIn("one is renamed, and has its name back", "#/orgs", async (page, api, watched) => {
+    watched.expect(/^400 PATCH /);
+    const { org_id } = await api.post("/orgs", { name: "Flax Ltd" });
+    await page.goto(`/admin#/orgs/${org_id}`);
+    await button(page, "Rename…").click();
+    await page.getByLabel("Name", { exact: true }).fill("   ");
+    await answer(page, "Rename");
+    await page.locator("#f-name[aria-invalid=true]").waitFor();
+    await page.getByLabel("Name", { exact: true }).fill("Linen Ltd");
+    await watched.look("org-rename");
+    await answer(page, "Rename");
+    await page.getByRole("heading", { level: 1, name: "Linen Ltd" }).waitFor();
+    assert.equal((await api.get(`/orgs/${org_id}`)).name, "Linen Ltd");
+    await page.locator(".toast", { hasText: "It is called Linen Ltd now" }).getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("heading", { level: 1, name: "Flax Ltd" }).waitFor();
+  });
+
+  signedIn("one is given to another member after its name was typed", "#/orgs", async (page, api, watched) => {
+    const org = await api.post("/orgs", { name: "Heirloom Ltd" });
+    await page.goto(`/admin#/orgs/${org.org_id}`);
+    await button(page, "Give away…").click();
+    await toast(page, "nobody else");
+    const { api: theirs } = await new Api(house.server.url).signIn(await confirmed("heir@weft.example", "Hedda Heir"), OPERATOR.password);
+    await joins(api, theirs, org, "heir@weft.example");
+    await button(page, "Give away…").click();
+    await dialog(page).getByText("You stay an admin").waitFor();
+    assert.deepEqual(await page.getByLabel("New owner").locator("option").allInnerTexts(), ["Hedda Heir, heir@weft.example"]);
+    assert.ok(await dialog(page).getByRole("button", { name: "Give it away" }).isDisabled(), "its name is typed first");
+    await page.getByLabel(/to confirm/).fill("Heirloom Ltd");
+    await watched.look("org-transfer");
+    await answer(page, "Give it away");
+    await toast(page, "belongs to heir@weft.example now");
+    await row(page, "heir@weft.example").getByText("owner", { exact: true }).waitFor();
+    await row(page, OPERATOR.email).getByText("admin", { exact: true }).waitFor();
+    assert.equal((await theirs.get(`/orgs/${org.org_id}`)).role, "owner");
+    // Operators act as the owner of any.
+    await button(page, "Give away…").click();
+    await dialog(page).getByText("heir@weft.example stays an admin").waitFor();
+    await page.getByLabel(/to confirm/).fill("Heirloom Ltd");
+    await answer(page, "Give it away");
+    await row(page, OPERATOR.email).getByText("owner", { exact: true }).waitFor();
   });
 
   signedIn("a team is made, renamed, filled, given seats of a licence, and deleted", "#/orgs", async (page, api, watched) => {
@@ -258,6 +317,30 @@ describe("an organisation's directory", () => {
 });
 
 describe("people who are no operators", () => {
+  visit("give away what was made for them and get another of their own", async (page, watched) => {
+    await operator();
+    const nobody = new Api(house.server.url);
+    const [gives, gets] = [await confirmed("gives@weft.example", "Gitta Gives"), await confirmed("gets@weft.example", "Gero Gets")];
+    const { answer: signed, api } = await nobody.signIn(gives, OPERATOR.password);
+    const { api: theirs } = await nobody.signIn(gets, OPERATOR.password);
+    const [own] = (await api.get("/orgs")).items;
+    await joins(api, theirs, own, gets);
+    await enter(page, signed.refresh_token);
+    await page.goto(`/admin#/orgs/${own.org_id}`);
+    await button(page, "Give away…").click();
+    await dialog(page).getByText("You stay an admin").waitFor();
+    await dialog(page).getByText("you get a new one of your own").waitFor();
+    await page.getByLabel(/to confirm/).fill(own.name);
+    await watched.look("own-org-transfer");
+    await answer(page, "Give it away");
+    await toast(page, `belongs to ${gets} now`);
+    await row(page, gives).getByText("admin", { exact: true }).waitFor();
+    await button(page, "Give away…").waitFor({ state: "detached" });
+    await button(page, "Rename…").waitFor();
+    const now = (await api.get("/orgs")).items;
+    assert.deepEqual(now.map((/** @type {any} */ each) => [each.personal, each.role]), [[true, "owner"], [false, "admin"]]);
+  });
+
   visit("look after their own organisation, each as far as their role goes", async (page, watched) => {
     const nobody = new Api(house.server.url);
     const people = [];

@@ -1,0 +1,44 @@
+// Giving an organisation to another member.
+
+import { account, call, list } from "../api.js";
+import { ask } from "../dialog.js";
+import { html } from "../lib.js";
+import { attempt, toast } from "../toast.js";
+
+/** @typedef {import("./org-rights.js").Org} Org */
+
+/** Everybody who belongs to it. @param {Org} org */
+async function everybody(org) {
+  const all = [];
+  for (let cursor = ""; ;) {
+    const page = await list(`/orgs/${org.org_id}/members`, { limit: 200, cursor });
+    all.push(...page.items);
+    if (!page.next_cursor) return all;
+    cursor = page.next_cursor;
+  }
+}
+
+/** @param {Org} org */
+export async function transfer(org) {
+  const members = await attempt(() => everybody(org));
+  if (!members) return;
+  const owner = members.find((each) => each.role === "owner");
+  const others = members.filter((each) => each !== owner && !each.deactivated_at);
+  if (!others.length) return toast("There is nobody else whom it could be given to. Invite somebody first.", { tone: "bad" });
+  const own = owner?.user_id === account.value?.user_id;
+  const who = own ? "You" : html`<strong>${owner?.email}</strong>`;
+  await ask({
+    title: "Give this organisation away",
+    text: html`<p>The new owner of <strong>${org.name}</strong> alone exports it, deletes it, gives it away and names the issuer that its members sign in through,
+        and gets the mail about it. ${who} ${own ? "stay an admin" : "stays an admin"}, and only the new owner can take that back.</p>
+      ${org.personal && html`<p>It was made for ${own ? "you" : "that person"} at registration: ${own ? "you get" : "they get"} a new one of ${own ? "your" : "their"} own in its place.
+        Licences, subscriptions and invoices stay with this one.</p>`}`,
+    fields: [{ name: "user_id", label: "New owner", type: "select", options: others.map((each) => [each.user_id, each.full_name ? `${each.full_name}, ${each.email}` : each.email]) }],
+    values: { user_id: others[0].user_id },
+    action: "Give it away", danger: true, typed: org.name,
+    async submit({ user_id }) {
+      await call("POST", `/orgs/${org.org_id}/transfer`, { user_id });
+      toast(`${org.name} belongs to ${others.find((each) => each.user_id === user_id)?.email} now.`);
+    },
+  });
+}
