@@ -74,6 +74,11 @@ export function day(at) {
   return then ? new Date(then).toISOString().slice(0, 10) : "";
 }
 
+/** A moment to the minute, in UTC: `2026-11-30 14:05`. @param {string} at */
+export function moment(at) {
+  return new Date(at).toISOString().slice(0, 16).replace("T", " ");
+}
+
 /** A wire word as people read it: `past_due` is `past due`, `license.issued` is `licence issued`. @param {string} word */
 export function plain(word) {
   return word.replace(/[_.]/g, " ").replace(/\blicense/g, "licence");

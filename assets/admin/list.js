@@ -43,6 +43,7 @@ const TYPING_MS = 250;
  * @property {any} [actions] buttons
  * @property {(row: any, poll: any) => any} [rowActions] the last cell
  * @property {number} [everyMs]
+ * @property {(rows: any[]) => void} [seen] is given each page's rows before they are shown
  * @property {any} [intro]
  * @property {any} [tools] more to narrow the list with, beside search and filters
  * @property {(rows: any[], asking: Record<string, string>) => any} [narrowedTo] names what the list is narrowed to by `kept`
@@ -55,7 +56,7 @@ const lastOpen = new Map();
 
 /** @param {ListProps} props */
 export function List(props) {
-  const { title, path, columns, search, searchHelp = "Search finds the beginnings of words; all of them must match.", filters = [], query = {}, kept = [], empty, actions, everyMs = 5000, intro, tools, narrowedTo } = props;
+  const { title, path, columns, search, searchHelp = "Search finds the beginnings of words; all of them must match.", filters = [], query = {}, kept = [], empty, actions, everyMs = 5000, intro, tools, narrowedTo, seen } = props;
   const chosen = place.value.query;
   /** @type {Record<string, string>} */
   const asking = { ...query };
@@ -64,7 +65,11 @@ export function List(props) {
   }
   const cursor = chosen.cursor ?? "";
   const question = JSON.stringify([path, asking, cursor]);
-  const poll = usePoll(async () => ({ question, ...(await list(path, { ...asking, limit: PER_PAGE, cursor })) }), everyMs, [question]);
+  const poll = usePoll(async () => {
+    const page = await list(path, { ...asking, limit: PER_PAGE, cursor });
+    seen?.(page.items);
+    return { question, ...page };
+  }, everyMs, [question]);
   const { data, problem } = poll;
   // Rows of the question before stay a moment, dimmed, rather than leaving a hole.
   const stale = data !== undefined && data.question !== question;

@@ -1,17 +1,17 @@
 // The audit log: who did what to which record, from where, newest first, and never changed afterwards.
 
 import { call, download, search } from "../api.js";
-import { count, plain } from "../format.js";
+import { count, program } from "../format.js";
 import { html, useEffect, useState } from "../lib.js";
 import { List } from "../list.js";
 import { usePoll } from "../poll.js";
 import { filter, to } from "../route.js";
 import { attempt } from "../toast.js";
 import { Ago, Note } from "../ui.js";
-import { ACTORS, changed } from "./history.js";
+import { ACTORS, Subject, Told, learn, what } from "./audit-words.js";
 
 /**
- * @typedef {import("./history.js").Entry} Entry
+ * @typedef {import("./audit-words.js").Entry} Entry
  *
  * @typedef {object} State
  * @property {boolean} sound
@@ -20,9 +20,6 @@ import { ACTORS, changed } from "./history.js";
  * @property {number} entries
  * @property {{ day: string, seq: number } | null} signed
  */
-
-/** The screens that have a page for each record, by the noun of an action. @type {Record<string, string>} */
-const SCREENS = { license: "licenses", user: "users" };
 
 /** How an action begins, and what it is about. @type {[string, string][]} */
 const ACTIONS = [["", "Anything"], ["user.sign", "Sign-ins"], ["user.", "Accounts"], ["license.", "Licences"], ["seat.", "Seats"], ["subscription.", "Subscriptions"],
@@ -33,9 +30,9 @@ const ACTIONS = [["", "Anything"], ["user.sign", "Sign-ins"], ["user.", "Account
 const COLUMNS = [
   { title: "When", cell: (/** @type {Entry} */ entry) => html`<${Ago} at=${entry.at} />`, csv: (entry) => entry.at },
   { title: "Who", class: "cut", cell: (entry) => who(entry), csv: (entry) => entry.actor_email ?? entry.actor },
-  { title: "What", cell: (entry) => plain(entry.action), csv: (entry) => entry.action },
-  { title: "Record", cell: (entry) => html`<${Subject} entry=${entry} />`, csv: (entry) => entry.subject },
-  { title: "Details", class: "wide", cell: (entry) => html`<${Details} entry=${entry} />`, csv: (entry) => JSON.stringify(entry.details) },
+  { title: "What", class: "what", cell: (entry) => what(entry.action), csv: (entry) => entry.action },
+  { title: "Record", class: "wide", cell: (entry) => html`<${Record} entry=${entry} />`, csv: (entry) => entry.subject },
+  { title: "Details", class: "wide details", cell: (entry) => html`<${Told} entry=${entry} />`, csv: (entry) => JSON.stringify(entry.details) },
   { title: "Changes", csv: (entry) => JSON.stringify(entry.changes) },
   { title: "Address", csv: (entry) => entry.address },
   { title: "Program", csv: (entry) => entry.user_agent },
@@ -53,7 +50,7 @@ export default function Audit({ query }) {
   const signed = () => attempt(() => download(`/admin/audit/export${search({ from: query.from, to: query.to })}`, "coditect-audit.jsonl"));
   const boxes = html`<${Box} name="subject" label="Id of a record" value=${query.subject} /><${Box} name="actor" label="Who: e-mail or id" value=${query.actor} />
     <${Box} name="from" label="From" value=${query.from} date /><${Box} name="to" label="Before" value=${query.to} date />`;
-  return html`<${List} title="Audit" path="/admin/audit" columns=${COLUMNS} id=${(/** @type {Entry} */ entry) => entry.audit_id}
+  return html`<${List} title="Audit" path="/admin/audit" seen=${learn} columns=${COLUMNS} id=${(/** @type {Entry} */ entry) => entry.audit_id}
     search="A text anywhere in an entry" searchHelp="Search finds a text as it stands in an entry, whatever the case."
     filters=${[{ name: "action", label: "About", options: ACTIONS }]} kept=${["subject", "actor", "org_id", "from", "to"]} tools=${boxes}
     intro=${html`<${Soundness} state=${state} />`}
@@ -91,31 +88,14 @@ function Box({ name, label, value = "", date = false }) {
 /** @param {Entry} entry */
 function who({ actor, actor_email, api_key_id, user_id, address, user_agent }) {
   const key = api_key_id && html` <span class="soft" title=${api_key_id}>API key</span>`;
-  const from = address && html`<span class="sub mono from" title=${user_agent ?? ""}>${address}</span>`;
+  const from = address && html`<span class="sub mono from" title=${user_agent ? program(user_agent) : ""}>${address}</span>`;
   if (actor_email) return html`<span><a href=${to("users", user_id ?? "")}>${actor_email}</a>${key} ${from}</span>`;
   return html`<span><span class="soft">${ACTORS[actor] ?? actor}</span> ${from}</span>`;
 }
 
 /** @param {{ entry: Entry }} props */
-function Subject({ entry: { action, subject } }) {
-  const screen = SCREENS[action.split(".")[0]];
-  const short = html`<span class="mono" title=${subject}>${subject.length > 13 ? `…${subject.slice(-12)}` : subject}</span>`;
-  if (!/^[0-9a-f-]{36}$/.test(subject)) return short;
-  return html`<span>${screen ? html`<a href=${to(screen, subject)}>${short}</a>` : short}
-    ${" "}<a class="soft" href=${to("audit", "", { subject })} aria-label=${`History of ${subject}`}>history</a></span>`;
-}
-
-/** Fields that are shown of a change at first; of a record that was made anew they follow on request alone. */
-const SHOWN_MAX = 6;
-
-/** @param {{ entry: Entry }} props */
-function Details({ entry }) {
-  const [all, showAll] = useState(false);
-  const told = Object.entries(entry.details).filter(([, value]) => value !== "");
-  const fields = changed(entry);
-  const made = Object.values(entry.changes ?? {}).every(({ before }) => before === null);
-  const shown = [...told, ...(all ? fields : fields.slice(0, made && fields.length > 2 ? 0 : SHOWN_MAX))];
-  const more = told.length + fields.length - shown.length;
-  return html`<span>${shown.map(([name, value]) => html`<span class="detail" key=${name}><span class="soft">${plain(name)}</span> ${value} </span>`)}
-    ${more > 0 && html`<button class="plain" onClick=${() => showAll(true)}>${count(more, made ? "field" : "more field")}</button>`}</span>`;
+function Record({ entry }) {
+  const { subject } = entry;
+  return html`<span><${Subject} entry=${entry} />
+    ${/^[0-9a-f-]{36}$/.test(subject) && html` <a class="soft" href=${to("audit", "", { subject })} aria-label=${`History of ${subject}`}>history</a>`}</span>`;
 }

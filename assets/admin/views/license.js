@@ -8,6 +8,7 @@ import { watchLicense } from "../live.js";
 import { usePoll } from "../poll.js";
 import { to } from "../route.js";
 import { Ago, Copy, Day, Facts, Head, Loading, Note, Section, Status, Trouble, Use } from "../ui.js";
+import { know } from "./audit-words.js";
 import { History } from "./history.js";
 import { extend, reinstate, resend, resize, revoke, saveFile, suspend, unbind } from "./license-actions.js";
 import { takeBack } from "./seats.js";
@@ -95,7 +96,11 @@ function Seats({ license, poll }) {
 
 /** @param {{ license: LicenseRow }} props */
 function Machines({ license }) {
-  const { data, problem } = usePoll(() => list(`/licenses/${license.license_id}/activations`, { limit: 200 }), 30_000, [license.license_id]);
+  const { data, problem } = usePoll(async () => {
+    const page = await list(`/licenses/${license.license_id}/activations`, { limit: 200 });
+    know(page.items.map((each) => [each.activation_id, each.machine_name || each.hardware_id]));
+    return page;
+  }, 30_000, [license.license_id]);
   const columns = [
     { title: "Machine", cell: (/** @type {any} */ each) => each.machine_name || html`<span class="mono">${each.hardware_id}</span>` },
     { title: "Hardware id", class: "mono cut", cell: (/** @type {any} */ each) => each.hardware_id },

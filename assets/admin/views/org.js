@@ -1,13 +1,14 @@
 // One organisation, in parts: who belongs to it, its teams and projects, how its people sign in, and the end of it.
 // Operators act as its owner.
 
-import { NO_FACTOR, Problem, account, call, download } from "../api.js";
+import { NO_FACTOR, Problem, account, call, download, list } from "../api.js";
 import { ask } from "../dialog.js";
 import { html } from "../lib.js";
 import { usePoll } from "../poll.js";
 import { place, to } from "../route.js";
 import { attempt, toast } from "../toast.js";
 import { Copy, Day, Facts, Head, Loading, Note, Section, Tag, Trouble } from "../ui.js";
+import { know } from "./audit-words.js";
 import { History } from "./history.js";
 import { issue } from "./license-actions.js";
 import { Domains } from "./org-domains.js";
@@ -27,7 +28,7 @@ const PARTS = [
   { part: "teams", title: "Teams", view: Teams, shown: () => true },
   { part: "projects", title: "Projects", view: Projects, shown: () => true },
   { part: "access", title: "Sign-in", view: Access, shown: (org) => may(org, "org.manage") },
-  { part: "history", title: "History", view: (/** @type {{ org: OrgRow }} */ { org }) => html`<${History} subject=${org.org_id} />`, shown: () => account.value?.operator === true },
+  { part: "history", title: "History", view: Past, shown: () => account.value?.operator === true },
 ];
 
 /** @param {{ id: string }} props */
@@ -93,6 +94,12 @@ async function look(id, operator) {
 /** How people come in by themselves. @param {{ org: OrgRow }} props */
 function Access({ org }) {
   return html`<${SingleSignOn} org=${org} /><${Provisioning} org=${org} /><${Domains} org=${org} />`;
+}
+
+/** What was done to it; its members are known by their addresses there. @param {{ org: OrgRow }} props */
+function Past({ org }) {
+  usePoll(async () => know((await list(`/orgs/${org.org_id}/members`, { limit: 200 })).items.map((each) => [each.user_id, each.email])), 0, [org.org_id]);
+  return html`<${History} subject=${org.org_id} />`;
 }
 
 /** @param {{ org: OrgRow, operator: boolean }} props */

@@ -8,6 +8,7 @@ import { usePoll } from "../poll.js";
 import { to } from "../route.js";
 import { attempt, toast } from "../toast.js";
 import { Ago, Copy, Day, Facts, Head, Loading, Section, Status, Trouble, Use } from "../ui.js";
+import { know } from "./audit-words.js";
 import { History } from "./history.js";
 import { issue } from "./license-actions.js";
 import { Standing } from "./users.js";
@@ -16,7 +17,11 @@ import { Standing } from "./users.js";
 
 /** @param {{ id: string }} props */
 export function User({ id }) {
-  const { data, problem } = usePoll(() => call("GET", `/admin/users/${id}`), 15_000, [id]);
+  const { data, problem } = usePoll(async () => {
+    const user = await call("GET", `/admin/users/${id}`);
+    know([[id, user.email]]);
+    return user;
+  }, 15_000, [id]);
   /** @type {UserRow | undefined} */
   const user = data;
   const back = { href: "#/users", title: "Users" };

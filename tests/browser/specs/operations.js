@@ -12,6 +12,9 @@ const button = (page, name) => page.getByRole("button", { name, exact: true });
 /** @param {import("playwright-core").Page} page @param {string | RegExp} text */
 const toast = (page, text) => page.locator(".toast", { hasText: text }).waitFor();
 
+/** What is read there, on one line. @param {import("playwright-core").Locator} where */
+const said = async (where) => (await where.innerText()).replace(/\s+/g, " ");
+
 describe("e-mails", () => {
   signedIn("the list narrows by status", "#/emails", async (page, api, watched) => {
     await records();
@@ -76,8 +79,62 @@ describe("the audit log", () => {
     await page.keyboard.press("Enter");
     await page.waitForURL(/subject=/);
     await page.waitForFunction((id) => [...document.querySelectorAll("tbody tr")].every((row) => row.innerHTML.includes(id)), licenses[3].license_id);
-    assert.match(await page.locator("tbody").innerText(), /licence suspended[\s\S]*licence issued/, "newest first");
+    assert.match(await page.locator("tbody").innerText(), /Licence suspended[\s\S]*Licence issued/, "newest first");
     assert.match(await page.locator("tbody").innerText(), /olga@vendor.example/);
+  });
+
+  signedIn("says what was done in words, names people and records, and keeps the entry as it stands for whoever asks", "#/audit", async (page, api, watched) => {
+    const { licenses, customers } = await records();
+    const org = await api.post("/orgs", { name: "Hackle Ltd" });
+    await api.call("PATCH", `/orgs/${org.org_id}`, { name: "Heckle Ltd" });
+    const me = await api.get("/users/me");
+    const team = await api.post(`/orgs/${org.org_id}/teams`, { name: "Combers" });
+    await api.call("PUT", `/orgs/${org.org_id}/teams/${team.team_id}/members/${me.user_id}`, { role: "member" });
+    const plan = await api.post("/admin/plans", { plan_name: "Chest", max_concurrent_seats: 2, monthly_price_cents: 1250, currency: "EUR", trial_duration_days: 14, features: { export: true } });
+    await api.call("PATCH", `/admin/plans/${plan.plan_id}`, { features: { export: false }, max_concurrent_seats: 3 });
+    await page.reload();
+    /** @param {string} words */
+    const entry = (words) => page.locator("tbody tr", { has: page.getByRole("cell", { name: words, exact: true }) }).first();
+
+    await entry("Organisation renamed").getByText("Hackle Ltd → Heckle Ltd").waitFor();
+    assert.equal(await entry("Organisation renamed").getByRole("link", { name: "Heckle Ltd" }).getAttribute("href"), `#/orgs/${org.org_id}`);
+    assert.match(await said(entry("Added to a team")), /Combers.* role: member person: olga@vendor\.example/);
+    assert.match(await said(entry("Plan changed")), /features, export: yes → no seats: 2 → 3/);
+    assert.match(await said(entry("Licence suspended")), /status: active → suspended .*suspended, reason: invoice unpaid/);
+    assert.match(await said(entry("Payment recorded")), /amount: EUR 149\.00/);
+    const shown = await page.locator("tbody").innerText();
+    assert.doesNotMatch(shown, /[{}"]/, "no JSON");
+    assert.doesNotMatch(shown, /[0-9a-f]{8}-[0-9a-f]{4}-/, "no raw ids");
+
+    const made = entry("Plan made");
+    await made.getByText(/^With \d+ fields/).click();
+    await made.getByText("EUR 12.50").waitFor();
+    await made.getByText("from: 127.0.0.1").waitFor();
+    assert.equal(await made.locator("pre").isVisible(), false);
+    await watched.look("audit-fields");
+    await made.getByText("As it stands in the log").click();
+    await made.getByText('"action": "plan.created"').waitFor();
+    await watched.look("audit-entry");
+    assert.ok(licenses.length && customers.length);
+  });
+
+  signedIn("a record's own history is as readable, and knows the people of an organisation", "#/orgs", async (page, api, watched) => {
+    const { customers, licenses } = await records();
+    const org = await api.post("/orgs", { name: "Reed Ltd" });
+    await api.call("PATCH", `/orgs/${org.org_id}`, { name: "Reed and Sons" });
+    await page.goto(`/admin#/orgs/${org.org_id}?part=history`);
+    const newest = page.locator(".history li").first();
+    await newest.getByText("Organisation renamed").waitFor();
+    assert.match(await said(newest), /by olga@vendor\.example name: Reed Ltd → Reed and Sons/);
+    await watched.look("org-history");
+    await page.goto(`/admin#/licenses/${licenses[0].license_id}`);
+    const activated = page.locator(".history li", { hasText: "Licence activated on a machine" });
+    await activated.getByText("Ada's laptop").waitFor();
+    await page.goto(`/admin#/users/${customers[0].user_id}`);
+    const registered = page.locator(".history li", { hasText: "Account registered" });
+    await registered.getByText(/^With \d+ fields/).click();
+    await registered.getByText("Park Instruments", { exact: true }).waitFor();
+    await watched.look("user-history");
   });
 
   signedIn("narrowed by what it is about and by day, and proved as a file", "#/audit", async (page, api, watched) => {
@@ -85,7 +142,7 @@ describe("the audit log", () => {
     await page.getByText("each chained to the one before").waitFor();
     await page.getByLabel("About").selectOption("license.");
     await page.waitForURL(/action=license/);
-    await page.waitForFunction(() => [...document.querySelectorAll("tbody tr td:nth-child(3)")].every((cell) => /licence/.test(cell.textContent ?? "")));
+    await page.waitForFunction(() => [...document.querySelectorAll("tbody tr td:nth-child(3)")].every((cell) => /licence/i.test(cell.textContent ?? "")));
     await watched.settled();
     await watched.look("audit-changes");
     await page.getByLabel("Before").fill("2020-01-01");

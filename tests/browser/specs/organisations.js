@@ -120,6 +120,10 @@ describe("organisations", () => {
     await page.getByLabel(/to confirm/).fill("Heirloom Ltd");
     await answer(page, "Give it away");
     await row(page, OPERATOR.email).getByText("owner", { exact: true }).waitFor();
+    await part(page, "History");
+    const given = page.locator(".history li", { hasText: "Organisation given to another member" }).first();
+    await given.getByText("from: heir@weft.example").waitFor();
+    await given.getByText(`to: ${OPERATOR.email}`).waitFor();
   });
 
   signedIn("a team is made, renamed, filled, given seats of a licence, and deleted", "#/orgs", async (page, api, watched) => {
