@@ -10,7 +10,7 @@ import { place } from "./route.js";
 import { SCREENS } from "./screens.js";
 import { Toasts } from "./toast.js";
 import { Head, Loading, Note } from "./ui.js";
-import { Enrol } from "./views/account.js";
+import { Enrol } from "./views/second-factor.js";
 
 /** The navigation on a narrow screen. */
 const menuOpen = signal(false);
