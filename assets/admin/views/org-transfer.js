@@ -30,7 +30,7 @@ export async function transfer(org) {
   await ask({
     title: "Give this organisation away",
     text: html`<p>The new owner of <strong>${org.name}</strong> alone exports it, deletes it, gives it away and names the issuer that its members sign in through,
-        and gets the mail about it. ${who} ${own ? "stay an admin" : "stays an admin"}, and only the new owner can take that back.</p>
+        and gets the mail about it. ${who} ${own ? "stay an admin" : "stays an admin"}, and only the new owner or an operator of this server can give it back.</p>
       ${org.personal && html`<p>It was made for ${own ? "you" : "that person"} at registration: ${own ? "you get" : "they get"} a new one of ${own ? "your" : "their"} own in its place.
         Licences, subscriptions and invoices stay with this one.</p>`}`,
     fields: [{ name: "user_id", label: "New owner", type: "select", options: others.map((each) => [each.user_id, each.full_name ? `${each.full_name}, ${each.email}` : each.email]) }],
