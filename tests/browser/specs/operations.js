@@ -84,7 +84,6 @@ describe("the audit log", () => {
   });
 
   signedIn("says what was done in words, names people and records, and keeps the entry as it stands for whoever asks", "#/audit", async (page, api, watched) => {
-    const { licenses, customers } = await records();
     const org = await api.post("/orgs", { name: "Hackle Ltd" });
     await api.call("PATCH", `/orgs/${org.org_id}`, { name: "Heckle Ltd" });
     const me = await api.get("/users/me");
@@ -92,6 +91,9 @@ describe("the audit log", () => {
     await api.call("PUT", `/orgs/${org.org_id}/teams/${team.team_id}/members/${me.user_id}`, { role: "member" });
     const plan = await api.post("/admin/plans", { plan_name: "Chest", max_concurrent_seats: 2, monthly_price_cents: 1250, currency: "EUR", trial_duration_days: 14, features: { export: true } });
     await api.call("PATCH", `/admin/plans/${plan.plan_id}`, { features: { export: false }, max_concurrent_seats: 3 });
+    const { license_id } = await api.post("/admin/licenses", { org_id: org.org_id, max_concurrent_seats: 1 });
+    await api.post(`/admin/licenses/${license_id}/suspend`, { reason: "invoice unpaid" });
+    await api.post("/admin/payments", { org_id: org.org_id, plan_id: plan.plan_id, reference: "PO 4799" });
     await page.reload();
     /** @param {string} words */
     const entry = (words) => page.locator("tbody tr", { has: page.getByRole("cell", { name: words, exact: true }) }).first();
@@ -101,7 +103,7 @@ describe("the audit log", () => {
     assert.match(await said(entry("Added to a team")), /Combers.* role: member person: olga@vendor\.example/);
     assert.match(await said(entry("Plan changed")), /features, export: yes → no seats: 2 → 3/);
     assert.match(await said(entry("Licence suspended")), /status: active → suspended .*suspended, reason: invoice unpaid/);
-    assert.match(await said(entry("Payment recorded")), /amount: EUR 149\.00/);
+    assert.match(await said(entry("Payment recorded")), /amount: EUR 12\.50/);
     const shown = await page.locator("tbody").innerText();
     assert.doesNotMatch(shown, /[{}"]/, "no JSON");
     assert.doesNotMatch(shown, /[0-9a-f]{8}-[0-9a-f]{4}-/, "no raw ids");
@@ -115,7 +117,6 @@ describe("the audit log", () => {
     await made.getByText("As it stands in the log").click();
     await made.getByText('"action": "plan.created"').waitFor();
     await watched.look("audit-entry");
-    assert.ok(licenses.length && customers.length);
   });
 
   signedIn("a record's own history is as readable, and knows the people of an organisation", "#/orgs", async (page, api, watched) => {
