@@ -105,22 +105,27 @@ export function know(names) {
   if ([...next].some(([id, { name }]) => known.value.get(id)?.name !== name)) known.value = next;
 }
 
-/** Which field of an entry names its record, by the noun of the action. @type {Record<string, string>} */
-const NAMED_BY = { org: "name", team: "name", project: "name", api_key: "name", plan: "plan_name", user: "email", operator: "email", invitation: "email" };
+/** What is kept for an action, or else for its noun. @template T @param {Record<string, T>} of @param {string} action @returns {T | undefined} */
+const by = (of, action) => of[action] ?? of[action.split(".")[0]];
+
+/** Which field of an entry names its record, by the action or its noun. @type {Record<string, string>} */
+const NAMED_BY = { org: "name", team: "name", project: "name", api_key: "name", plan: "plan_name", user: "email", operator: "email", invitation: "email", "member.invited": "email" };
 
 /** Notes what entries tell of names. @param {Entry[]} entries */
 export function learn(entries) {
   know(entries.flatMap(({ action, subject, user_id, actor_email, details, changes, seq }) => {
-    const field = NAMED_BY[action.split(".")[0]] ?? "";
+    const field = by(NAMED_BY, action) ?? "";
     return /** @type {[string, string | null | undefined, number?][]} */ ([[user_id ?? "", actor_email], [subject, details[field] ?? changes[field]?.after, seq]]);
   }));
 }
 
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-/** The screens that have a page for each record, by the noun of an action or the name of a field. @type {Record<string, string>} */
+/** The screens that have a page for each record, by the action, its noun or the name of a field. @type {Record<string, string>} */
 const SCREENS = {
-  license: "licenses", license_id: "licenses", org: "orgs", org_id: "orgs", domain: "orgs", personal_org: "orgs",
+  license: "licenses", license_id: "licenses", seat: "licenses", org: "orgs", org_id: "orgs", domain: "orgs", personal_org: "orgs",
   user: "users", user_id: "users", member: "users", operator: "users", second_factor: "users", passkey: "users", identity: "users", recorded_by: "users",
+  // What these are about is an invitation and an organisation.
+  "member.invited": "", "identity.confirmation_asked": "orgs",
 };
 
 /** A record by its name, or by the end of its id where that is not known. @param {{ id: string, screen?: string }} props */
@@ -132,7 +137,7 @@ function Ref({ id, screen }) {
 
 /** What an entry is about. @param {{ entry: Entry }} props */
 export function Subject({ entry: { action, subject } }) {
-  return html`<${Ref} id=${subject} screen=${SCREENS[action.split(".")[0]]} />`;
+  return html`<${Ref} id=${subject} screen=${by(SCREENS, action)} />`;
 }
 
 /** A value as people read it. @param {{ entry: Entry, name: string, text: string }} props */

@@ -86,6 +86,7 @@ describe("the audit log", () => {
   signedIn("says what was done in words, names people and records, and keeps the entry as it stands for whoever asks", "#/audit", async (page, api, watched) => {
     const org = await api.post("/orgs", { name: "Hackle Ltd" });
     await api.call("PATCH", `/orgs/${org.org_id}`, { name: "Heckle Ltd" });
+    await api.post(`/orgs/${org.org_id}/invitations`, { email: "combs@new.example", role: "member" });
     const me = await api.get("/users/me");
     const team = await api.post(`/orgs/${org.org_id}/teams`, { name: "Combers" });
     await api.call("PUT", `/orgs/${org.org_id}/teams/${team.team_id}/members/${me.user_id}`, { role: "member" });
@@ -100,6 +101,8 @@ describe("the audit log", () => {
 
     await entry("Organisation renamed").getByText("Hackle Ltd → Heckle Ltd").waitFor();
     assert.equal(await entry("Organisation renamed").getByRole("link", { name: "Heckle Ltd" }).getAttribute("href"), `#/orgs/${org.org_id}`);
+    assert.match(await said(entry("Invited to join")), /combs@new\.example history/);
+    assert.equal(await entry("Invited to join").getByRole("link", { name: "combs@new.example" }).count(), 0, "an invitation has no screen");
     assert.match(await said(entry("Added to a team")), /Combers.* role: member person: olga@vendor\.example/);
     assert.match(await said(entry("Plan changed")), /features, export: yes → no seats: 2 → 3/);
     assert.match(await said(entry("Licence suspended")), /status: active → suspended .*suspended, reason: invoice unpaid/);
