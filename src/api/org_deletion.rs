@@ -139,7 +139,7 @@ impl Walk {
 
     fn line(&self, record: Exported) -> Result<String> {
         let (kind, mut record) = match record {
-            Exported::Organisation(org) => ("organisation", value(Org::from(org))?),
+            Exported::Organisation(org) => ("organisation", value(Org::from((org, None)))?),
             Exported::Member(member) => ("member", value(Member::from(member))?),
             Exported::Invitation(invitation) => {
                 ("invitation", value(Invitation::from(invitation))?)

@@ -13,15 +13,28 @@ use super::json::{Created, Json};
 use super::wire::{Time, list, page_request};
 use super::{Answer, Tag};
 use crate::domain::error::Error;
+use crate::domain::ids::UserId;
 use crate::domain::organisation;
 use crate::services::Services;
 use crate::services::accounts::{BroughtPassword, NewProfile};
+use crate::services::customers::Owned;
 use crate::services::people::{OrgSeen, UserAct};
 
 /// The calls about people.
 pub struct People {
     /// The operations.
     pub services: Arc<Services>,
+}
+
+/// Who owns an organisation.
+#[derive(Object, Serialize)]
+pub struct Owner {
+    /// The person.
+    user_id: Uuid,
+    /// Their address.
+    email: String,
+    /// Their name.
+    full_name: String,
 }
 
 /// An organisation.
@@ -33,6 +46,10 @@ pub struct Org {
     name: String,
     /// Whether it was made for one person.
     personal: bool,
+    /// Whose it is; left out once it was erased.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<Owner>,
     /// Whether people act for it only with an account that has a second factor.
     require_second_factor: bool,
     /// Once it is to be deleted: until when that can be taken back.
@@ -43,12 +60,18 @@ pub struct Org {
     created_at: Time,
 }
 
-impl From<organisation::Organisation> for Org {
-    fn from(org: organisation::Organisation) -> Self {
+impl From<Owned<organisation::Organisation>> for Org {
+    fn from((org, owner): Owned<organisation::Organisation>) -> Self {
+        let owner = owner.map(|owner| Owner {
+            user_id: owner.user_id.0,
+            email: owner.email,
+            full_name: owner.full_name,
+        });
         Self {
             org_id: org.org_id.0,
             name: org.name,
             personal: org.personal,
+            owner,
             require_second_factor: org.require_second_factor,
             deletion_due_at: org.deletion.map(|deletion| deletion.due_at.into()),
             erased_at: None,
@@ -60,11 +83,12 @@ impl From<organisation::Organisation> for Org {
 impl From<OrgSeen> for Org {
     fn from(seen: OrgSeen) -> Self {
         match seen {
-            OrgSeen::There(org) => org.into(),
+            OrgSeen::There(org, owner) => (org, owner).into(),
             OrgSeen::Erased(org) => Self {
                 org_id: org.org_id.0,
                 name: org.name,
                 personal: false,
+                owner: None,
                 require_second_factor: false,
                 deletion_due_at: None,
                 erased_at: Some(org.erased_at.into()),
@@ -228,11 +252,14 @@ impl People {
         person: Person,
         /// Words to look for.
         q: Query<Option<String>>,
+        /// Those that this person owns, all of them at once; `q` then looks in their names alone.
+        owner_id: Query<Option<Uuid>>,
         limit: Query<Option<u32>>,
         cursor: Query<Option<String>>,
     ) -> Answer<Json<OrgList>> {
         let request = page_request(limit.0, cursor.0.as_deref())?;
-        let page = self.services.organisations(&person.0, &q.0.unwrap_or_default(), &request)?;
+        let (q, owner) = (q.0.unwrap_or_default(), owner_id.0.map(UserId));
+        let page = self.services.organisations(&person.0, &q, owner, &request)?;
         Ok(Json(OrgList::of(page, Org::from)))
     }
 

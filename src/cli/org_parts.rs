@@ -107,7 +107,7 @@ pub enum TeamCommand {
         org: String,
         /// The team's name or id
         team: String,
-        /// The licence's key or id
+        /// The licence's key, its id, or the e-mail address of whom it belongs to
         license: String,
         /// Seats to keep for the team
         #[arg(long, value_name = "N", value_parser = number, default_value = "0")]
@@ -122,7 +122,7 @@ pub enum TeamCommand {
         org: String,
         /// The team's name or id
         team: String,
-        /// The licence's key or id
+        /// The licence's key, its id, or the e-mail address of whom it belongs to
         license: String,
     },
 }
@@ -193,7 +193,7 @@ pub enum ProjectCommand {
         org: String,
         /// The project's name or id
         project: String,
-        /// The licence's key or id
+        /// The licence's key, its id, or the e-mail address of whom it belongs to
         license: String,
     },
     /// Take a licence out of a project
@@ -205,7 +205,7 @@ pub enum ProjectCommand {
         org: String,
         /// The project's name or id
         project: String,
-        /// The licence's key or id
+        /// The licence's key, its id, or the e-mail address of whom it belongs to
         license: String,
     },
 }

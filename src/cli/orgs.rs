@@ -12,7 +12,7 @@ use super::org_parts::{
 /// What a member can be made.
 pub(super) const ROLES: [&str; 3] = ["admin", "billing", "member"];
 
-/// Organisations. Each is named by its id, its name, or the e-mail address of whose own it is.
+/// Organisations. Each is named by its id, its name, or the e-mail address of whoever owns it and no other.
 #[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
 pub enum OrgCommand {
     /// List organisations
@@ -30,6 +30,39 @@ pub enum OrgCommand {
     Show {
         /// Its id, its name, or its owner's e-mail address
         org: String,
+    },
+    /// Give an organisation another name
+    #[command(after_help = "Example:\n  coditect org rename 'Example Ltd' 'Example GmbH'")]
+    Rename {
+        /// Its id, its name, or its owner's e-mail address
+        org: String,
+        /// What people are to call it
+        name: String,
+    },
+    /// Give an organisation to another member; whoever owned it is an admin from then on
+    ///
+    /// An API key may not do this: run it on the server's own computer.
+    #[command(after_help = "Example:\n  coditect org transfer 'Example Ltd' zoe@example.com --yes")]
+    Transfer {
+        /// Its id, its name, or its owner's e-mail address
+        org: String,
+        /// The member's e-mail address or id
+        user: String,
+        /// Consent.
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Say whether people need a second factor to act for an organisation
+    ///
+    /// Members without one are asked to set it up; API keys are not concerned. An API key may not do this: run
+    /// it on the server's own computer.
+    #[command(after_help = "Example:\n  coditect org second-factor 'Example Ltd' required")]
+    SecondFactor {
+        /// Its id, its name, or its owner's e-mail address
+        org: String,
+        /// Whether they do
+        #[arg(value_parser = ["required", "optional"])]
+        need: String,
     },
     /// List who belongs to an organisation
     #[command(after_help = "Example:\n  coditect org members 'Example Ltd'")]

@@ -1,13 +1,15 @@
 //! Accounts and organisations as operators see and change them.
 
+use super::customers::{Customer, Owned, customer, with_customers};
 use super::{Actor, Ctx, Services, Via};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
-use crate::domain::organisation::{ErasedOrg, Organisation};
+use crate::domain::organisation::{ErasedOrg, Organisation, Role};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::search::query_words;
+use crate::domain::search::{has_word, query_words};
 use crate::domain::user::User;
-use crate::store::{self, WriteTx, api_keys, orgs, search, users};
+use crate::store::orgs::OF_USER_MAX;
+use crate::store::{self, Read, WriteTx, api_keys, orgs, search, users};
 
 /// What an operator does to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +26,8 @@ pub enum UserAct {
 
 /// An organisation as operators find it.
 pub enum OrgSeen {
-    /// It is there.
-    There(Organisation),
+    /// It is there, and who owns it.
+    There(Organisation, Option<Customer>),
     /// It was erased.
     Erased(ErasedOrg),
 }
@@ -44,30 +46,36 @@ impl Services {
         })
     }
 
-    /// Organisations that have every word of `q`, newest first, for operators.
+    /// Organisations that have every word of `q`, each with its owner, newest first, for operators. Those of
+    /// one owner are few, and come all at once.
     pub fn organisations(
         &self,
         actor: &Actor,
         q: &str,
+        owner: Option<UserId>,
         request: &PageRequest,
-    ) -> Result<Page<Organisation>> {
+    ) -> Result<Page<Owned<Organisation>>> {
         actor.require_operator()?;
         let words = query_words(q)?;
         self.store.read(|tx| {
-            if words.is_empty() {
-                orgs::list(tx, request)
-            } else {
-                search::orgs(tx, &words, request)
-            }
+            let page = match owner {
+                Some(owner) => Page { items: owned_by(tx, owner, &words)?, next: None },
+                None if words.is_empty() => orgs::list(tx, request)?,
+                None => search::orgs(tx, &words, request)?,
+            };
+            with_customers(tx, page, |org| (org.org_id, None))
         })
     }
 
     /// One organisation, or what is kept of one that was erased, for operators.
     pub fn organisation(&self, actor: &Actor, id: OrgId) -> Result<OrgSeen> {
         actor.require_operator()?;
-        self.store.read(|tx| match orgs::erased(tx, id)? {
-            Some(erased) => Ok(OrgSeen::Erased(erased)),
-            None => Ok(OrgSeen::There(store::org(tx, id).organisation()?)),
+        self.store.read(|tx| {
+            if let Some(erased) = orgs::erased(tx, id)? {
+                return Ok(OrgSeen::Erased(erased));
+            }
+            let org = store::org(tx, id).organisation()?;
+            Ok(OrgSeen::There(org, customer(tx, id, None)?))
         })
     }
 
@@ -105,6 +113,15 @@ impl Services {
         })
         .await
     }
+}
+
+/// The organisations that somebody owns, the personal one first, with all of these words in their names.
+fn owned_by(tx: &impl Read, user_id: UserId, words: &[String]) -> Result<Vec<Organisation>> {
+    let user = users::get(tx, user_id)?;
+    let mine = orgs::of_user(tx, user_id, user.personal_org, OF_USER_MAX)?;
+    let owned = mine.into_iter().filter(|(_, member)| member.role == Role::Owner);
+    let named = |org: &Organisation| words.iter().all(|word| has_word([org.name.as_str()], word));
+    Ok(owned.map(|(org, _)| org).filter(named).collect())
 }
 
 pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User> {

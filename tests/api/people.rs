@@ -32,6 +32,35 @@ async fn a_closed_account_cannot_sign_in_until_it_is_opened_again() {
     }
 }
 
+/// Operators see whose an organisation is, whoever it was made for, and which ones are somebody's.
+#[tokio::test]
+async fn the_list_of_organisations_says_who_owns_them() {
+    let app = TestApp::start().await;
+    let (ann, bob) = (app.customer("ann@example.com").await, app.customer("bob@example.com").await);
+    let spin = ann.post("/api/v1/orgs", json!({"name": "Spin Ltd"})).await.ok(201);
+    let operator = app.operator().await;
+    let list = operator.get("/api/v1/admin/orgs?q=spin").await.list();
+    let owner = json!({
+        "user_id": ann.user["user_id"], "email": "ann@example.com", "full_name": ann.user["full_name"]
+    });
+    assert_eq!(list[0]["owner"], owner);
+    let one = format!("/api/v1/admin/orgs/{}", text(&spin["org_id"]));
+    assert_eq!(operator.get(&one).await.ok(200)["owner"], owner);
+
+    let list_of = async |query: &str| {
+        let list = operator.get(&format!("/api/v1/admin/orgs?owner_id={query}")).await.list();
+        list.iter().map(|org| org["org_id"].clone()).collect::<Vec<_>>()
+    };
+    let anns = text(&ann.user["user_id"]);
+    assert_eq!(list_of(&anns).await, [&ann.user["org_id"], &spin["org_id"]].map(Clone::clone));
+    assert_eq!(list_of(&format!("{anns}&q=sp")).await, [spin["org_id"].clone()]);
+    assert_eq!(list_of(&text(&bob.user["user_id"])).await, [bob.user["org_id"].clone()]);
+    let nobody = "/api/v1/admin/orgs?owner_id=0196b1a2-7c3d-7e4f-8a5b-6c7d8e9f0a1b";
+    operator.get(nobody).await.refused(404, "not_found");
+    operator.get("/api/v1/admin/orgs?owner_id=ann").await.refused(400, "validation_failed");
+    ann.get(&format!("/api/v1/admin/orgs?owner_id={anns}")).await.refused(403, "forbidden");
+}
+
 #[tokio::test]
 async fn an_operator_ends_every_sign_in_of_a_person_and_no_program() {
     let app = TestApp::start().await;

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::{OPERATOR, text, until};
+use crate::support::{OPERATOR, text};
 use crate::{Desk, row};
 
 const ADA: &str = "ada@example.com";
@@ -105,18 +105,7 @@ fn plans(desk: &Desk) {
 
 /// Follows the link in the mail that asks whether the address is right.
 async fn confirm_address(desk: &Desk, email: &str) {
-    let token = || {
-        let mails = fs::read_dir(desk.home.data().join("mail")).unwrap();
-        let texts = mails.filter_map(|mail| fs::read_to_string(mail.unwrap().path()).ok());
-        let mail = texts
-            .into_iter()
-            .find(|text| text.contains(&format!("To: {email}")) && text.contains("token="))?;
-        let rest = mail.split_once("token=")?.1;
-        Some(rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect())
-    };
-    until("the mail is there", async || token().is_some()).await;
-    let token: String = token().unwrap();
-    let body = json!({ "token": token });
+    let body = json!({"token": desk.mailed_token(email).await});
     desk.server.client().post("/api/v1/auth/verify-email", body).await.expect(&[200]);
 }
 

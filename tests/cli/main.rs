@@ -16,6 +16,8 @@ mod server;
 #[path = "../process/support.rs"]
 mod support;
 
+use std::fs;
+
 use serde_json::Value;
 
 use crate::support::{Ended, Home, Server};
@@ -66,6 +68,22 @@ impl Desk {
     #[track_caller]
     pub fn items(&self, line: &str) -> Vec<Value> {
         self.json(line)["items"].as_array().unwrap_or_else(|| panic!("{line}: no list")).clone()
+    }
+
+    /// The token of a link that was mailed to this address.
+    pub async fn mailed_token(&self, email: &str) -> String {
+        let token = || {
+            let mails = fs::read_dir(self.home.data().join("mail")).unwrap();
+            let texts = mails.filter_map(|mail| fs::read_to_string(mail.unwrap().path()).ok());
+            let mail = texts
+                .into_iter()
+                .find(|text| text.contains(&format!("To: {email}")) && text.contains("token="))?;
+            let rest = mail.split_once("token=")?.1;
+            let is_token = |c: &char| c.is_ascii_alphanumeric() || "-_".contains(*c);
+            Some(rest.chars().take_while(is_token).collect())
+        };
+        support::until("the mail is there", async || token().is_some()).await;
+        token().unwrap()
     }
 
     /// Fails unless the command ends with this code and says this.

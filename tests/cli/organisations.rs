@@ -6,10 +6,11 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, OPERATOR, PASSWORD};
+use crate::support::{Client, Home, OPERATOR, PASSWORD, text};
 use crate::{Desk, row};
 
 const ORG: &str = "'Loom Ltd'";
+const ADA: &str = "ada@example.com";
 
 #[tokio::test]
 async fn an_organisation_is_arranged_from_the_command_line() {
@@ -18,9 +19,11 @@ async fn an_organisation_is_arranged_from_the_command_line() {
     let operator = desk.server.client().sign_in(OPERATOR, PASSWORD).await;
     operator.post("/api/v1/orgs", json!({"name": "Loom Ltd"})).await.expect(&[201]);
 
+    whose(&desk).await;
     let issued = desk.json(&format!("license issue --org {ORG} --seats 5"));
     let key = issued["license_key"].as_str().unwrap().to_owned();
     teams(&desk, &key);
+    licences_of_others(&desk, &key);
     projects(&desk, &key);
     domains(&desk);
     provisioning(&desk, &operator).await;
@@ -28,12 +31,74 @@ async fn an_organisation_is_arranged_from_the_command_line() {
     let keys = operator.get("/.well-known/jwks.json").await.expect(&[200]);
     single_sign_on(&desk, keys);
 
+    handing_over(&desk);
     let out = desk.home.path().join("loom.jsonl");
     let export = format!("org export {ORG} {}", out.display());
     desk.says(&export);
     let whole = std::fs::read(&out).unwrap();
     desk.refuses(&export, 1, "is there already, and nothing is replaced");
     assert_eq!(std::fs::read(&out).unwrap(), whole);
+}
+
+/// An owner's address names the organisation that they own, and none where they own several.
+async fn whose(desk: &Desk) {
+    let loom = desk.json(&format!("org show {ORG}"));
+    assert_eq!(loom["owner"]["email"], OPERATOR);
+    let id = text(&loom["org_id"]);
+    for command in ["org show", "org members", "payment list --org"] {
+        let refused =
+            desk.run(&format!("{command} {OPERATOR}")).ended_with(2, "say which organisation").err;
+        assert!(row(&refused, &id).ends_with("Loom Ltd"), "{refused}");
+        assert!(refused.contains("means 2 of them"), "{refused}");
+    }
+    desk.refuses(&format!("subscription resume {OPERATOR}"), 3, "there is no subscription");
+    // Where somebody is a member alone, nothing is theirs.
+    desk.says(&format!("org invite {ORG} {ADA}"));
+    let body = json!({"token": desk.mailed_token(ADA).await, "full_name": "Ada Park", "password": PASSWORD});
+    desk.server.client().post("/api/v1/invitations/accept", body).await.expect(&[200]);
+    assert_eq!(desk.json(&format!("org show {ADA}"))["name"], "Ada Park");
+}
+
+/// A team uses, and a project has, the licences of their own organisation.
+fn licences_of_others(desk: &Desk, key: &str) {
+    let other = text(&desk.json(&format!("license issue --email {ADA} --seats 1"))["license_key"]);
+    desk.says(&format!("org team create {ORG} Weavers"));
+    desk.says(&format!("org project create {ORG} Woad"));
+    for place in [format!("org team grant {ORG} Weavers"), format!("org project add {ORG} Woad")] {
+        let whose = format!("the licence {other} is Ada Park's, not this organisation's");
+        desk.refuses(&format!("{place} {other}"), 3, &whose);
+        let none = format!("no licence of this organisation belongs to {ADA}");
+        desk.refuses(&format!("{place} {ADA}"), 3, &none);
+        desk.refuses(&format!("{place} {ADA}"), 3, "coditect license list --org");
+        assert!(desk.says(&format!("{place} {OPERATOR}")).contains(key));
+    }
+    desk.says(&format!("org team delete {ORG} Weavers --yes"));
+    desk.says(&format!("org project delete {ORG} Woad --yes"));
+}
+
+fn handing_over(desk: &Desk) {
+    let list = desk.says("org list");
+    assert!(row(&list, "Loom Ltd").contains(OPERATOR), "{list}");
+    assert!(row(&list, "NAME").contains("OWNER"), "{list}");
+    desk.says(&format!("org rename {ORG} 'Loom GmbH'"));
+    desk.refuses(&format!("org rename {ORG} 'Loom AG'"), 3, "there is no organisation of Loom Ltd");
+    let told = desk.says("org rename 'Loom GmbH' 'Loom Ltd'");
+    assert_eq!(told, "It is called Loom Ltd now.\n");
+
+    let told = desk.says(&format!("org second-factor {ORG} required"));
+    assert_eq!(told, "To act for Loom Ltd, a second factor is required.\n");
+    assert_eq!(desk.json(&format!("org show {ORG}"))["require_second_factor"], true);
+    desk.refuses(&format!("org second-factor {ORG} perhaps"), 2, "optional");
+    desk.says(&format!("org second-factor {ORG} optional"));
+    assert_eq!(desk.json(&format!("org show {ORG}"))["require_second_factor"], false);
+
+    let transfer = format!("org transfer {ORG} {ADA}");
+    desk.refuses(&transfer, 2, &format!("Give Loom Ltd to {ADA}?"));
+    desk.says("user create zoe@example.com --name Zoe");
+    desk.refuses(&format!("org transfer {ORG} zoe@example.com --yes"), 3, "(not_found)");
+    assert_eq!(desk.says(&format!("{transfer} --yes")), format!("Loom Ltd is {ADA}'s now.\n"));
+    assert!(row(&desk.says("org list"), "Loom Ltd").contains(ADA));
+    desk.says(&format!("org transfer {ORG} {OPERATOR} --yes"));
 }
 
 fn teams(desk: &Desk, key: &str) {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::context::Context;
 use super::failure::{Failure, Result};
-use super::output::{plain, word};
+use super::output::{at, plain, shown, word};
 
 /// So many candidates are named when a word means several.
 const NAMED_MAX: usize = 5;
@@ -16,18 +16,8 @@ impl Context {
         if is_id(given) {
             return self.http.get(&["licenses", given], &[]).await;
         }
-        let by_email = is_email(given);
-        let path = if by_email { "customer.email" } else { "license_key" };
-        let mut found = self.named(&["admin", "licenses"], given, path).await?;
-        if found.len() > 1 {
-            // What has ended is rarely meant when something else has not.
-            let living =
-                |license: &Value| !matches!(word(license, "status"), "revoked" | "expired");
-            if found.iter().any(living) {
-                found.retain(living);
-            }
-        }
-        if found.is_empty() && !by_email {
+        let found = self.licenses(given, ("q", given)).await?;
+        if found.is_empty() && !is_email(given) {
             let why = format!(
                 "there is no licence with the key {}. `coditect license list --query WORDS` finds \
                  one by part of its key, a name or a machine",
@@ -36,6 +26,42 @@ impl Context {
             return Err(Failure::not_found(why));
         }
         only(found, given, "licence", "key", "license_key")
+    }
+
+    /// The same, where only one of this organisation will do.
+    pub async fn license_of(&self, org_id: &str, given: &str) -> Result<Value> {
+        let why = if is_email(given) {
+            let found = self.licenses(given, ("org_id", org_id)).await?;
+            if !found.is_empty() {
+                return only(found, given, "licence", "key", "license_key");
+            }
+            format!("no licence of this organisation belongs to {}", plain(given))
+        } else {
+            let license = self.license(given).await?;
+            if word(&license, "org_id") == org_id {
+                return Ok(license);
+            }
+            let (key, whose) = (&license["license_key"], at(&license, "customer.org_name"));
+            format!("the licence {} is {}'s, not this organisation's", shown(key), shown(whose))
+        };
+        let lists = format!("`coditect license list --org {org_id}` lists what it has");
+        Err(Failure::not_found(format!("{why}. {lists}")))
+    }
+
+    /// Licences by a key or the e-mail address of whom they belong to; the server narrows the search down.
+    async fn licenses(&self, given: &str, narrowed: (&str, &str)) -> Result<Vec<Value>> {
+        let path = if is_email(given) { "customer.email" } else { "license_key" };
+        let all = self.pages(&["admin", "licenses"], &[narrowed], None).await?;
+        let mut found = matching(all.items, path, given);
+        if found.len() > 1 {
+            // What has ended is rarely meant when something else has not.
+            let living =
+                |license: &Value| !matches!(word(license, "status"), "revoked" | "expired");
+            if found.iter().any(living) {
+                found.retain(living);
+            }
+        }
+        Ok(found)
     }
 
     /// A user by id or e-mail address.
@@ -59,12 +85,20 @@ impl Context {
         if is_id(given) {
             return Ok(given.to_owned());
         }
-        if is_email(given) {
-            return Ok(word(&self.user(given).await?, "org_id").to_owned());
-        }
-        let found = self.named(&["admin", "orgs"], given, "name").await?;
+        let found = if is_email(given) {
+            self.orgs_of(given).await?
+        } else {
+            self.named(&["admin", "orgs"], given, "name").await?
+        };
         let org = only(found, given, "organisation", "id", "org_id")?;
         Ok(word(&org, "org_id").to_owned())
+    }
+
+    /// The organisations that somebody owns.
+    async fn orgs_of(&self, email: &str) -> Result<Vec<Value>> {
+        let user = self.user(email).await?;
+        let theirs = [("owner_id", word(&user, "user_id"))];
+        Ok(self.pages(&["admin", "orgs"], &theirs, None).await?.items)
     }
 
     /// A team or a project of an organisation, by id or name.
@@ -97,10 +131,11 @@ impl Context {
                 ))),
             };
         }
-        let org_id = self.org_id(given).await?;
-        let path = ["admin", "subscriptions"];
-        let all = self.pages(&path, &[("org_id", &org_id)], None).await?;
-        let mut found = matching(all.items, "org_id", &org_id);
+        let mut found = Vec::new();
+        for org in self.orgs_of(given).await? {
+            let org_id = [("org_id", word(&org, "org_id"))];
+            found.extend(self.pages(&["admin", "subscriptions"], &org_id, None).await?.items);
+        }
         if found.len() > 1 {
             found.retain(|subscription| word(subscription, "status") != "canceled");
         }
@@ -174,7 +209,8 @@ fn only(mut found: Vec<Value>, given: &str, what: &str, by: &str, path: &str) ->
             let names: Vec<_> = found
                 .iter()
                 .take(NAMED_MAX)
-                .map(|item| format!("  {}", plain(word(item, path))))
+                .map(|item| format!("  {}  {}", plain(word(item, path)), plain(word(item, "name"))))
+                .map(|line| line.trim_end().to_owned())
                 .collect();
             Err(Failure::usage(format!(
                 "{given} means {many} of them; say which {what} by its {by}:\n{}{}",
@@ -206,10 +242,10 @@ mod tests {
         assert_eq!(find("solo").unwrap()["plan_id"], "3");
         let none = find("Tea").unwrap_err();
         assert_eq!((none.exit, &*none.text), (Exit::NotFound, "there is no plan of Tea"));
-        let twins = vec![json!({"plan_id": "1"}), json!({"plan_id": "2"})];
+        let twins = vec![json!({"plan_id": "1", "name": "Team"}), json!({"plan_id": "2"})];
         let several = only(twins, "x", "plan", "id", "plan_id").unwrap_err();
         assert_eq!(several.exit, Exit::Usage);
-        assert!(several.text.contains("  1\n  2"), "{}", several.text);
+        assert!(several.text.ends_with("  1  Team\n  2"), "{}", several.text);
     }
 
     #[test]

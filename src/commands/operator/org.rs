@@ -11,18 +11,21 @@ use super::failure::{Failure, Result};
 use super::license::filters;
 use super::output::{Column, new_file, plain, shown, size, text, time, whole, word};
 use super::{org_access, org_provisioning, org_teams};
-use crate::cli::operator::Paging;
+use crate::cli::operator::{Consent, Paging};
 use crate::cli::orgs::OrgCommand;
 
-const LIST: [Column; 4] = [
+const LIST: [Column; 6] = [
     text("NAME", "name"),
+    text("OWNER", "owner.email"),
     whole("PERSONAL", "personal"),
     time("SINCE", "created_at"),
+    time("DELETED AFTER", "deletion_due_at"),
     whole("ORGANISATION", "org_id"),
 ];
 
-const SHOW: [Column; 7] = [
+const SHOW: [Column; 8] = [
     text("Name", "name"),
+    text("Owner", "owner.email"),
     whole("Organisation id", "org_id"),
     whole("Personal", "personal"),
     whole("Second factor required", "require_second_factor"),
@@ -54,6 +57,22 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<()> {
             context.list(&["admin", "orgs"], &filters, &paging, &LIST, none).await
         }
         OrgCommand::Show { org } => context.show(&found(context, &org).await?, &SHOW),
+        OrgCommand::Rename { org, name } => {
+            let id = context.org_id(&org).await?;
+            let answer = context.http.patch(&["orgs", &id], json!({"name": name})).await?;
+            context.did(&answer, &format!("It is called {} now.", shown(&answer["name"])))
+        }
+        OrgCommand::Transfer { org, user, consent } => {
+            let (org, user) = (found(context, &org).await?, context.user(&user).await?);
+            transfer(context, &org, &user, &consent).await
+        }
+        OrgCommand::SecondFactor { org, need } => {
+            let id = context.org_id(&org).await?;
+            let body = json!({"require_second_factor": need == "required"});
+            let answer = context.http.patch(&["orgs", &id], body).await?;
+            let name = shown(&answer["name"]);
+            context.did(&answer, &format!("To act for {name}, a second factor is {need}."))
+        }
         OrgCommand::Members { org, paging } => {
             let id = context.org_id(&org).await?;
             let none = "Nobody belongs to it.";
@@ -131,6 +150,15 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<()> {
 async fn found(context: &Context, given: &str) -> Result<Value> {
     let id = context.org_id(given).await?;
     context.http.get(&["admin", "orgs", &id], &[]).await
+}
+
+async fn transfer(context: &Context, org: &Value, user: &Value, consent: &Consent) -> Result<()> {
+    let (name, email) = (shown(&org["name"]), shown(&user["email"]));
+    confirm(consent.yes, &format!("Give {name} to {email}?"))?;
+    let path = ["orgs", word(org, "org_id"), "transfer"];
+    let body = json!({"user_id": user["user_id"]});
+    let answer = context.http.post(&path, Some(body)).await?;
+    context.did(&answer, &format!("{name} is {email}'s now."))
 }
 
 /// The ids of an organisation, and of the invitation to it of an address.

@@ -78,7 +78,7 @@ pub async fn teams(context: &Context, command: TeamCommand) -> Result<()> {
         }
         TeamCommand::Grant { org, team, license, seats } => {
             let team = Part::team(context, &org, &team).await?;
-            let license = context.license(&license).await?;
+            let license = context.license_of(&team.org_id, &license).await?;
             let path = team.path(&["licenses", word(&license, "license_id")]);
             let answer = context.http.put(&path, json!({"seats_reserved": seats})).await?;
             let (name, key) = (shown(&team.item["name"]), shown(&license["license_key"]));
@@ -86,7 +86,7 @@ pub async fn teams(context: &Context, command: TeamCommand) -> Result<()> {
         }
         TeamCommand::Withdraw { org, team, license } => {
             let team = Part::team(context, &org, &team).await?;
-            let license = context.license(&license).await?;
+            let license = context.license_of(&team.org_id, &license).await?;
             let path = team.path(&["licenses", word(&license, "license_id")]);
             let answer = context.http.delete(&path).await?;
             let (name, key) = (shown(&team.item["name"]), shown(&license["license_key"]));
@@ -124,7 +124,7 @@ pub async fn projects(context: &Context, command: ProjectCommand) -> Result<()> 
         }
         ProjectCommand::Add { org, project, license } => {
             let project = Part::project(context, &org, &project).await?;
-            let license = context.license(&license).await?;
+            let license = context.license_of(&project.org_id, &license).await?;
             let path = project.path(&["licenses", word(&license, "license_id")]);
             let answer = context.http.put(&path, json!({})).await?;
             let (name, key) = (shown(&project.item["name"]), shown(&license["license_key"]));
@@ -132,7 +132,7 @@ pub async fn projects(context: &Context, command: ProjectCommand) -> Result<()> 
         }
         ProjectCommand::Remove { org, project, license } => {
             let project = Part::project(context, &org, &project).await?;
-            let license = context.license(&license).await?;
+            let license = context.license_of(&project.org_id, &license).await?;
             let path = project.path(&["licenses", word(&license, "license_id")]);
             let answer = context.http.delete(&path).await?;
             let (name, key) = (shown(&project.item["name"]), shown(&license["license_key"]));
