@@ -99,8 +99,11 @@ messages! {
     }
 
     /// Tells somebody that the vendor has made an account, and lets the reader choose its password.
-    /// Names nobody, as [`VerifyEmail`].
+    /// Names no person, as [`VerifyEmail`].
     AccountCreated = "account_created" {
+        /// The organisation whose directory asked for it; none: the vendor did.
+        #[serde(default)]
+        org_name: Option<String>,
         /// The address to sign in with.
         email: String,
         /// The whole address of the page, with `token=`.
@@ -137,6 +140,44 @@ messages! {
         change: String,
         /// Until when it can be taken back, or when it was done.
         due_at: Timestamp,
+    }
+
+    /// Tells whoever owns an organisation now, and whoever did before, that it was given away.
+    OrgTransferred = "org_transferred" {
+        /// The reader.
+        full_name: String,
+        /// The organisation.
+        org_name: String,
+        /// What the reader has done: `received` or `given`.
+        change: String,
+        /// The other of the two.
+        other: String,
+        /// When.
+        changed_at: Timestamp,
+    }
+
+    /// Tells somebody that they belong to an organisation because their address is at its domain.
+    OrgJoined = "org_joined" {
+        /// The reader.
+        full_name: String,
+        /// The organisation.
+        org_name: String,
+        /// The domain.
+        domain: String,
+        /// What the reader is there.
+        role: String,
+        /// Since when.
+        joined_at: Timestamp,
+    }
+
+    /// Tells somebody that others took them out of an organisation.
+    MemberRemoved = "member_removed" {
+        /// The reader.
+        full_name: String,
+        /// The organisation.
+        org_name: String,
+        /// When.
+        removed_at: Timestamp,
     }
 
     /// Tells the owner of an organisation that a domain is known to be its own, or is no more.
@@ -269,6 +310,9 @@ messages! {
         full_name: String,
         /// The address to sign in with.
         email: String,
+        /// The organisation that they belong to beside their own, which buys for them.
+        #[serde(default)]
+        org_name: Option<String>,
     }
 
     /// Asks somebody to join an organisation.

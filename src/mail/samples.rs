@@ -19,6 +19,7 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
     vec![
         VerifyEmail { link: link("verify-email"), expires_at: NOON.plus_days(2) }.into(),
         AccountCreated {
+            org_name: None,
             email: "zoe@example.com".to_owned(),
             link: link("reset-password"),
             expires_at: NOON.plus_days(2),
@@ -31,6 +32,28 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             role: "admin".to_owned(),
             link: link("accept-invitation"),
             expires_at: NOON.plus_days(7),
+        }
+        .into(),
+        OrgTransferred {
+            full_name: full_name.to_owned(),
+            org_name: "Loom Ltd".to_owned(),
+            change: "received".to_owned(),
+            other: "Ann Weaver".to_owned(),
+            changed_at: NOON,
+        }
+        .into(),
+        OrgJoined {
+            full_name: full_name.to_owned(),
+            org_name: "Loom Ltd".to_owned(),
+            domain: "example.com".to_owned(),
+            role: "member".to_owned(),
+            joined_at: NOON,
+        }
+        .into(),
+        MemberRemoved {
+            full_name: full_name.to_owned(),
+            org_name: "Loom Ltd".to_owned(),
+            removed_at: NOON,
         }
         .into(),
         OrgDomain {
@@ -65,7 +88,12 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             due_at: NOON.plus_days(30),
         }
         .into(),
-        Welcome { full_name: full_name.to_owned(), email: "zoe@example.com".to_owned() }.into(),
+        Welcome {
+            full_name: full_name.to_owned(),
+            email: "zoe@example.com".to_owned(),
+            org_name: None,
+        }
+        .into(),
         NewSignIn {
             full_name: full_name.to_owned(),
             signed_in_at: NOON,

@@ -55,6 +55,18 @@ fn variants() -> Vec<Message> {
                 m.expiry_date = None;
                 Some(m.into())
             }
+            Message::AccountCreated(mut m) => {
+                m.org_name = Some("Loom Ltd".to_owned());
+                Some(m.into())
+            }
+            Message::Welcome(mut m) => {
+                m.org_name = Some("Loom Ltd".to_owned());
+                Some(m.into())
+            }
+            Message::OrgTransferred(mut m) => {
+                m.change = "given".to_owned();
+                Some(m.into())
+            }
             Message::ProvisioningTokenMade(mut m) => {
                 m.expires_at = None;
                 Some(m.into())

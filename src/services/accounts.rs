@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::email_domains::join_by_domain;
+use super::email_domains::{join_and_tell, join_by_domain};
 use super::orgs::require_no_company;
 use super::people::{self, UserAct};
 use super::sign_in::{Grant, SignedIn};
@@ -16,6 +16,7 @@ use crate::domain::plan::check_text;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::domain::user::{Email, Link, LinkPurpose, User};
 use crate::identity::{imported, passwords, tokens};
+use crate::store::orgs::OF_USER_MAX;
 use crate::store::{Read, WriteTx, api_keys, identities, jobs, orgs, passkeys, users};
 
 /// Who gets an account.
@@ -104,7 +105,7 @@ impl Services {
             }
             let expires_at = ctx.now + i64::from(ctx.config.auth.verification_hours) * HOUR_MS;
             let link = give_link(&ctx, tx, &user, LinkPurpose::ResetPassword, expires_at)?;
-            let message = letters::account_created(&user, link, expires_at);
+            let message = letters::account_created(&user, None, link, expires_at);
             let address = user.email.as_str();
             ctx.queue_mail(tx, Some(user.personal_org), address, "user.created", &message)?;
             Ok(user)
@@ -124,10 +125,11 @@ impl Services {
             users::update(tx, &user)?;
             let (org_id, cause) = (Some(user.personal_org), "user.email_verified");
             ctx.audit_change(tx, org_id, cause, user.user_id, [], &before, &user)?;
-            join_by_domain(&ctx, tx, &user)?;
             if first {
-                let message = letters::welcome(&user);
-                ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)?;
+                join_by_domain(&ctx, tx, &user)?;
+                welcome(&ctx, tx, &user, cause, None)?;
+            } else {
+                join_and_tell(&ctx, tx, &user)?;
             }
             Ok(user)
         })
@@ -542,6 +544,22 @@ pub(super) fn add_account(
     orgs::put_membership(tx, &membership)?;
     ctx.audit_change(tx, Some(org_id), action, user.user_id, [], &json!({}), &user)?;
     Ok(user)
+}
+
+/// Welcomes somebody whose address is known to be theirs. Whoever is there through an organisation, this one
+/// or one that they belong to already, is not asked to buy.
+pub(super) fn welcome(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: &User,
+    cause: &str,
+    through: Option<&Organisation>,
+) -> Result<()> {
+    let mine = orgs::of_user(tx, user.user_id, user.personal_org, OF_USER_MAX)?;
+    let of_others = mine.iter().find(|(_, member)| member.role != Role::Owner);
+    let org = through.or(of_others.map(|(org, _)| org));
+    let message = letters::welcome(user, org);
+    ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), cause, &message)
 }
 
 /// Makes a one-time link and queues the message that carries it.

@@ -245,29 +245,44 @@ fn tell_owner(ctx: &Ctx, tx: &mut WriteTx, domain: &OrgDomain, change: &str) -> 
     ctx.queue_mail(tx, Some(domain.org_id), owner.email.as_str(), &cause, &message)
 }
 
+/// Lets somebody join as [`join_by_domain`] does, and tells them by mail where they did.
+pub(super) fn join_and_tell(ctx: &Ctx, tx: &mut WriteTx, user: &User) -> Result<()> {
+    let Some((domain, member)) = join_by_domain(ctx, tx, user)? else { return Ok(()) };
+    let org = store::org(tx, member.org_id).organisation()?;
+    let message = letters::org_joined(user, &org, &domain, member.role, member.joined_at);
+    let (personal, cause) = (Some(user.personal_org), "member.joined");
+    ctx.queue_mail(tx, personal, user.email.as_str(), cause, &message)
+}
+
 /// Lets somebody whose address is known to be theirs join the organisation whose domain it is of, unless
-/// they left it before. What stands in the way keeps nobody from signing in.
-pub(super) fn join_by_domain(ctx: &Ctx, tx: &mut WriteTx, user: &User) -> Result<()> {
+/// they left it before; the domain and the membership where they did. What stands in the way keeps nobody
+/// from signing in.
+pub(super) fn join_by_domain(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    user: &User,
+) -> Result<Option<(Domain, Membership)>> {
     if !user.email_verified || user.deactivated_at.is_some() {
-        return Ok(());
+        return Ok(None);
     }
-    let Some(domain) = Domain::of(&user.email) else { return Ok(()) };
-    let Some(org_id) = email_domains::owner_of(tx, &domain)? else { return Ok(()) };
+    let Some(domain) = Domain::of(&user.email) else { return Ok(None) };
+    let Some(org_id) = email_domains::owner_of(tx, &domain)? else { return Ok(None) };
     let org = store::org(tx, org_id);
     let (ours, user_id) = (org.domain(&domain)?, user.user_id);
-    let Some(role) = ours.auto_join else { return Ok(()) };
+    let Some(role) = ours.auto_join else { return Ok(None) };
     if org.organisation()?.deletion.is_some()
         || org.membership(user_id)?.is_some()
         || org.was_left_by(user_id)?
         || org.is_deactivated(user_id, ctx.now)?
     {
-        return Ok(());
+        return Ok(None);
     }
-    match join(ctx, tx, &Membership { org_id, user_id, role, joined_at: ctx.now }) {
+    let member = Membership { org_id, user_id, role, joined_at: ctx.now };
+    match join(ctx, tx, &member) {
         Err(error) if error.code == Code::MemberState => {
             tracing::info!(%org_id, %user_id, why = error.detail, "nobody joined by a domain");
-            Ok(())
+            Ok(None)
         }
-        joined => joined,
+        joined => joined.map(|()| Some((domain, member))),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::domain::email_domain::OrgDomain;
+use crate::domain::email_domain::{Domain, OrgDomain};
 use crate::domain::license::{License, LicenseStatus};
-use crate::domain::organisation::{Invitation, Organisation};
+use crate::domain::organisation::{Invitation, Organisation, Role};
 use crate::domain::payment::{Payment, PaymentKind};
 use crate::domain::plan::is_invisible;
 use crate::domain::provisioning::ProvisioningToken;
@@ -14,10 +14,10 @@ use crate::domain::user::{Login, User};
 use crate::mail::messages::{
     AccountCreated, AddressChanged, CodesRefused, ConfirmIdentity, GraceEnding, GraceStarted,
     IdentityLinked, LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked,
-    LicenseSuspended, NewSignIn, OrderReceived, PasskeyChanged, PasswordChanged, PasswordReset,
-    PaymentRecorded, ProvisioningTokenMade, RecoveryCodeUsed, SecondFactorChanged,
-    SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail,
-    Welcome, shorten_key,
+    LicenseSuspended, MemberRemoved, NewSignIn, OrderReceived, OrgJoined, OrgTransferred,
+    PasskeyChanged, PasswordChanged, PasswordReset, PaymentRecorded, ProvisioningTokenMade,
+    RecoveryCodeUsed, SecondFactorChanged, SubscriptionConfirmed, SubscriptionEnded, TrialEnded,
+    TrialEnding, TrialStarted, VerifyEmail, Welcome, shorten_key,
 };
 use crate::mail::{Message, messages};
 
@@ -25,8 +25,15 @@ pub(super) fn verify_email(link: String, expires_at: Timestamp) -> Message {
     VerifyEmail { link, expires_at }.into()
 }
 
-pub(super) fn account_created(user: &User, link: String, expires_at: Timestamp) -> Message {
-    AccountCreated { email: user.email.as_str().to_owned(), link, expires_at }.into()
+/// That there is an account, for the people of this organisation or at the vendor's wish.
+pub(super) fn account_created(
+    user: &User,
+    org: Option<&Organisation>,
+    link: String,
+    expires_at: Timestamp,
+) -> Message {
+    let org_name = org.map(|org| shown_name(&org.name));
+    AccountCreated { org_name, email: user.email.as_str().to_owned(), link, expires_at }.into()
 }
 
 pub(super) fn password_reset(link: String, expires_at: Timestamp) -> Message {
@@ -63,6 +70,38 @@ pub(super) fn org_deletion(
 ) -> Message {
     let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
     messages::OrgDeletion { full_name, org_name, change: change.to_owned(), due_at }.into()
+}
+
+/// That an organisation was given away, to one of the two: whoever `received` it, or has `given` it.
+pub(super) fn org_transferred(
+    user: &User,
+    org: &Organisation,
+    change: &str,
+    other: &User,
+    changed_at: Timestamp,
+) -> Message {
+    let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
+    let (change, other) = (change.to_owned(), shown_name(&other.full_name));
+    OrgTransferred { full_name, org_name, change, other, changed_at }.into()
+}
+
+/// That somebody joined by a domain.
+pub(super) fn org_joined(
+    user: &User,
+    org: &Organisation,
+    domain: &Domain,
+    role: Role,
+    joined_at: Timestamp,
+) -> Message {
+    let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
+    let (domain, role) = (domain.as_str().to_owned(), role.as_str().to_owned());
+    OrgJoined { full_name, org_name, domain, role, joined_at }.into()
+}
+
+/// That others took somebody out.
+pub(super) fn member_removed(user: &User, org: &Organisation, removed_at: Timestamp) -> Message {
+    let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
+    MemberRemoved { full_name, org_name, removed_at }.into()
 }
 
 /// What has become of a domain: `verified` or `lost`.
@@ -128,8 +167,9 @@ pub(super) fn confirm_identity(org: &Organisation, link: String, expires_at: Tim
     ConfirmIdentity { org_name: shown_name(&org.name), link, expires_at }.into()
 }
 
-pub(super) fn welcome(user: &User) -> Message {
-    Welcome { full_name: user.full_name.clone(), email: user.email.as_str().to_owned() }.into()
+pub(super) fn welcome(user: &User, org: Option<&Organisation>) -> Message {
+    let (full_name, email) = (user.full_name.clone(), user.email.as_str().to_owned());
+    Welcome { full_name, email, org_name: org.map(|org| shown_name(&org.name)) }.into()
 }
 
 pub(super) fn second_factor_changed(user: &User, change: &str, changed_at: Timestamp) -> Message {

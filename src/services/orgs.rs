@@ -1,7 +1,7 @@
 //! Organisations and who belongs to them, as their members see and change them.
 
 use super::provisioning::{hold_groups, join_held_groups};
-use super::{Actor, Ctx, Services, second_factor};
+use super::{Actor, Ctx, Services, letters, second_factor};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::organisation::{Membership, Organisation, Permission, Role};
@@ -157,9 +157,11 @@ impl Services {
     /// Removes a member, or lets the actor leave. Keys that the person made for the organisation open
     /// nothing any more; mail about what the person had bought goes to the owner.
     pub async fn remove_member(&self, actor: &Actor, id: OrgId, user_id: UserId) -> Result<()> {
+        let leaves = user_id == actor.user_id;
+        // Whoever is brought in and taken out again and again is mailed no more often than others.
+        let may_tell = !leaves && self.throttles.check_link(&format!("removed {user_id}")).is_ok();
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
-            let leaves = user_id == actor.user_id;
             // Whoever does not want a second factor may still leave.
             let (_, own) = if leaves {
                 let own = standing(tx, &actor, id)?;
@@ -172,11 +174,13 @@ impl Services {
             if member.role == Role::Owner || !(leaves || own.grants(member.role)) {
                 return Err(owner_stays());
             }
-            if users::get(tx, user_id)?.personal_org == id {
+            let user = users::get(tx, user_id)?;
+            if user.personal_org == id {
                 let text = "This organisation was made for that person at registration; nobody leaves that one.";
                 return Err(Error::new(Code::MemberState, text));
             }
-            end_membership(&ctx, tx, &member, if leaves { End::Left } else { End::Removed })
+            end_membership(&ctx, tx, &member, if leaves { End::Left } else { End::Removed })?;
+            if may_tell { tell_removed(&ctx, tx, id, &user) } else { Ok(()) }
         })
         .await
     }
@@ -206,11 +210,41 @@ impl Services {
                 leave_room(&ctx, tx, owner, id)?;
                 let told = [("from", owner.to_string()), ("to", user_id.to_string())];
                 ctx.audit(tx, Some(id), "org.transferred", id, told)?;
+                tell_transferred(&ctx, tx, id, owner, user_id)?;
             }
             place(tx, &actor, id, Permission::OrgRead)
         })
         .await
     }
+}
+
+/// Tells both of those between whom an organisation was given.
+fn tell_transferred(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    id: OrgId,
+    from: UserId,
+    to: UserId,
+) -> Result<()> {
+    let org = store::org(tx, id).organisation()?;
+    let (from, to) = (users::get(tx, from)?, users::get(tx, to)?);
+    for (user, change, other) in [(&to, "received", &from), (&from, "given", &to)] {
+        if user.deactivated_at.is_none() {
+            let message = letters::org_transferred(user, &org, change, other, ctx.now);
+            ctx.queue_mail(tx, Some(id), user.email.as_str(), "org.transferred", &message)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells somebody that others took them out of an organisation.
+pub(super) fn tell_removed(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &User) -> Result<()> {
+    if user.deactivated_at.is_some() {
+        return Ok(());
+    }
+    let message = letters::member_removed(user, &store::org(tx, id).organisation()?, ctx.now);
+    let (personal, cause) = (Some(user.personal_org), "member.removed");
+    ctx.queue_mail(tx, personal, user.email.as_str(), cause, &message)
 }
 
 /// The organisation, and the actor's role in it, where that allows it. Operators act as its owner.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::email_domains::join_by_domain;
+use super::email_domains::join_and_tell;
 use super::{Actor, Caller, Ctx, Services, Via, letters, second_factor};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
@@ -134,7 +134,7 @@ impl Grant {
             let message = letters::new_sign_in(&user, &login);
             ctx.queue_mail(tx, org_id, user.email.as_str(), cause, &message)?;
         }
-        join_by_domain(ctx, tx, &user)?;
+        join_and_tell(ctx, tx, &user)?;
         let granted = Granted { login_id: login.login_id, refresh_token: self.refresh_token };
         Ok((user, granted))
     }

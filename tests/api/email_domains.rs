@@ -203,10 +203,18 @@ async fn whoever_verifies_an_address_there_joins() {
     let bob = loom.app().customer("bob@loom.example").await;
     assert_eq!(loom.orgs_of(&bob).await, 2);
     assert_eq!(loom.company.role_of(&bob).await, "member");
+    // One mail says so, and asks nobody to buy what there is already.
+    let welcome = loom.app().mail_to("bob@loom.example", "Welcome").await;
+    for part in [&welcome.text, &welcome.html] {
+        assert!(part.contains("Loom Ltd") && !part.contains("trial"), "{part}");
+    }
+    let subjects = loom.app().subjects_to("bob@loom.example").await;
+    assert!(!subjects.iter().any(|it| it.contains("You belong to")), "{subjects:?}");
     // Neither is of the domain.
     for other in ["eve@sub.loom.example", "eve@notloom.example"] {
         let eve = loom.app().customer(other).await;
         assert_eq!(loom.orgs_of(&eve).await, 1, "{other}");
+        assert!(loom.app().mail_to(other, "Welcome").await.text.contains("trial"), "{other}");
     }
     // An address that nobody has shown to read joins nothing.
     loom.app().register("cleo@loom.example").await.ok(201);
@@ -225,6 +233,11 @@ async fn whoever_was_there_before_joins_at_the_next_sign_in() {
     loom.auto_join("billing").await.ok(200);
     loom.app().sign_in("bob@loom.example").await;
     assert_eq!(loom.company.role_of(&bob).await, "billing");
+    loom.app().sign_in("bob@loom.example").await;
+    let told = loom.app().mail_to("bob@loom.example", "You belong to Loom Ltd").await;
+    assert!(told.text.contains("as billing") && told.text.contains(DOMAIN), "{}", told.text);
+    let subjects = loom.app().subjects_to("bob@loom.example").await;
+    assert_eq!(subjects.iter().filter(|it| it.contains("You belong to")).count(), 1, "once");
     loom.auto_join("off").await.ok(200);
     let cleo = loom.app().customer("cleo@loom.example").await;
     assert_eq!(loom.orgs_of(&cleo).await, 1);

@@ -197,6 +197,40 @@ async fn nobody_becomes_owner_but_by_being_given_the_organisation() {
     bob.delete(&member_path(&company, &bob)).await.refused(409, "member_state");
 }
 
+/// Both are told, whoever did it; and nobody where nothing was given.
+#[tokio::test]
+async fn whoever_gets_an_organisation_and_whoever_had_it_are_told() {
+    let company = Company::new().await;
+    let bob = company.joins(BOB, "member").await;
+    let to = |person: &Person| json!({"user_id": person.user["user_id"]});
+    company.ann.post(&company.path("/transfer"), to(&company.ann)).await.ok(200);
+    let told = async |email: &str| {
+        let subjects = company.app.subjects_to(email).await;
+        subjects.iter().filter(|it| it.contains("Loom Ltd") && !it.contains("Join")).count()
+    };
+    assert_eq!((told(ANN).await, told(BOB).await), (0, 0));
+    company.app.operator().await.post(&company.path("/transfer"), to(&bob)).await.ok(200);
+    let received = company.app.mail_to(BOB, "Loom Ltd is yours now").await;
+    assert!(received.text.contains("Ann Weaver, who is one of its admins"), "{}", received.text);
+    let given = company.app.mail_to(ANN, "Loom Ltd has another owner").await;
+    assert!(given.text.contains("owned by Ann Weaver"), "{}", given.text);
+    assert_eq!((told(ANN).await, told(BOB).await), (1, 1));
+}
+
+/// Whoever leaves knows that; whoever others take out is told.
+#[tokio::test]
+async fn a_person_whom_others_remove_is_told() {
+    let company = Company::new().await;
+    let (bob, cleo) =
+        (company.joins(BOB, "member").await, company.joins("cleo@example.com", "member").await);
+    company.ann.delete(&member_path(&company, &bob)).await.ok(200);
+    cleo.delete(&member_path(&company, &cleo)).await.ok(200);
+    let mail = company.app.mail_to(BOB, "You do not belong to Loom Ltd any more").await;
+    assert!(mail.text.contains("taken you out"), "{}", mail.text);
+    let subjects = company.app.subjects_to("cleo@example.com").await;
+    assert!(!subjects.iter().any(|it| it.contains("any more")), "{subjects:?}");
+}
+
 #[tokio::test]
 async fn an_owner_closes_no_account_while_others_belong_to_the_organisation() {
     let company = Company::new().await;

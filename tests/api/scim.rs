@@ -250,7 +250,11 @@ async fn somebody_new_gets_an_account_and_chooses_a_password_by_mail() {
     assert_eq!(loom.role_of(EVE).await.unwrap(), "member");
 
     // Nobody has shown yet that the address is theirs: the mailed link does.
-    let token = loom.app.mail_to(EVE, "Your account").await.token();
+    let mail = loom.app.mail_to(EVE, "Your account").await;
+    for part in [&mail.text, &mail.html] {
+        assert!(part.contains("organisation Loom Ltd"), "{part}");
+    }
+    let token = mail.token();
     let chosen = json!({"token": token, "password": crate::support::PASSWORD});
     loom.app.anyone.post("/api/v1/auth/reset-password", chosen).await.ok(200);
     let eve = loom.app.sign_in(EVE).await;
@@ -469,7 +473,31 @@ async fn a_directory_fills_nobodys_letter_box() {
         loom.active(&eve["id"], false).await.ok(200);
         loom.active(&eve["id"], true).await.ok(200);
     }
+    loom.directory.delete(&loom.user(&eve["id"])).await.ok(204);
     assert!(loom.app.subjects_to(EVE).await.len() <= 4);
+    // Nor does it together with whoever takes out by hand those whom it brings back.
+    let bob = loom.joins("bob@loom.example").await;
+    for _ in 0..5 {
+        loom.ann.delete(&loom.org(&format!("/members/{}", text(&bob["id"])))).await.ok(200);
+        loom.active(&bob["id"], true).await.ok(200);
+    }
+    assert!(loom.app.subjects_to("bob@loom.example").await.len() <= 7);
+}
+
+#[tokio::test]
+async fn a_leaver_is_told_once() {
+    let loom = Loom::new().await;
+    let (eve, bob) = (loom.joins(EVE).await, loom.joins("bob@loom.example").await);
+    let told = async |email: &str| {
+        let subjects = loom.app.subjects_to(email).await;
+        subjects.iter().filter(|it| *it == "You do not belong to Loom Ltd any more").count()
+    };
+    assert_eq!((told(EVE).await, told("bob@loom.example").await), (0, 0));
+    loom.active(&eve["id"], false).await.ok(200);
+    loom.active(&eve["id"], false).await.ok(200);
+    loom.directory.delete(&loom.user(&eve["id"])).await.ok(204);
+    loom.directory.delete(&loom.user(&bob["id"])).await.ok(204);
+    assert_eq!((told(EVE).await, told("bob@loom.example").await), (1, 1));
 }
 
 #[tokio::test]

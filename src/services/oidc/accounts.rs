@@ -13,9 +13,11 @@ use crate::domain::email_domain::Domain;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::identity::Identity;
 use crate::domain::ids::IdentityId;
+use crate::domain::organisation::Organisation;
 use crate::domain::user::{Email, User};
 use crate::identity::oidc::Claims;
-use crate::services::accounts::{Person, add_account};
+use crate::services::accounts::{Person, add_account, welcome};
+use crate::services::email_domains::join_by_domain;
 use crate::services::second_factor::{self, Check};
 use crate::services::sign_in::{Grant, SignedIn};
 use crate::services::{Caller, Ctx, Services, letters};
@@ -221,7 +223,7 @@ fn settle(
         }
         Who::New(email) => {
             let person = Person::without_password(email.clone(), name(&email));
-            (new_account(ctx, tx, person)?, "identity.linked")
+            (new_account(ctx, tx, person, None)?, "identity.linked")
         }
     };
     let ctx = Ctx { by: By::User(user.user_id), ..ctx.clone() };
@@ -255,13 +257,21 @@ pub(super) fn add_identity(
     Ok(identity)
 }
 
-/// Makes an account whose address is known to be its owner's.
-pub(super) fn new_account(ctx: &Ctx, tx: &mut WriteTx, person: Person) -> Result<User> {
+/// Makes an account whose address is known to be its owner's, who came through this organisation's issuer or
+/// one of the settings.
+pub(super) fn new_account(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    person: Person,
+    through: Option<&Organisation>,
+) -> Result<User> {
     let mut user = add_account(ctx, tx, person, "user.registered", false)?;
     user.email_verified = true;
     users::update(tx, &user)?;
-    let message = letters::welcome(&user);
-    ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), "user.registered", &message)?;
+    if through.is_none() {
+        join_by_domain(ctx, tx, &user)?;
+    }
+    welcome(ctx, tx, &user, "user.registered", through)?;
     Ok(user)
 }
 

@@ -350,7 +350,7 @@ impl Services {
                 }
                 None => {
                     let person = Person::without_password(pending.email.clone(), pending.full_name);
-                    new_account(&ctx, tx, person)?
+                    new_account(&ctx, tx, person, Some(&org))?
                 }
             };
             room_for_another(identities::of_user(tx, user.user_id, IDENTITIES_MAX)?.len())?;

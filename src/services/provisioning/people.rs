@@ -16,7 +16,7 @@ use crate::domain::time::{HOUR_MS, Timestamp};
 use crate::domain::user::{Email, LinkPurpose, User};
 use crate::services::accounts::{Person, add_account, give_link, mail_link};
 use crate::services::oidc::accounts::{IDENTITIES_MAX, local_part, take_from_others};
-use crate::services::orgs::{End, end_membership, join, owner_stays};
+use crate::services::orgs::{End, end_membership, join, owner_stays, tell_removed};
 use crate::services::{Ctx, letters};
 use crate::store::orgs::OF_USER_MAX;
 use crate::store::provisioning::PROVISIONED_MAX;
@@ -222,7 +222,7 @@ impl Services {
                     require_own_domain(tx, id, &user.email)?;
                     enter(&ctx, tx, id, &user, &said, may_mail)?;
                 }
-                Some(false) => leave(&ctx, tx, id, &user)?,
+                Some(false) => leave(&ctx, tx, id, &user, may_mail)?,
                 _ => {}
             }
             seen(tx, id, user_id)
@@ -232,8 +232,12 @@ impl Services {
 
     /// Whether a mail that this change may lead to is not one too many for the person.
     fn may_mail(&self, user_id: UserId, change: &PersonChange) -> bool {
-        let leads_to_mail = change.user_name.is_some() || change.active == Some(true);
-        leads_to_mail && self.throttles.check_link(&format!("directory {user_id}")).is_ok()
+        let leads_to_mail = change.user_name.is_some() || change.active.is_some();
+        leads_to_mail && self.is_mailed_seldom(user_id)
+    }
+
+    fn is_mailed_seldom(&self, user_id: UserId) -> bool {
+        self.throttles.check_link(&format!("directory {user_id}")).is_ok()
     }
 
     /// Forgets somebody, who does not belong to the organisation any more. The account stays theirs.
@@ -245,12 +249,13 @@ impl Services {
         directory: &Directory,
         user_id: UserId,
     ) -> Result<()> {
+        let may_mail = self.is_mailed_seldom(user_id);
         let (ctx, directory) = (self.ctx_of_directory(directory), directory.clone());
         self.commit(move |tx| {
             directory.require_token(tx)?;
             let id = directory.org_id;
             let person = seen(tx, id, user_id)?;
-            leave(&ctx, tx, id, &person.user)?;
+            leave(&ctx, tx, id, &person.user, may_mail)?;
             for team in store::org(tx, id).all_teams()? {
                 provisioning::let_go(tx, id, team.team_id, user_id)?;
             }
@@ -408,12 +413,14 @@ fn new(ctx: &Ctx, tx: &mut WriteTx, email: Email, said: &mut DirectoryPerson) ->
 /// Mails somebody with a new account a link to choose a password with, unless they are to sign in through
 /// the organisation's issuer.
 fn tell_new(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &User) -> Result<()> {
-    if store::org(tx, id).sso()?.is_some() {
+    let org = store::org(tx, id);
+    if org.sso()?.is_some() {
         return Ok(());
     }
+    let organisation = org.organisation()?;
     let expires_at = ctx.now + i64::from(ctx.config.auth.verification_hours) * HOUR_MS;
     let link = give_link(ctx, tx, user, LinkPurpose::ResetPassword, expires_at)?;
-    let message = letters::account_created(user, link, expires_at);
+    let message = letters::account_created(user, Some(&organisation), link, expires_at);
     let address = user.email.as_str();
     ctx.queue_mail(tx, Some(user.personal_org), address, "user.created", &message)
 }
@@ -506,12 +513,13 @@ fn enter(
 }
 
 /// Ends somebody's belonging to the organisation.
-fn leave(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &User) -> Result<()> {
+fn leave(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &User, may_mail: bool) -> Result<()> {
     let user_id = user.user_id;
     let Some(member) = store::org(tx, id).membership(user_id)? else { return Ok(()) };
     if member.role == Role::Owner || user.personal_org == id {
         return Err(owner_stays());
     }
     refuse_operators(user)?;
-    end_membership(ctx, tx, &member, End::Removed)
+    end_membership(ctx, tx, &member, End::Removed)?;
+    if may_mail { tell_removed(ctx, tx, id, user) } else { Ok(()) }
 }
