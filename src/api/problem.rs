@@ -25,6 +25,7 @@ pub fn table(code: Code) -> (&'static str, StatusCode, &'static str) {
         Code::InvalidCursor          => ("invalid_cursor",           StatusCode::BAD_REQUEST,            "The cursor is not good"),
         Code::InvalidFilter          => ("invalid_filter",           StatusCode::BAD_REQUEST,            "The filter is not understood"),
         Code::InvalidPath            => ("invalid_path",             StatusCode::BAD_REQUEST,            "The path is not good"),
+        Code::NoTarget               => ("no_target",                StatusCode::BAD_REQUEST,            "The change names no target"),
         Code::ReadOnly               => ("read_only",                StatusCode::BAD_REQUEST,            "The attribute cannot be changed so"),
         Code::InvalidSignature       => ("invalid_signature",        StatusCode::BAD_REQUEST,            "The signature is not good"),
         Code::NotFound               => ("not_found",                StatusCode::NOT_FOUND,              "Not found"),

@@ -22,6 +22,7 @@ pub enum Code {
     InvalidCursor,
     InvalidFilter,
     InvalidPath,
+    NoTarget,
     ReadOnly,
     NotFound,
     MethodNotAllowed,

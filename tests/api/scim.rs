@@ -15,6 +15,7 @@ use crate::support::{
 const ANN: &str = "ann@example.com";
 const EVE: &str = "eve@loom.example";
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// Ann's organisation, to which loom.example belongs, and its directory.
@@ -898,6 +899,46 @@ async fn lists_are_read_in_bounded_parts() {
 
 // ---- everything else ----------------------------------------------------------------------------
 
+/// What is made or changed is answered as what is read (RFC 7644, section 3.9), and where it is in any case.
+#[tokio::test]
+async fn an_answer_to_a_change_has_the_attributes_that_were_asked_for() {
+    let loom = Loom::new().await;
+    let path = |rest: &str, wanted: &str| format!("{}?{wanted}", loom.path(rest));
+    let eve = json!({"userName": EVE, "displayName": "Eve", "active": true});
+    let made = loom.directory.post(&path("/Users", "attributes=userName"), eve.clone()).await;
+    let location = made.header("location").to_owned();
+    let made = made.ok(201);
+    let id = text(&made["id"]);
+    assert_eq!(made, json!({"schemas": [USER], "id": id, "userName": EVE}));
+    assert!(location.ends_with(&loom.user(&made["id"])), "{location}");
+    let user = format!("/Users/{id}");
+    let put = path(&user, "attributes=displayName");
+    let put = loom.directory.with_body(Method::PUT, &put, &eve).await.ok(200);
+    assert_eq!(put, json!({"schemas": [USER], "id": id, "displayName": "Eve"}));
+    let change = json!({"schemas": [PATCH], "Operations": [
+        {"op": "replace", "path": "displayName", "value": "Eva"},
+    ]});
+    let shorter = "excludedAttributes=meta,emails,userName,active";
+    let patched = loom.directory.patch(&path(&user, shorter), change).await.ok(200);
+    assert_eq!(patched, json!({"schemas": [USER], "id": id, "displayName": "Eva"}));
+
+    let weavers = json!({"displayName": "Weavers", "members": [{"value": id}]});
+    let made = path("/Groups", "excludedAttributes=meta,members");
+    let made = loom.directory.post(&made, weavers.clone()).await;
+    assert!(made.header("location").contains("/Groups/"), "{:?}", made.header("location"));
+    let made = made.ok(201);
+    let few = json!({"schemas": [GROUP], "id": made["id"], "displayName": "Weavers"});
+    assert_eq!(made, few);
+    let group = format!("/Groups/{}", text(&made["id"]));
+    let put = path(&group, "attributes=displayName");
+    assert_eq!(loom.directory.with_body(Method::PUT, &put, &weavers).await.ok(200), few);
+    let change = json!({"schemas": [PATCH], "Operations": [
+        {"op": "remove", "path": format!("members[value eq \"{id}\"]")},
+    ]});
+    let patched = loom.directory.patch(&path(&group, "attributes=members"), change).await.ok(200);
+    assert_eq!(patched, json!({"schemas": [GROUP], "id": made["id"]}));
+}
+
 #[tokio::test]
 async fn the_server_tells_what_of_scim_it_can_do() {
     let loom = Loom::new().await;
@@ -946,7 +987,7 @@ async fn what_is_no_body_is_refused_in_the_words_of_scim() {
         (json!([]), "invalidValue"),
         (json!([{"op": "replace", "path": "shoeSize", "value": 43}]), "invalidPath"),
         (json!([{"op": "replace", "path": "id", "value": "7"}]), "mutability"),
-        (json!([{"op": "remove"}]), "invalidPath"),
+        (json!([{"op": "remove"}]), "noTarget"),
         (json!([{"op": "replace", "path": "active", "value": "perhaps"}]), "invalidValue"),
     ] {
         loom.change(&path, operations).await.refused_in_scim(400, Some(kind));

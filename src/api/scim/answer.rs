@@ -156,8 +156,18 @@ impl<T> Scim<T> {
     }
 }
 
-/// The same with status 201, and the address of what was made.
-pub struct ScimCreated<T>(pub Scim<T>);
+/// The same with status 201, and the address of what was made, which is told whatever of it is wanted.
+pub struct ScimCreated<T> {
+    made: Scim<T>,
+    location: String,
+}
+
+impl<T> ScimCreated<T> {
+    /// What was made, and where it is.
+    pub fn new(made: Value, location: String) -> Self {
+        Self { made: Scim::new(made), location }
+    }
+}
 
 /// Nothing more to say: status 204.
 pub struct ScimGone;
@@ -174,9 +184,8 @@ impl<T: Send> IntoResponse for Scim<T> {
 
 impl<T: Send> IntoResponse for ScimCreated<T> {
     fn into_response(self) -> Response {
-        let mut response = respond(StatusCode::CREATED, &self.0.body);
-        let location = self.0.body.pointer("/meta/location").and_then(Value::as_str);
-        if let Some(Ok(location)) = location.map(HeaderValue::from_str) {
+        let mut response = respond(StatusCode::CREATED, &self.made.body);
+        if let Ok(location) = HeaderValue::from_str(&self.location) {
             response.headers_mut().insert(header::LOCATION, location);
         }
         response
@@ -289,6 +298,7 @@ fn scim_type(code: &str) -> Option<&'static str> {
     Some(match code {
         "invalid_filter" => "invalidFilter",
         "invalid_path" => "invalidPath",
+        "no_target" => "noTarget",
         "read_only" => "mutability",
         "malformed_json" => "invalidSyntax",
         "validation_failed" => "invalidValue",

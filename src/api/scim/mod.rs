@@ -223,10 +223,14 @@ impl Provisioned {
         known: Known,
         org_id: Path<String>,
         body: Body,
+        attributes: Query<Option<String>>,
+        #[oai(name = "excludedAttributes")] excluded: Query<Option<String>>,
     ) -> Answer<ScimCreated<ScimUser>> {
         let _ = org_id;
         let person = self.services.provision_person(&known.0, patch::person(&body.0)?).await?;
-        Ok(ScimCreated(Scim::new(self.shown(&known, None, None).user(person)?)))
+        let shown = self.shown(&known, attributes.0.as_deref(), excluded.0.as_deref());
+        let location = format!("{}/Users/{}", shown.base, person.user.user_id);
+        Ok(ScimCreated::new(shown.user(person)?, location))
     }
 
     /// One person
@@ -259,13 +263,16 @@ impl Provisioned {
         org_id: Path<String>,
         user_id: Path<String>,
         body: Body,
+        attributes: Query<Option<String>>,
+        #[oai(name = "excludedAttributes")] excluded: Query<Option<String>>,
     ) -> Answer<Scim<ScimUser>> {
         let _ = org_id;
         let id = path_id(&user_id.0, "user")?;
         let whole = patch::person(&body.0)?;
         let change = PersonChange { user_name: Some(whole.user_name), ..whole.said };
         let person = self.services.change_provisioned_person(&known.0, id, change).await?;
-        Ok(Scim::new(self.shown(&known, None, None).user(person)?))
+        let shown = self.shown(&known, attributes.0.as_deref(), excluded.0.as_deref());
+        Ok(Scim::new(shown.user(person)?))
     }
 
     /// Change what the directory knows of a person
@@ -283,12 +290,15 @@ impl Provisioned {
         org_id: Path<String>,
         user_id: Path<String>,
         body: Body,
+        attributes: Query<Option<String>>,
+        #[oai(name = "excludedAttributes")] excluded: Query<Option<String>>,
     ) -> Answer<Scim<ScimUser>> {
         let _ = org_id;
         let id = path_id(&user_id.0, "user")?;
         let change = patch::person_change(&body.0)?;
         let person = self.services.change_provisioned_person(&known.0, id, change).await?;
-        Ok(Scim::new(self.shown(&known, None, None).user(person)?))
+        let shown = self.shown(&known, attributes.0.as_deref(), excluded.0.as_deref());
+        Ok(Scim::new(shown.user(person)?))
     }
 
     /// Forget a person
@@ -348,10 +358,14 @@ impl Provisioned {
         known: Known,
         org_id: Path<String>,
         body: Body,
+        attributes: Query<Option<String>>,
+        #[oai(name = "excludedAttributes")] excluded: Query<Option<String>>,
     ) -> Answer<ScimCreated<ScimGroup>> {
         let _ = org_id;
         let group = self.services.provision_group(&known.0, patch::group(&body.0)?).await?;
-        Ok(ScimCreated(Scim::new(self.shown(&known, None, None).group(group)?)))
+        let shown = self.shown(&known, attributes.0.as_deref(), excluded.0.as_deref());
+        let location = format!("{}/Groups/{}", shown.base, group.team.team_id);
+        Ok(ScimCreated::new(shown.group(group)?, location))
     }
 
     /// One group
@@ -386,6 +400,8 @@ impl Provisioned {
         org_id: Path<String>,
         team_id: Path<String>,
         body: Body,
+        attributes: Query<Option<String>>,
+        #[oai(name = "excludedAttributes")] excluded: Query<Option<String>>,
     ) -> Answer<Scim<ScimGroup>> {
         let _ = org_id;
         let id = path_id(&team_id.0, "group")?;
@@ -396,7 +412,8 @@ impl Provisioned {
             GroupStep::Replace(whole.members),
         ];
         let group = self.services.change_provisioned_group(&known.0, id, steps).await?;
-        Ok(Scim::new(self.shown(&known, None, None).group(group)?))
+        let shown = self.shown(&known, attributes.0.as_deref(), excluded.0.as_deref());
+        Ok(Scim::new(shown.group(group)?))
     }
 
     /// Change what a group is called and who belongs to it
@@ -411,12 +428,15 @@ impl Provisioned {
         org_id: Path<String>,
         team_id: Path<String>,
         body: Body,
+        attributes: Query<Option<String>>,
+        #[oai(name = "excludedAttributes")] excluded: Query<Option<String>>,
     ) -> Answer<Scim<ScimGroup>> {
         let _ = org_id;
         let id = path_id(&team_id.0, "group")?;
         let steps = patch::group_steps(&body.0)?;
         let group = self.services.change_provisioned_group(&known.0, id, steps).await?;
-        Ok(Scim::new(self.shown(&known, None, None).group(group)?))
+        let shown = self.shown(&known, attributes.0.as_deref(), excluded.0.as_deref());
+        Ok(Scim::new(shown.group(group)?))
     }
 
     /// Delete a group

@@ -151,7 +151,7 @@ fn operation(operation: &Value) -> Result<Operation<'_>> {
     };
     if op == Op::Remove && path.is_none() {
         let text = "An operation that removes something needs a path.";
-        return Err(Error::new(Code::InvalidPath, text));
+        return Err(Error::new(Code::NoTarget, text));
     }
     Ok(Operation { op, path, value: get(operation, "value") })
 }
@@ -450,7 +450,7 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         for (operation, code) in [
             (json!({"op": "move", "path": "active"}), Code::ValidationFailed),
-            (json!({"op": "remove"}), Code::InvalidPath),
+            (json!({"op": "remove"}), Code::NoTarget),
             (json!({"op": "replace", "value": 7}), Code::ValidationFailed),
             (json!({"op": "replace", "path": "active", "value": "maybe"}), Code::ValidationFailed),
             (json!({"op": "remove", "path": "active"}), Code::ReadOnly),
