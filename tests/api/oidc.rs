@@ -109,6 +109,29 @@ async fn an_id_token_is_traded_for_a_sign_in_and_a_new_account() {
         .refused(404, "not_found");
 }
 
+/// One mail welcomes whoever joins by their domain at their first sign-in, and says where they are.
+#[tokio::test]
+#[ignore = "needs npm packages: run by tests/all.sh"]
+async fn a_new_account_of_a_domain_that_people_join_by_is_welcomed_there() {
+    let peer = Peer::mock();
+    let app = server_of(&peer).await;
+    let ann = app.customer(ANN).await;
+    let id = text(&ann.user["org_id"]);
+    let domain = format!("/api/v1/orgs/{id}/domains/loom.example");
+    let added = json!({"domain": "loom.example"});
+    ann.post(&format!("/api/v1/orgs/{id}/domains"), added).await.ok(201);
+    let verify = format!("/api/v1/admin/orgs/{id}/domains/loom.example/verify");
+    app.operator().await.post_nothing(&verify).await.ok(200);
+    ann.patch(&domain, json!({"auto_join": "member"})).await.ok(200);
+    let token = peer.token(eve_but(json!({"email": "eve@loom.example"}))).await;
+    let eve = app.person(&exchange(&app, &token).await.ok(200));
+    assert_eq!(eve.get("/api/v1/orgs").await.list().len(), 2);
+    let welcome = app.mail_to("eve@loom.example", "Welcome").await.text;
+    assert!(welcome.contains("Loom Ltd") && !welcome.contains("trial"), "{welcome}");
+    let subjects = app.subjects_to("eve@loom.example").await;
+    assert!(!subjects.iter().any(|it| it.contains("You belong to")), "{subjects:?}");
+}
+
 #[tokio::test]
 #[ignore = "needs npm packages: run by tests/all.sh"]
 async fn every_claim_that_is_wrong_is_refused_and_told() {

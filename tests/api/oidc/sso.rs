@@ -180,6 +180,8 @@ async fn groups_say_what_somebody_is_at_each_sign_in() {
     again.refused(400, "invalid_token");
     let tokens = enter(&app, &peer, &org, eve(json!(["staff"]))).await.ok(200);
     assert_eq!(tokens["user"]["full_name"], "Eve Baker");
+    let welcome = app.mail_to(EVE, "Welcome").await.text;
+    assert!(welcome.contains(&text(&org["name"])) && !welcome.contains("trial"), "{welcome}");
     let person = app.person(&tokens).in_org(&org["org_id"]);
     assert_eq!(person.get("/api/v1/licenses").await.status, 200);
     let (anns, eves) = (
