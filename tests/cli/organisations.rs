@@ -92,6 +92,13 @@ fn handing_over(desk: &Desk) {
     desk.says(&format!("org second-factor {ORG} optional"));
     assert_eq!(desk.json(&format!("org show {ORG}"))["require_second_factor"], false);
 
+    desk.says(&format!("org delete {ORG} --yes"));
+    let until = text(&desk.json(&format!("org show {ORG}"))["deletion_due_at"]);
+    let (day, list) = (until.split('T').next().unwrap(), desk.says("org list"));
+    assert!(row(&list, "Loom Ltd").contains(day), "{list}");
+    assert!(!row(&list, "Ada Park").contains(day), "{list}");
+    desk.says(&format!("org restore {ORG}"));
+
     let transfer = format!("org transfer {ORG} {ADA}");
     desk.refuses(&transfer, 2, &format!("Give Loom Ltd to {ADA}?"));
     desk.says("user create zoe@example.com --name Zoe");
