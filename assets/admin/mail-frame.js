@@ -1,9 +1,9 @@
 // A mail's markup, shown without trusting it.
 //
 // It is read into a document that is never shown and runs nothing, and what is on the lists below is built anew in a
-// frame whose sandbox runs no script either. The page's policy refuses style attributes, wherever they are read, and
-// allows properties that are set one by one: so the attributes are given another name first. Nothing that could load
-// anything is among the properties.
+// frame whose sandbox runs no script either. The page's policy refuses style attributes and event handlers, wherever they
+// are read, and says so on the console; it allows properties that are set one by one. So those attributes are given another
+// name first. Nothing that could load anything is among the properties.
 
 import { html, useEffect, useRef } from "./lib.js";
 
@@ -25,7 +25,7 @@ export function MailFrame({ markup, title }) {
   const fill = () => {
     const shown = frame.current?.contentDocument;
     if (!frame.current || !shown?.body) return;
-    const read = new DOMParser().parseFromString(markup.replace(/\sstyle\s*=/gi, ` ${STYLE}=`), "text/html");
+    const read = new DOMParser().parseFromString(markup.replace(/\s(style|on[a-z]+)\s*=/gi, " data-$1="), "text/html");
     shown.title = title;
     shown.documentElement.lang = read.documentElement.lang || "en";
     dress(shown.documentElement, "color-scheme", "light dark");
