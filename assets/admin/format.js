@@ -74,9 +74,10 @@ export function day(at) {
   return then ? new Date(then).toISOString().slice(0, 10) : "";
 }
 
-/** A moment to the minute, in UTC: `2026-11-30 14:05`. @param {string} at */
+/** A moment to the minute, in UTC: `2026-11-30 14:05`; what is none, as it is. @param {string} at */
 export function moment(at) {
-  return new Date(at).toISOString().slice(0, 16).replace("T", " ");
+  const then = Date.parse(at);
+  return then ? new Date(then).toISOString().slice(0, 16).replace("T", " ") : at;
 }
 
 /** A wire word as people read it: `past_due` is `past due`, `license.issued` is `licence issued`. @param {string} word */

@@ -252,7 +252,7 @@ impl People {
         person: Person,
         /// Words to look for.
         q: Query<Option<String>>,
-        /// Those that this person owns, all of them at once; `q` then looks in their names alone.
+        /// Those that this person owns; `q` then looks in their names alone.
         owner_id: Query<Option<Uuid>>,
         limit: Query<Option<u32>>,
         cursor: Query<Option<String>>,

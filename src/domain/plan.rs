@@ -188,12 +188,13 @@ pub fn check_features(features: &Features) -> Result<()> {
     }
 }
 
-/// Characters of no width, and those that turn text around: pasted along with others, or to deceive.
+/// Characters that show nothing, and those that turn text around: pasted along with others, or to deceive.
 pub fn is_invisible(c: char) -> bool {
     matches!(
         c,
-        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{2800}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}'
     )
 }
 

@@ -310,9 +310,12 @@ messages! {
         full_name: String,
         /// The address to sign in with.
         email: String,
-        /// The organisation that they belong to beside their own, which buys for them.
+        /// The organisation beside their own that they belong to, or came through, which buys for them.
         #[serde(default)]
         org_name: Option<String>,
+        /// Whether they belong to it already.
+        #[serde(default)]
+        belongs: bool,
     }
 
     /// Asks somebody to join an organisation.

@@ -172,7 +172,9 @@ impl Renderer {
     fn try_render(&self, message: &Message) -> Result<Rendered, Error> {
         let context = self.context(message);
         let of = |file: &str| format!("{}/{file}", message.name());
-        let subject = one_line(&self.text(&of("subject.txt"), &context)?, SUBJECT_CHARS_MAX);
+        // A name in it that looks encoded (RFC 2047) would be decoded where the mail is read.
+        let subject = self.text(&of("subject.txt"), &context)?.replace("=?", "= ?");
+        let subject = one_line(&subject, SUBJECT_CHARS_MAX);
         let text = self.text(&of("body.txt"), &context)?;
         let inner = Value::from_safe_string(self.text(&of("body.html"), &context)?);
         let around = context! { subject => &subject, content => inner, ..context };

@@ -92,6 +92,7 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             full_name: full_name.to_owned(),
             email: "zoe@example.com".to_owned(),
             org_name: None,
+            belongs: false,
         }
         .into(),
         NewSignIn {

@@ -546,8 +546,8 @@ pub(super) fn add_account(
     Ok(user)
 }
 
-/// Welcomes somebody whose address is known to be theirs. Whoever is there through an organisation, this one
-/// or one that they belong to already, is not asked to buy.
+/// Welcomes somebody whose address is known to be theirs. Whoever is there through an organisation, one that
+/// they belong to already or this one, is not asked to buy.
 pub(super) fn welcome(
     ctx: &Ctx,
     tx: &mut WriteTx,
@@ -556,9 +556,10 @@ pub(super) fn welcome(
     through: Option<&Organisation>,
 ) -> Result<()> {
     let mine = orgs::of_user(tx, user.user_id, user.personal_org, OF_USER_MAX)?;
-    let of_others = mine.iter().find(|(_, member)| member.role != Role::Owner);
-    let org = through.or(of_others.map(|(org, _)| org));
-    let message = letters::welcome(user, org);
+    let of_others =
+        mine.iter().find(|(org, member)| member.role != Role::Owner && org.deletion.is_none());
+    let belongs = of_others.map(|(org, _)| org);
+    let message = letters::welcome(user, belongs.or(through), belongs.is_some());
     ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), cause, &message)
 }
 

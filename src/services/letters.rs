@@ -148,9 +148,10 @@ pub(super) fn address_changed(user: &User, org: &Organisation, changed_at: Times
 
 /// A name that somebody else is shown: short, and no way to put an address into their mail.
 fn shown_name(name: &str) -> String {
-    let shown = |c: &char| !matches!(c, '/' | ':' | '@' | '<' | '>') && !is_invisible(*c);
-    let name = name.chars().filter(shown);
-    name.take(60).collect()
+    let harmless = |c| if matches!(c, '/' | ':' | '@' | '<' | '>') { ' ' } else { c };
+    let name: String = name.chars().filter(|c| !is_invisible(*c)).map(harmless).take(60).collect();
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    if name.is_empty() { "without a name".to_owned() } else { name }
 }
 
 pub(super) fn identity_linked(
@@ -167,9 +168,9 @@ pub(super) fn confirm_identity(org: &Organisation, link: String, expires_at: Tim
     ConfirmIdentity { org_name: shown_name(&org.name), link, expires_at }.into()
 }
 
-pub(super) fn welcome(user: &User, org: Option<&Organisation>) -> Message {
+pub(super) fn welcome(user: &User, org: Option<&Organisation>, belongs: bool) -> Message {
     let (full_name, email) = (user.full_name.clone(), user.email.as_str().to_owned());
-    Welcome { full_name, email, org_name: org.map(|org| shown_name(&org.name)) }.into()
+    Welcome { full_name, email, org_name: org.map(|org| shown_name(&org.name)), belongs }.into()
 }
 
 pub(super) fn second_factor_changed(user: &User, change: &str, changed_at: Timestamp) -> Message {

@@ -158,27 +158,14 @@ impl Services {
     /// nothing any more; mail about what the person had bought goes to the owner.
     pub async fn remove_member(&self, actor: &Actor, id: OrgId, user_id: UserId) -> Result<()> {
         let leaves = user_id == actor.user_id;
+        // Only what will happen counts.
+        self.store.read(|tx| removable(tx, actor, id, user_id))?;
         // Whoever is brought in and taken out again and again is mailed no more often than others.
-        let may_tell = !leaves && self.throttles.check_link(&format!("removed {user_id}")).is_ok();
+        let may_tell =
+            !leaves && self.throttles.check_link(&format!("removed {id} {user_id}")).is_ok();
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
-            // Whoever does not want a second factor may still leave.
-            let (_, own) = if leaves {
-                let own = standing(tx, &actor, id)?;
-                actor.require(own.1, Permission::OrgRead)?;
-                own
-            } else {
-                place(tx, &actor, id, Permission::OrgManage)?
-            };
-            let member = member(tx, id, user_id)?;
-            if member.role == Role::Owner || !(leaves || own.grants(member.role)) {
-                return Err(owner_stays());
-            }
-            let user = users::get(tx, user_id)?;
-            if user.personal_org == id {
-                let text = "This organisation was made for that person at registration; nobody leaves that one.";
-                return Err(Error::new(Code::MemberState, text));
-            }
+            let (member, user) = removable(tx, &actor, id, user_id)?;
             end_membership(&ctx, tx, &member, if leaves { End::Left } else { End::Removed })?;
             if may_tell { tell_removed(&ctx, tx, id, &user) } else { Ok(()) }
         })
@@ -193,6 +180,11 @@ impl Services {
         user_id: UserId,
     ) -> Result<(Organisation, Role)> {
         actor.refuse_programs()?;
+        self.store.read(|tx| place(tx, actor, id, Permission::OrgOwn))?;
+        // Each leads to two mails, which nobody is to go without.
+        if !actor.operator {
+            self.throttles.check_link(&format!("transfer {id}"))?;
+        }
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             place(tx, &actor, id, Permission::OrgOwn)?;
@@ -218,6 +210,35 @@ impl Services {
     }
 }
 
+/// A member whom the actor may take out of an organisation, or who is the actor and may leave.
+fn removable(
+    tx: &impl Read,
+    actor: &Actor,
+    id: OrgId,
+    user_id: UserId,
+) -> Result<(Membership, User)> {
+    let leaves = user_id == actor.user_id;
+    // Whoever does not want a second factor may still leave.
+    let (_, own) = if leaves {
+        let own = standing(tx, actor, id)?;
+        actor.require(own.1, Permission::OrgRead)?;
+        own
+    } else {
+        place(tx, actor, id, Permission::OrgManage)?
+    };
+    let member = member(tx, id, user_id)?;
+    if member.role == Role::Owner || !(leaves || own.grants(member.role)) {
+        return Err(owner_stays());
+    }
+    let user = users::get(tx, user_id)?;
+    if user.personal_org == id {
+        let text =
+            "This organisation was made for that person at registration; nobody leaves that one.";
+        return Err(Error::new(Code::MemberState, text));
+    }
+    Ok((member, user))
+}
+
 /// Tells both of those between whom an organisation was given.
 fn tell_transferred(
     ctx: &Ctx,
@@ -237,9 +258,9 @@ fn tell_transferred(
     Ok(())
 }
 
-/// Tells somebody that others took them out of an organisation.
+/// Tells somebody that others took them out of an organisation, where the address is known to be theirs.
 pub(super) fn tell_removed(ctx: &Ctx, tx: &mut WriteTx, id: OrgId, user: &User) -> Result<()> {
-    if user.deactivated_at.is_some() {
+    if user.deactivated_at.is_some() || !user.email_verified {
         return Ok(());
     }
     let message = letters::member_removed(user, &store::org(tx, id).organisation()?, ctx.now);

@@ -46,8 +46,8 @@ impl Services {
         })
     }
 
-    /// Organisations that have every word of `q`, each with its owner, newest first, for operators. Those of
-    /// one owner are few, and come all at once.
+    /// Organisations that have every word of `q`, each with its owner, newest first, for operators; or those
+    /// of one owner, which are few.
     pub fn organisations(
         &self,
         actor: &Actor,
@@ -59,7 +59,7 @@ impl Services {
         let words = query_words(q)?;
         self.store.read(|tx| {
             let page = match owner {
-                Some(owner) => Page { items: owned_by(tx, owner, &words)?, next: None },
+                Some(owner) => page_of(owned_by(tx, owner, &words)?, request),
                 None if words.is_empty() => orgs::list(tx, request)?,
                 None => search::orgs(tx, &words, request)?,
             };
@@ -122,6 +122,19 @@ fn owned_by(tx: &impl Read, user_id: UserId, words: &[String]) -> Result<Vec<Org
     let owned = mine.into_iter().filter(|(_, member)| member.role == Role::Owner);
     let named = |org: &Organisation| words.iter().all(|word| has_word([org.name.as_str()], word));
     Ok(owned.map(|(org, _)| org).filter(named).collect())
+}
+
+/// A page of organisations that are there all at once.
+fn page_of(mut all: Vec<Organisation>, request: &PageRequest) -> Page<Organisation> {
+    let key = |org: &Organisation| org.org_id.0.as_bytes().to_vec();
+    if let Some(after) = &request.after {
+        let last = all.iter().position(|org| key(org) == *after);
+        all.drain(..last.map_or(all.len(), |last| last + 1));
+    }
+    let more = all.len() > request.limit;
+    all.truncate(request.limit);
+    let next = all.last().filter(|_| more).map(key);
+    Page { items: all, next }
 }
 
 pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User> {

@@ -202,6 +202,7 @@ async fn nobody_becomes_owner_but_by_being_given_the_organisation() {
 async fn whoever_gets_an_organisation_and_whoever_had_it_are_told() {
     let company = Company::new().await;
     let bob = company.joins(BOB, "member").await;
+    bob.patch("/api/v1/users/me", json!({"full_name": "Bob Reed"})).await.ok(200);
     let to = |person: &Person| json!({"user_id": person.user["user_id"]});
     company.ann.post(&company.path("/transfer"), to(&company.ann)).await.ok(200);
     let told = async |email: &str| {
@@ -213,7 +214,7 @@ async fn whoever_gets_an_organisation_and_whoever_had_it_are_told() {
     let received = company.app.mail_to(BOB, "Loom Ltd is yours now").await;
     assert!(received.text.contains("Ann Weaver, who is one of its admins"), "{}", received.text);
     let given = company.app.mail_to(ANN, "Loom Ltd has another owner").await;
-    assert!(given.text.contains("owned by Ann Weaver"), "{}", given.text);
+    assert!(given.text.contains("owned by Bob Reed"), "{}", given.text);
     assert_eq!((told(ANN).await, told(BOB).await), (1, 1));
 }
 
@@ -229,6 +230,34 @@ async fn a_person_whom_others_remove_is_told() {
     assert!(mail.text.contains("taken you out"), "{}", mail.text);
     let subjects = company.app.subjects_to("cleo@example.com").await;
     assert!(!subjects.iter().any(|it| it.contains("any more")), "{subjects:?}");
+}
+
+/// Those mails are bounded, and refusals do not use them up.
+#[tokio::test]
+async fn nobody_talks_away_the_mail_that_somebody_will_get() {
+    let company = Company::new().await;
+    let (bob, eve) =
+        (company.joins(BOB, "member").await, company.app.customer("eve@example.com").await);
+    for _ in 0..10 {
+        eve.delete(&member_path(&company, &bob)).await.refused(404, "not_found");
+    }
+    company.ann.delete(&member_path(&company, &bob)).await.ok(200);
+    company.app.mail_to(BOB, "You do not belong to Loom Ltd any more").await;
+}
+
+/// Both owners are mailed each time.
+#[tokio::test]
+async fn an_organisation_is_not_given_back_and_forth_without_end() {
+    let app = Setup::usual().set("AUTH_LINKS_PER_HOUR", "3").start().await;
+    let ann = app.customer(ANN).await;
+    let company = Company { org_id: ann.user["org_id"].clone(), app, ann };
+    let bob = company.joins(BOB, "member").await;
+    let to = |person: &Person| json!({"user_id": person.user["user_id"]});
+    company.ann.post(&company.path("/transfer"), to(&bob)).await.ok(200);
+    bob.post(&company.path("/transfer"), to(&company.ann)).await.ok(200);
+    company.ann.post(&company.path("/transfer"), to(&bob)).await.ok(200);
+    bob.post(&company.path("/transfer"), to(&company.ann)).await.refused(429, "rate_limited");
+    bob.get(&company.path("")).await.ok(200);
 }
 
 #[tokio::test]

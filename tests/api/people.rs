@@ -54,6 +54,10 @@ async fn the_list_of_organisations_says_who_owns_them() {
     let anns = text(&ann.user["user_id"]);
     assert_eq!(list_of(&anns).await, [&ann.user["org_id"], &spin["org_id"]].map(Clone::clone));
     assert_eq!(list_of(&format!("{anns}&q=sp")).await, [spin["org_id"].clone()]);
+    let first = operator.get(&format!("/api/v1/admin/orgs?owner_id={anns}&limit=1")).await.ok(200);
+    assert_eq!(first["items"].as_array().map(Vec::len), Some(1));
+    let rest = format!("{anns}&limit=1&cursor={}", text(&first["next_cursor"]));
+    assert_eq!(list_of(&rest).await, [spin["org_id"].clone()]);
     assert_eq!(list_of(&text(&bob.user["user_id"])).await, [bob.user["org_id"].clone()]);
     let nobody = "/api/v1/admin/orgs?owner_id=0196b1a2-7c3d-7e4f-8a5b-6c7d8e9f0a1b";
     operator.get(nobody).await.refused(404, "not_found");

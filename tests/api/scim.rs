@@ -485,10 +485,22 @@ async fn a_directory_fills_nobodys_letter_box() {
     assert!(loom.app.subjects_to("bob@loom.example").await.len() <= 7);
 }
 
+/// Where the address is known to be theirs; and what a directory says without changing anything does not count.
 #[tokio::test]
 async fn a_leaver_is_told_once() {
     let loom = Loom::new().await;
     let (eve, bob) = (loom.joins(EVE).await, loom.joins("bob@loom.example").await);
+    for email in [EVE, "bob@loom.example"] {
+        let token = loom.app.mail_to(email, "Your account").await.token();
+        let chosen = json!({"token": token, "password": crate::support::PASSWORD});
+        loom.app.anyone.post("/api/v1/auth/reset-password", chosen).await.ok(200);
+    }
+    let cleo = loom.joins("cleo@loom.example").await;
+    for _ in 0..10 {
+        loom.active(&eve["id"], true).await.ok(200);
+        let elsewhere = loom.user(&json!("0196b1a2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"));
+        loom.directory.delete(&elsewhere).await.refused_in_scim(404, None);
+    }
     let told = async |email: &str| {
         let subjects = loom.app.subjects_to(email).await;
         subjects.iter().filter(|it| *it == "You do not belong to Loom Ltd any more").count()
@@ -498,7 +510,9 @@ async fn a_leaver_is_told_once() {
     loom.active(&eve["id"], false).await.ok(200);
     loom.directory.delete(&loom.user(&eve["id"])).await.ok(204);
     loom.directory.delete(&loom.user(&bob["id"])).await.ok(204);
+    loom.directory.delete(&loom.user(&cleo["id"])).await.ok(204);
     assert_eq!((told(EVE).await, told("bob@loom.example").await), (1, 1));
+    assert_eq!(told("cleo@loom.example").await, 0, "nobody has shown to read it");
 }
 
 #[tokio::test]

@@ -88,6 +88,9 @@ const FIELDS = {
 /** Fields that follow from others, or say nothing to people. */
 const HIDDEN = ["password_changed_at", "short_password", "familiar"];
 
+/** What people have written: shown as it stands, whatever it looks like. */
+const FREE = ["name", "full_name", "company_name", "reason", "reference", "description", "machine_name", "hardware_id", "plan_name", "user_agent", "team", "project"];
+
 /** @param {string} name */
 function fieldName(name) {
   return FIELDS[name] ?? plain(name.replace(/_(at|id|date|cents)$/, ""));
@@ -102,7 +105,7 @@ export function know(names) {
   for (const [id, name, seq = Infinity] of names) {
     if (name && seq >= (next.get(id)?.seq ?? 0)) next.set(id, { name, seq });
   }
-  if ([...next].some(([id, { name }]) => known.value.get(id)?.name !== name)) known.value = next;
+  if ([...next].some(([id, { name, seq }]) => known.value.get(id)?.name !== name || known.value.get(id)?.seq !== seq)) known.value = next;
 }
 
 /** What is kept for an action, or else for its noun. @template T @param {Record<string, T>} of @param {string} action @returns {T | undefined} */
@@ -142,6 +145,7 @@ export function Subject({ entry: { action, subject } }) {
 
 /** A value as people read it. @param {{ entry: Entry, name: string, text: string }} props */
 function Value({ entry, name, text }) {
+  if (FREE.includes(name) && !ID.test(text)) return text;
   const amount = /^(-?\d+) ([A-Z]{3})$/.exec(text);
   const currency = entry.changes.currency?.after;
   // Between two people and not between two projects.
@@ -159,7 +163,7 @@ function Value({ entry, name, text }) {
  * @param {string} name @param {string | null} before @param {string | null} after @returns {OneField[]}
  */
 function apart(name, before, after) {
-  const [was, is] = [parts(before), parts(after)];
+  const [was, is] = FREE.includes(name) ? [null, null] : [parts(before), parts(after)];
   if (!was && !is || (before && !was) || (after && !is)) return [[name, before, after]];
   const names = [...new Set([...Object.keys(was ?? {}), ...Object.keys(is ?? {})])];
   return names.filter((each) => was?.[each] !== is?.[each]).map((each) => [`${name}.${each}`, was?.[each] ?? null, is?.[each] ?? null]);

@@ -112,7 +112,7 @@ export function AcceptInvitation() {
   if (done) {
     return html`<${Alone} title=${`You belong to ${shown.org_name}`}>
       <p>Sign in as ${shown.email} where you use what you came for: the application or the web site that ${shown.org_name} has licences of.</p>
-      <p class="soft">Operators of this server sign in <a href="/admin">here</a>.</p><//>`;
+      <p>Your account, and ${shown.org_name} as far as your role goes, are looked after <a href="/admin">here</a>.</p><//>`;
   }
   const title = `Join ${shown.org_name}`;
   if (asked) {

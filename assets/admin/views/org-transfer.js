@@ -7,21 +7,15 @@ import { attempt, toast } from "../toast.js";
 
 /** @typedef {import("./org-rights.js").Org} Org */
 
-/** Everybody who belongs to it. @param {Org} org */
-async function everybody(org) {
-  const all = [];
-  for (let cursor = ""; ;) {
-    const page = await list(`/orgs/${org.org_id}/members`, { limit: 200, cursor });
-    all.push(...page.items);
-    if (!page.next_cursor) return all;
-    cursor = page.next_cursor;
-  }
-}
+/** So many are offered; the command line takes anybody. */
+const OFFERED_MAX = 200;
 
 /** @param {Org} org */
 export async function transfer(org) {
-  const members = await attempt(() => everybody(org));
-  if (!members) return;
+  const page = await attempt(() => list(`/orgs/${org.org_id}/members`, { limit: OFFERED_MAX }));
+  if (!page) return;
+  /** @type {any[]} */
+  const members = page.items;
   const owner = members.find((each) => each.role === "owner");
   const others = members.filter((each) => each !== owner && !each.deactivated_at);
   if (!others.length) return toast("There is nobody else whom it could be given to. Invite somebody first.", { tone: "bad" });
@@ -29,10 +23,11 @@ export async function transfer(org) {
   const who = own ? "You" : html`<strong>${owner?.email}</strong>`;
   await ask({
     title: "Give this organisation away",
-    text: html`<p>The new owner of <strong>${org.name}</strong> alone exports it, deletes it, gives it away and names the issuer that its members sign in through,
-        and gets the mail about it. ${who} ${own ? "stay an admin" : "stays an admin"}, and only the new owner or an operator of this server can give it back.</p>
+    text: html`<p>From then on the new owner exports <strong>${org.name}</strong>, deletes it, gives it away and names the issuer that its members sign in through,
+        and gets the mail about the organisation itself. ${who} ${own ? "become an admin" : "becomes an admin"}, and only the new owner or an operator of this server can give it back.</p>
       ${org.personal && html`<p>It was made for ${own ? "you" : "that person"} at registration: ${own ? "you get" : "they get"} a new one of ${own ? "your" : "their"} own in its place.
-        Licences, subscriptions and invoices stay with this one.</p>`}`,
+        Licences, subscriptions and invoices stay with this one.</p>`}
+      ${page.next_cursor && html`<p>The first ${OFFERED_MAX} members are offered; <code>coditect org transfer</code> gives it to any.</p>`}`,
     fields: [{ name: "user_id", label: "New owner", type: "select", options: others.map((each) => [each.user_id, each.full_name ? `${each.full_name}, ${each.email}` : each.email]) }],
     values: { user_id: others[0].user_id },
     action: "Give it away", danger: true, typed: org.name,

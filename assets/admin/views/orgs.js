@@ -12,6 +12,9 @@ import { askName } from "./org-teams.js";
 /** @type {import("../list.js").Column} */
 const NAME = { title: "Name", class: "wide", cell: (org) => html`${org.name}${org.deletion_due_at && html` <${Tag} tone="warn">to be deleted<//>`}`, csv: (org) => org.name };
 
+/** @type {import("../list.js").Column} */
+const OWNER = { title: "Owner", cell: (org) => (org.owner ? html`<a href=${to("users", org.owner.user_id)}>${org.owner.email}</a>` : ""), csv: (org) => org.owner?.email ?? "" };
+
 /** @type {import("../list.js").Column[]} */
 const COLUMNS = [
   { title: "Kind", cell: (org) => (org.personal ? html`<span class="soft">of one person</span>` : "organisation"), csv: (org) => (org.personal ? "personal" : "organisation") },
@@ -26,7 +29,7 @@ const href = (/** @type {any} */ org) => to("orgs", org.org_id);
 export default function Orgs({ id: open }) {
   if (open) return html`<${Org} id=${open} />`;
   if (account.value?.operator === false) return html`<${Mine} />`;
-  return html`<${List} title="Organisations" path="/admin/orgs" columns=${[NAME, ...COLUMNS]} id=${id} href=${href} search="Name" everyMs=${15_000}
+  return html`<${List} title="Organisations" path="/admin/orgs" columns=${[NAME, OWNER, ...COLUMNS]} id=${id} href=${href} search="Name" everyMs=${15_000}
     rowActions=${(/** @type {any} */ org) => html`<a href=${to("licenses", "", { org_id: org.org_id })}>Licences</a> <a href=${to("subscriptions", "", { org_id: org.org_id })}>Subscriptions</a>`}
     empty=${html`<p>There is no organisation yet. Everyone who registers gets one of their own.</p>`} />`;
 }

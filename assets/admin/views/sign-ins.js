@@ -44,7 +44,7 @@ export function SignIns() {
     <p class="text">Browsers, and programs that have signed in as you. What you do not know, end, and change your password.</p>
     ${data ? html`<${Trouble} problem=${problem} />
       <${Table} path="sign-ins" columns=${COLUMNS} rows=${data} id=${(/** @type {SignIn} */ each) => each.session_id}
-        rowActions=${(/** @type {SignIn} */ each) => !each.current && html`<button aria-label=${`End… ${program(each.user_agent)}`} onClick=${() => end(each)}>End…</button>`} />`
+        rowActions=${(/** @type {SignIn} */ each) => !each.current && html`<button aria-label=${`End… ${program(each.user_agent)} at ${each.address}`} onClick=${() => end(each)}>End…</button>`} />`
       : html`<${Loading} problem=${problem} />`}<//>`;
 }
 
@@ -52,7 +52,7 @@ export function SignIns() {
 function end(each) {
   return ask({
     title: "End this sign-in",
-    text: html`<p><strong>${program(each.user_agent)}</strong> at ${each.address} is signed out, and asks for your password again.</p>`,
+    text: html`<p><strong>${program(each.user_agent)}</strong> at ${each.address} is signed out, and has to sign in again.</p>`,
     action: "End it", danger: true,
     async submit() {
       await call("DELETE", `${PATH}/${each.session_id}`);

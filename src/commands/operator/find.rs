@@ -85,11 +85,17 @@ impl Context {
         if is_id(given) {
             return Ok(given.to_owned());
         }
-        let found = if is_email(given) {
-            self.orgs_of(given).await?
-        } else {
-            self.named(&["admin", "orgs"], given, "name").await?
-        };
+        let mut found = self.named(&["admin", "orgs"], given, "name").await?;
+        if is_email(given) {
+            match self.orgs_of(given).await {
+                Ok(theirs) => found.extend(theirs),
+                // An organisation may be called like an address that is nobody's.
+                Err(_) if !found.is_empty() => {}
+                Err(nobody) => return Err(nobody),
+            }
+            found.sort_by_cached_key(|org| word(org, "org_id").to_owned());
+            found.dedup_by_key(|org| word(org, "org_id").to_owned());
+        }
         let org = only(found, given, "organisation", "id", "org_id")?;
         Ok(word(&org, "org_id").to_owned())
     }

@@ -71,7 +71,9 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<()> {
             let body = json!({"require_second_factor": need == "required"});
             let answer = context.http.patch(&["orgs", &id], body).await?;
             let name = shown(&answer["name"]);
-            context.did(&answer, &format!("To act for {name}, a second factor is {need}."))
+            let lacking =
+                if need == "required" { lacking(context, &id).await? } else { String::new() };
+            context.did(&answer, &format!("To act for {name}, a second factor is {need}.{lacking}"))
         }
         OrgCommand::Members { org, paging } => {
             let id = context.org_id(&org).await?;
@@ -195,4 +197,17 @@ async fn export(context: &Context, id: &str, out: &Path) -> Result<()> {
             Err(failure)
         }
     }
+}
+
+/// How many members are asked for a second factor that they do not have.
+async fn lacking(context: &Context, id: &str) -> Result<String> {
+    let members = context.pages(&["orgs", id, "members"], &[], None).await?.items;
+    let without = members.iter().filter(|member| member["second_factor"] == false).count();
+    if without == 0 {
+        return Ok(String::new());
+    }
+    let all = members.len();
+    Ok(format!(
+        " {without} of {all} members have none, and can do nothing there until they have set one up under `Your account`."
+    ))
 }

@@ -10,6 +10,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::Value;
 
 use super::failure::{Failure, Result};
+use crate::domain::plan::is_invisible;
 
 /// Between two columns.
 const GAP: u16 = 2;
@@ -97,9 +98,9 @@ fn raw(value: &Value) -> String {
     }
 }
 
-/// A text from elsewhere without what a terminal would obey.
+/// A text from elsewhere without what a terminal would obey, and without what turns text around.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect()
 }
 
 /// A point in time to the minute, in UTC.

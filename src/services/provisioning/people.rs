@@ -110,10 +110,12 @@ impl Services {
         input: PersonInput,
     ) -> Result<PersonSeen> {
         let email = address(&input.user_name)?;
+        let id = directory.org_id;
+        let may_mail =
+            self.throttles.check_link(&format!("provisioned {id} {}", email.as_str())).is_ok();
         let (ctx, directory) = (self.ctx_of_directory(directory), directory.clone());
         self.commit(move |tx| {
             directory.require_good(tx)?;
-            let id = directory.org_id;
             let mut said = DirectoryPerson {
                 org_id: id,
                 user_id: UserId(ctx.record_id()),
@@ -149,7 +151,7 @@ impl Services {
             provisioning::put(tx, &said)?;
             ctx.audit(tx, Some(id), "member.provisioned", user.user_id, [])?;
             if said.active {
-                enter(&ctx, tx, id, &user, &said, true)?;
+                enter(&ctx, tx, id, &user, &said, may_mail)?;
             }
             seen(tx, id, user.user_id)
         })
@@ -169,7 +171,7 @@ impl Services {
         change: PersonChange,
     ) -> Result<PersonSeen> {
         let email = change.user_name.as_deref().map(address).transpose()?;
-        let may_mail = self.may_mail(user_id, &change);
+        let may_mail = self.may_mail(directory.org_id, user_id, email.as_ref(), change.active)?;
         let (ctx, directory) = (self.ctx_of_directory(directory), directory.clone());
         self.commit(move |tx| {
             if change.active == Some(false) {
@@ -230,14 +232,23 @@ impl Services {
         .await
     }
 
-    /// Whether a mail that this change may lead to is not one too many for the person.
-    fn may_mail(&self, user_id: UserId, change: &PersonChange) -> bool {
-        let leads_to_mail = change.user_name.is_some() || change.active.is_some();
-        leads_to_mail && self.is_mailed_seldom(user_id)
-    }
-
-    fn is_mailed_seldom(&self, user_id: UserId) -> bool {
-        self.throttles.check_link(&format!("directory {user_id}")).is_ok()
+    /// Whether a mail that this change leads to is not one too many for the person. What changes nothing
+    /// leads to none, and counts for nothing.
+    fn may_mail(
+        &self,
+        id: OrgId,
+        user_id: UserId,
+        email: Option<&Email>,
+        active: Option<bool>,
+    ) -> Result<bool> {
+        let person = self.store.read(|tx| seen(tx, id, user_id))?;
+        let moves = active.is_some_and(|active| active != person.membership.is_some());
+        let event = match email {
+            Some(email) if *email != person.user.email => "renamed",
+            _ if moves => "moved",
+            _ => return Ok(false),
+        };
+        Ok(self.throttles.check_link(&format!("{event} {id} {user_id}")).is_ok())
     }
 
     /// Forgets somebody, who does not belong to the organisation any more. The account stays theirs.
@@ -249,7 +260,7 @@ impl Services {
         directory: &Directory,
         user_id: UserId,
     ) -> Result<()> {
-        let may_mail = self.is_mailed_seldom(user_id);
+        let may_mail = self.may_mail(directory.org_id, user_id, None, Some(false))?;
         let (ctx, directory) = (self.ctx_of_directory(directory), directory.clone());
         self.commit(move |tx| {
             directory.require_token(tx)?;

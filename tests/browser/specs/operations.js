@@ -122,6 +122,18 @@ describe("the audit log", () => {
     await watched.look("audit-entry");
   });
 
+  signedIn("a name is shown as it stands, whatever it looks like", "#/audit", async (page, api) => {
+    const org = await api.post("/orgs", { name: "2026-99-99T1Z" });
+    const rename = (/** @type {string} */ name) => api.call("PATCH", `/orgs/${org.org_id}`, { name });
+    await rename('{"a":1}');
+    await rename("500 USD");
+    await rename("true");
+    await page.reload();
+    for (const words of ['2026-99-99T1Z → {"a":1}', '{"a":1} → 500 USD', "500 USD → true"]) {
+      await page.locator("tbody tr", { hasText: "Organisation renamed" }).getByText(words).waitFor();
+    }
+  });
+
   signedIn("a record's own history is as readable, and knows the people of an organisation", "#/orgs", async (page, api, watched) => {
     const { customers, licenses } = await records();
     const org = await api.post("/orgs", { name: "Reed Ltd" });
