@@ -104,7 +104,7 @@ describe("organisations", () => {
     const { api: theirs } = await new Api(house.server.url).signIn(await confirmed("heir@weft.example", "Hedda Heir"), OPERATOR.password);
     await joins(api, theirs, org, "heir@weft.example");
     await button(page, "Give away…").click();
-    await dialog(page).getByText("You stay an admin").waitFor();
+    await dialog(page).getByText("You become an admin").waitFor();
     assert.deepEqual(await page.getByLabel("New owner").locator("option").allInnerTexts(), ["Hedda Heir, heir@weft.example"]);
     assert.ok(await dialog(page).getByRole("button", { name: "Give it away" }).isDisabled(), "its name is typed first");
     await page.getByLabel(/to confirm/).fill("Heirloom Ltd");
@@ -116,7 +116,7 @@ describe("organisations", () => {
     assert.equal((await theirs.get(`/orgs/${org.org_id}`)).role, "owner");
     // Operators act as the owner of any.
     await button(page, "Give away…").click();
-    await dialog(page).getByText("heir@weft.example stays an admin").waitFor();
+    await dialog(page).getByText("heir@weft.example becomes an admin").waitFor();
     await page.getByLabel(/to confirm/).fill("Heirloom Ltd");
     await answer(page, "Give it away");
     await row(page, OPERATOR.email).getByText("owner", { exact: true }).waitFor();
@@ -332,7 +332,7 @@ describe("people who are no operators", () => {
     await enter(page, signed.refresh_token);
     await page.goto(`/admin#/orgs/${own.org_id}`);
     await button(page, "Give away…").click();
-    await dialog(page).getByText("You stay an admin").waitFor();
+    await dialog(page).getByText("You become an admin").waitFor();
     await dialog(page).getByText("you get a new one of your own").waitFor();
     await page.getByLabel(/to confirm/).fill(own.name);
     await watched.look("own-org-transfer");
