@@ -118,6 +118,20 @@ fn every_branch_renders_whole_short_lined_and_escaped() {
     }
 }
 
+/// A reader's program would decode it (RFC 2047), and show what no name may hold.
+#[test]
+fn a_name_that_looks_encoded_stays_a_name_in_a_subject() {
+    let message = samples().into_iter().find_map(|message| match message {
+        Message::MemberRemoved(mut m) => {
+            m.org_name = "=?utf-8?b?aHR0cHM6Ly9l?=".to_owned();
+            Some(Message::from(m))
+        }
+        _ => None,
+    });
+    let Rendered { subject, .. } = renderer().render(&message.unwrap()).unwrap();
+    assert!(subject.contains("utf-8") && !subject.contains("=?"), "{subject}");
+}
+
 #[test]
 fn every_message_has_its_folder_and_every_folder_its_message() {
     let folders: BTreeSet<String> = Templates::iter()

@@ -383,3 +383,21 @@ pub(super) fn status_changed(
         LicenseStatus::Expired | LicenseStatus::Grace | LicenseStatus::Inactive => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_others_are_shown_holds_no_address_and_is_never_empty() {
+        for (name, shown) in [
+            ("Loom/Weave Ltd", "Loom Weave Ltd"),
+            ("https://evil.test", "https evil.test"),
+            ("Ev\u{202e}il", "Evil"),
+            ("///", "without a name"),
+            ("\u{3164}\u{2800}", "without a name"),
+        ] {
+            assert_eq!(shown_name(name), shown, "{name:?}");
+        }
+    }
+}

@@ -476,6 +476,12 @@ async fn a_directory_fills_nobodys_letter_box() {
     }
     loom.directory.delete(&loom.user(&eve["id"])).await.ok(204);
     assert!(loom.app.subjects_to(EVE).await.len() <= 4);
+    // Nor by making somebody anew again and again.
+    for _ in 0..6 {
+        let fay = loom.joins("fay@loom.example").await;
+        loom.directory.delete(&loom.user(&fay["id"])).await.ok(204);
+    }
+    assert_eq!(loom.app.subjects_to("fay@loom.example").await.len(), 3);
     // Nor does it together with whoever takes out by hand those whom it brings back.
     let bob = loom.joins("bob@loom.example").await;
     for _ in 0..5 {
