@@ -114,7 +114,7 @@ impl App {
         tasks.spawn(tend_seats(Arc::clone(&self.services), stopped.clone()));
         tasks.spawn(tend_billing(Arc::clone(&self.services), stopped));
         let endpoint =
-            Arc::new(api::server(&self.services, web::routes(&Config::reference_markdown())));
+            Arc::new(api::server(&self.services, web::Pages::new(Config::reference_markdown)));
         let local = self.local.map(|acceptor| {
             let local = api::Local::new(Arc::clone(&endpoint));
             tokio::spawn(serve_locally(Arc::clone(&self.services), acceptor, local))
@@ -301,7 +301,7 @@ fn build(
     Ok(Services {
         throttles: Throttles::new(&config),
         sign_in_failures: Failures::default(),
-        oidc: Oidc::new(&config, &clock).map_err(Error::internal)?,
+        oidc: Oidc::new(&config, &clock),
         hasher: HashPool::start(hashing(&config), &entropy)?,
         relying_party: RelyingParty::at(&public_url),
         ceremonies: Cache::builder().max_capacity(10_000).time_to_live(Ceremony::LIFE).build(),

@@ -35,7 +35,7 @@ impl Entropy {
     /// When the operating system cannot give randomness: nothing safe can be done without it.
     pub fn fill(&self, buffer: &mut [u8]) {
         match &*self.0 {
-            Source::System => aws_lc_rs::rand::fill(buffer)
+            Source::System => getrandom::fill(buffer)
                 .expect("the operating system gives no random bytes; nothing secure can go on"),
             Source::Seeded(state) => {
                 let mut state = state.lock();

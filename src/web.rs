@@ -1,20 +1,22 @@
 //! The pages inside the binary: admin page, API page, handbook, and the code they share.
 //!
-//! Every file is known when the server starts, so each is one exact route: there is no path to
-//! join, no directory to leave, and nothing is looked up on disk while serving. (A debug build
-//! reads the files from the source tree at each start; a release build carries them.)
+//! Every file is known when the server starts, under one exact path: there is no path to join, no
+//! directory to leave, and nothing is looked up on disk while serving. (A debug build reads the
+//! files from the source tree at each start; a release build carries them.)
 //!
 //! The pages need no network but this server: scripts, styles and pictures come from here, and
 //! [`CONTENT_SECURITY_POLICY`] makes the browser hold them to that.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::OnceLock;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use poem::error::NotFoundError;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, Request, Response, Route};
+use poem::{Endpoint, Request, Response};
 use rust_embed::{Embed, EmbeddedFile};
 use sha2::{Digest, Sha256};
 
@@ -32,7 +34,7 @@ const PERMISSIONS_POLICY: &str = "accelerometer=(), camera=(), display-capture=(
 /// Nothing here is for search engines; an appliance that is reachable need not be listed.
 const ROBOTS: &[u8] = b"User-agent: *\nDisallow: /\n";
 
-const METHOD_NOT_ALLOWED: &str = r#"{"type":"about:blank","title":"Method Not Allowed","status":405,"detail":"A page can only be read: use GET or HEAD.","code":"method_not_allowed"}"#;
+const METHOD_NOT_ALLOWED: &str = r#"{"type":"/handbook/api#method_not_allowed","title":"The method is not allowed here","status":405,"detail":"A page can only be read: use GET or HEAD.","code":"method_not_allowed"}"#;
 
 #[derive(Embed)]
 #[folder = "assets/admin"]
@@ -50,26 +52,62 @@ struct Handbook;
 #[folder = "assets/vendor"]
 struct Vendor;
 
-/// The routes of all pages, to be mounted at the root of the server.
+/// The pages, each under its path.
 ///
-/// `config_reference` is Markdown: the reference of every setting, which only the configuration
-/// itself can tell. It is put into the handbook's page on configuration, under that page's title; a
-/// title of its own (`# ...` on its first line) is left out.
-///
-/// Paths: `/` (to `/admin`), `/admin` and `/admin/...`, `/verify-email`, `/reset-password`,
-/// `/accept-invitation` and `/confirm-identity` (the admin page again: mails link there), `/docs` and `/docs/...`, `/handbook` and
-/// `/handbook/<page>`, `/assets/vendor/...`, `/favicon.svg`, `/robots.txt`. Anything else is left
-/// to the caller's own answer for what is not found.
-pub fn routes(config_reference: &str) -> Route {
-    let mut route = Route::new()
-        .at("/", Redirect("/admin"))
-        .at("/admin/", Redirect("/admin"))
-        .at("/docs/", Redirect("/docs"))
-        .at("/handbook/", Redirect("/handbook"));
-    for (path, file) in files(config_reference) {
-        route = route.at(path, file);
+/// `/` (to `/admin`), `/admin` and `/admin/...`, `/verify-email`, `/reset-password`,
+/// `/accept-invitation` and `/confirm-identity` (the admin page again: mails link there), `/docs` and
+/// `/docs/...`, `/openapi.json`, `/handbook` and `/handbook/<page>`, `/assets/vendor/...`,
+/// `/favicon.svg`, `/robots.txt`. Anything else is left to the caller's own answer for what is not
+/// found.
+pub struct Pages {
+    files: HashMap<String, File>,
+    config_reference: fn() -> String,
+    /// Written when somebody first reads it.
+    handbook: OnceLock<HashMap<String, File>>,
+}
+
+impl Pages {
+    /// The pages of the binary.
+    ///
+    /// `config_reference` gives Markdown: the reference of every setting, which only the
+    /// configuration itself can tell. It is put into the handbook's page on configuration, under
+    /// that page's title; a title of its own (`# ...` on its first line) is left out.
+    pub fn new(config_reference: fn() -> String) -> Self {
+        Self { files: files(), config_reference, handbook: OnceLock::new() }
     }
-    route
+
+    fn file(&self, path: &str) -> Option<&File> {
+        if let Some(file) = self.files.get(path) {
+            return Some(file);
+        }
+        path.starts_with("/handbook").then(|| self.handbook().get(path)).flatten()
+    }
+
+    fn handbook(&self) -> &HashMap<String, File> {
+        self.handbook.get_or_init(|| {
+            handbook::pages(&handbook_text, &(self.config_reference)())
+                .into_iter()
+                .map(|page| (page.path, File::text(content_type("html"), page.html)))
+                .collect()
+        })
+    }
+}
+
+impl Endpoint for Pages {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let path = request.uri().path();
+        if let Some(file) = self.file(path) {
+            return Ok(file.answer(&request));
+        }
+        match path {
+            "/" | "/admin/" => Ok(redirect(&request, "/admin")),
+            "/docs/" => Ok(redirect(&request, "/docs")),
+            "/handbook/" => Ok(redirect(&request, "/handbook")),
+            _ => Err(NotFoundError.into()),
+        }
+    }
 }
 
 /// Puts the headers that every answer to a browser should carry on `headers`, pages or not.
@@ -89,45 +127,45 @@ pub fn secure(headers: &mut HeaderMap) {
     }
 }
 
-/// Every path that is served, with what it answers.
-fn files(config_reference: &str) -> Vec<(String, File)> {
-    let mut files = Vec::new();
+/// Every path whose file is there as it is, with the file.
+fn files() -> HashMap<String, File> {
+    let mut files = HashMap::new();
     for name in Admin::iter() {
         let Some(file) = Admin::get(&name) else { continue };
-        match &*name {
-            "index.html" => {
-                for path in [
-                    "/admin",
-                    "/verify-email",
-                    "/reset-password",
-                    "/accept-invitation",
-                    "/confirm-identity",
-                ] {
-                    files.push((path.to_owned(), File::embedded(&name, file.clone())));
-                }
-            }
-            "favicon.svg" => files.push(("/favicon.svg".to_owned(), File::embedded(&name, file))),
-            _ => files.push((format!("/admin/{name}"), File::embedded(&name, file))),
+        let paths: &[&str] = match &*name {
+            "index.html" => &[
+                "/admin",
+                "/verify-email",
+                "/reset-password",
+                "/accept-invitation",
+                "/confirm-identity",
+            ],
+            "favicon.svg" => &["/favicon.svg"],
+            _ => &[&format!("/admin/{name}")],
+        };
+        for path in paths {
+            files.insert((*path).to_owned(), File::embedded(&name, file.clone()));
         }
     }
     for name in Docs::iter() {
         let Some(file) = Docs::get(&name) else { continue };
-        let path = if name == "index.html" { "/docs".to_owned() } else { format!("/docs/{name}") };
-        files.push((path, File::embedded(&name, file)));
+        let path = match &*name {
+            "index.html" => "/docs".to_owned(),
+            "openapi.json" => "/openapi.json".to_owned(),
+            _ => format!("/docs/{name}"),
+        };
+        files.insert(path, File::embedded(&name, file));
     }
     for name in Vendor::iter() {
         let Some(file) = Vendor::get(&name) else { continue };
-        files.push((format!("/assets/vendor/{name}"), File::embedded(&name, file)));
+        files.insert(format!("/assets/vendor/{name}"), File::embedded(&name, file));
     }
     for name in Handbook::iter().filter(|name| name.ends_with(".css")) {
         let Some(file) = Handbook::get(&name) else { continue };
-        files.push((format!("/handbook/{name}"), File::embedded(&name, file)));
-    }
-    for page in handbook::pages(&handbook_text, config_reference) {
-        files.push((page.path, File::text(content_type("html"), page.html)));
+        files.insert(format!("/handbook/{name}"), File::embedded(&name, file));
     }
     let robots = File::new(content_type("txt"), Cow::Borrowed(ROBOTS), &Sha256::digest(ROBOTS));
-    files.push(("/robots.txt".to_owned(), robots));
+    files.insert("/robots.txt".to_owned(), robots);
     files
 }
 
@@ -185,6 +223,43 @@ impl File {
         Self::new(content_type, Cow::Owned(text.into_bytes()), &digest)
     }
 
+    /// The answer to a request for this file.
+    fn answer(&self, request: &Request) -> Response {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return method_not_allowed();
+        }
+        let mut response = Response::default();
+        let headers = response.headers_mut();
+        secure(headers);
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        // A copy may be kept but is asked about each time, so an upgrade shows at once.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Some(tag) = self.known_to(request) {
+            headers.insert(header::ETAG, tag.clone());
+            response.set_status(StatusCode::NOT_MODIFIED);
+            return response;
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        let packed = self.packed_for(request);
+        let (tag, length) = match packed {
+            Some(packed) => (&self.etag_packed, packed.len()),
+            None => (&self.etag, self.body.len()),
+        };
+        headers.insert(header::ETAG, tag.clone());
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        if packed.is_some() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if request.method() == Method::GET {
+            match (packed, &self.body) {
+                (Some(packed), _) => response.set_body(packed.to_vec()),
+                (None, Cow::Borrowed(bytes)) => response.set_body(*bytes),
+                (None, Cow::Owned(bytes)) => response.set_body(bytes.clone()),
+            }
+        }
+        response
+    }
+
     /// The compressed body, for a client that reads it. What is served here holds no secret, so that its
     /// compressed size tells nothing.
     fn packed_for(&self, request: &Request) -> Option<&[u8]> {
@@ -228,67 +303,22 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok().filter(|packed| packed.len() < body.len())
 }
 
-impl Endpoint for File {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            return Ok(method_not_allowed());
-        }
-        let mut response = Response::default();
-        let headers = response.headers_mut();
-        secure(headers);
-        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        // A copy may be kept but is asked about each time, so an upgrade shows at once.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if let Some(tag) = self.known_to(&request) {
-            headers.insert(header::ETAG, tag.clone());
-            response.set_status(StatusCode::NOT_MODIFIED);
-            return Ok(response);
-        }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        let packed = self.packed_for(&request);
-        let (tag, length) = match packed {
-            Some(packed) => (&self.etag_packed, packed.len()),
-            None => (&self.etag, self.body.len()),
-        };
-        headers.insert(header::ETAG, tag.clone());
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        if packed.is_some() {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        if request.method() == Method::GET {
-            match (packed, &self.body) {
-                (Some(packed), _) => response.set_body(packed.to_vec()),
-                (None, Cow::Borrowed(bytes)) => response.set_body(*bytes),
-                (None, Cow::Owned(bytes)) => response.set_body(bytes.clone()),
-            }
-        }
-        Ok(response)
-    }
-}
-
 /// Sends the browser to a page's one address.
-struct Redirect(&'static str);
-
-impl Endpoint for Redirect {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            return Ok(method_not_allowed());
-        }
-        let mut response = Response::builder().status(StatusCode::FOUND).finish();
-        secure(response.headers_mut());
-        response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(self.0));
-        Ok(response)
+fn redirect(request: &Request, to: &'static str) -> Response {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return method_not_allowed();
     }
+    let mut response = Response::builder().status(StatusCode::FOUND).finish();
+    secure(response.headers_mut());
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(to));
+    response
 }
 
 fn method_not_allowed() -> Response {
     let mut response = Response::builder()
         .status(StatusCode::METHOD_NOT_ALLOWED)
         .header(header::ALLOW, "GET, HEAD")
+        .header(header::CACHE_CONTROL, "no-store")
         .content_type("application/problem+json")
         .body(METHOD_NOT_ALLOWED);
     secure(response.headers_mut());

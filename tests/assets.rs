@@ -407,7 +407,7 @@ async fn ask(method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Resp
     for (name, value) in headers {
         request = request.header(name, *value);
     }
-    web::routes(REFERENCE).get_response(request.finish()).await
+    web::Pages::new(|| REFERENCE.to_owned()).get_response(request.finish()).await
 }
 
 async fn body(response: &mut Response) -> Vec<u8> {

@@ -2,13 +2,10 @@
 //!
 //! Some things the code does are not in the generated text: fields that may be left out may be
 //! null, unknown fields are refused, texts follow rules that belong to their names, whole numbers
-//! have the range of their type, ids and page sizes have their forms, and wrong methods are told
-//! the right ones.
+//! have the range of their type, and ids and page sizes have their forms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use poem::Response;
-use poem::http::{Method, header};
 use serde_json::{Value, json};
 
 use super::wire::CURSOR_MAX;
@@ -19,63 +16,21 @@ pub const DESCRIPTION: &str = "The API of the CODITECT licensing appliance. Erro
 `application/problem+json` (RFC 9457) with a stable `code`; times are RFC 3339 in UTC; money is in minor \
 units; lists take `limit` and `cursor`.";
 
-/// The document, and what routing needs to know of it.
-pub struct Document {
-    text: String,
-    /// Path templates split at slashes, with the methods each has.
-    paths: Vec<(Vec<String>, String)>,
-}
-
-impl Document {
-    /// Reads the generated document and makes it exact.
-    pub fn new(generated: &str) -> Self {
-        let mut spec: Value = serde_json::from_str(generated).unwrap_or(Value::Null);
-        let requests = request_schemas(&spec);
-        if let Some(schemas) =
-            spec.pointer_mut("/components/schemas").and_then(Value::as_object_mut)
-        {
-            for (name, schema) in schemas {
-                make_exact(schema);
-                if requests.contains(name) {
-                    state_rules(schema);
-                }
+/// Reads the generated document and makes it exact.
+pub fn exact(generated: &str) -> Value {
+    let mut spec: Value = serde_json::from_str(generated).unwrap_or(Value::Null);
+    let requests = request_schemas(&spec);
+    if let Some(schemas) = spec.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        for (name, schema) in schemas {
+            make_exact(schema);
+            if requests.contains(name) {
+                state_rules(schema);
             }
         }
-        state_parameters(&mut spec);
-        state_organisation(&mut spec);
-        let paths = paths_of(&spec);
-        Self { text: spec.to_string(), paths }
     }
-
-    /// The document as an answer.
-    pub fn answer(&self, method: &Method) -> poem::Result<Response> {
-        if !matches!(*method, Method::GET | Method::HEAD) {
-            return Err(poem::error::MethodNotAllowedError.into());
-        }
-        let response = Response::builder().content_type("application/json");
-        Ok(response.header(header::CACHE_CONTROL, "no-cache").body(self.text.clone()))
-    }
-
-    /// The methods that a path has, as the `Allow` header lists them.
-    pub fn allowed(&self, path: &str) -> Option<&str> {
-        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let fits = |template: &[String]| {
-            template.len() == parts.len()
-                && template
-                    .iter()
-                    .zip(&parts)
-                    .all(|(want, got)| want.starts_with('{') || want == got)
-        };
-        if path == "/openapi.json" {
-            return Some("GET, HEAD");
-        }
-        // An exact path before one with parameters: /licenses/acquire is no licence's id.
-        let mut found: Vec<_> = self.paths.iter().filter(|(template, _)| fits(template)).collect();
-        found.sort_by_key(|(template, _)| {
-            template.iter().filter(|part| part.starts_with('{')).count()
-        });
-        found.first().map(|(_, methods)| methods.as_str())
-    }
+    state_parameters(&mut spec);
+    state_organisation(&mut spec);
+    spec
 }
 
 /// Closes an object against unknown fields and lets what is not required be null.
@@ -220,30 +175,12 @@ fn request_schemas(spec: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-fn paths_of(spec: &Value) -> Vec<(Vec<String>, String)> {
-    let Some(paths) = spec.get("paths").and_then(Value::as_object) else { return Vec::new() };
-    let mut methods: BTreeMap<&String, Vec<String>> = BTreeMap::new();
-    for (path, operations) in paths {
-        let names = operations.as_object().into_iter().flat_map(serde_json::Map::keys);
-        methods.entry(path).or_default().extend(names.map(|name| name.to_uppercase()));
-    }
-    methods
-        .into_iter()
-        .map(|(path, mut names)| {
-            if names.iter().any(|name| name == "GET") {
-                names.push("HEAD".to_owned());
-            }
-            (path.trim_matches('/').split('/').map(str::to_owned).collect(), names.join(", "))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// A document as poem-openapi generates it, with `properties` in the body of its one operation.
-    fn exact(properties: &Value) -> Value {
+    fn with(properties: &Value) -> Value {
         let generated = json!({
             "paths": {"/things/{thing_id}": {"patch": {
                 "parameters": [
@@ -258,12 +195,12 @@ mod tests {
                 "Answer": {"type": "object", "properties": {"reason": {"type": "string"}}},
             }},
         });
-        serde_json::from_str(&Document::new(&generated.to_string()).text).unwrap_or_default()
+        exact(&generated.to_string())
     }
 
     #[test]
     fn parameters_have_the_form_that_is_accepted() {
-        let exact = exact(&json!({}));
+        let exact = with(&json!({}));
         let schema = |n: usize| {
             exact["paths"]["/things/{thing_id}"]["patch"]["parameters"][n]["schema"].clone()
         };
@@ -274,7 +211,7 @@ mod tests {
 
     #[test]
     fn texts_and_numbers_of_requests_follow_their_rules() {
-        let exact = exact(&json!({
+        let exact = with(&json!({
             "email": {"type": "string"},
             "reason": {"type": "string"},
             "max_activations": {"type": "integer", "format": "uint32", "minimum": 1},
@@ -288,7 +225,7 @@ mod tests {
 
     #[test]
     fn answers_promise_nothing_about_texts() {
-        let exact = exact(&json!({}));
+        let exact = with(&json!({}));
         assert_eq!(
             exact["components"]["schemas"]["Answer"]["properties"]["reason"]["pattern"],
             Value::Null

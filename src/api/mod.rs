@@ -25,6 +25,7 @@ mod keys;
 mod licenses;
 mod live;
 mod local;
+mod methods;
 mod observe;
 mod oidc;
 mod operator;
@@ -46,8 +47,8 @@ mod wire;
 
 use std::sync::Arc;
 
-use poem::endpoint::{BoxEndpoint, make_sync};
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route};
+use poem::endpoint::BoxEndpoint;
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 pub use self::local::Local;
@@ -55,6 +56,7 @@ use self::observe::Observe;
 pub use self::observe::longest_request;
 use self::problem::Problem;
 use crate::services::Services;
+use crate::web::Pages;
 
 /// What an operation answers: its own success, or a problem.
 type Answer<T> = Result<T, Problem>;
@@ -165,16 +167,16 @@ pub fn operation_ids() -> Vec<&'static str> {
 }
 
 /// The whole server: API, document and pages, observed and secured.
-pub fn server(services: &Arc<Services>, pages: Route) -> impl Endpoint<Output = Response> + use<> {
-    let service = api(services);
-    let document = Arc::new(document::Document::new(&service.spec()));
-    let own = Arc::clone(&document);
-    let fork = Fork {
-        document: make_sync(move |request| own.answer(request.method())).map_to_response().boxed(),
-        api: service.into_endpoint().map_to_response().boxed(),
-        pages: pages.map_to_response().boxed(),
-    };
-    Observe::new(fork, services, document)
+pub fn server(services: &Arc<Services>, pages: Pages) -> impl Endpoint<Output = Response> + use<> {
+    let fork =
+        Fork { api: api(services).into_endpoint().map_to_response().boxed(), pages: pages.boxed() };
+    Observe::new(fork, services)
+}
+
+/// The `OpenAPI` document, generated from the operations. What `/openapi.json` answers is this as it was
+/// when it was last looked at: generating it takes more memory and time than all else at a start.
+pub fn document(services: &Arc<Services>) -> serde_json::Value {
+    document::exact(&api(services).spec())
 }
 
 fn api(services: &Arc<Services>) -> OpenApiService<impl OpenApi + use<>, ()> {
@@ -189,7 +191,6 @@ const API: [&str; 4] = ["/api/", "/health/", "/metrics", "/.well-known/"];
 /// Sends a request to the API or to the pages. Cheaper than one router for both, and neither can
 /// shadow the other.
 struct Fork {
-    document: BoxEndpoint<'static, Response>,
     api: BoxEndpoint<'static, Response>,
     pages: BoxEndpoint<'static, Response>,
 }
@@ -199,13 +200,8 @@ impl Endpoint for Fork {
 
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         let path = request.uri().path();
-        let room = if API.iter().any(|prefix| path.starts_with(prefix)) {
-            &self.api
-        } else if path == "/openapi.json" {
-            &self.document
-        } else {
-            &self.pages
-        };
+        let room =
+            if API.iter().any(|prefix| path.starts_with(prefix)) { &self.api } else { &self.pages };
         room.call(request)
     }
 }

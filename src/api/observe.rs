@@ -13,7 +13,7 @@ use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError,
 
 use super::auth::{self, RequestId};
 use super::cors;
-use super::document::Document;
+use super::methods;
 use super::problem::{Cause, Problem};
 use super::scim;
 use crate::config::Config;
@@ -44,7 +44,6 @@ const DIRECTORY_BODY_MAX: usize = 1 << 18;
 pub struct Observe<E> {
     inner: Arc<E>,
     services: Arc<Services>,
-    document: Arc<Document>,
     body_limit: usize,
     time_limit: Duration,
     /// Whether people reach this server by HTTPS.
@@ -67,14 +66,13 @@ pub fn longest_request(config: &Config) -> Duration {
 
 impl<E> Observe<E> {
     /// Wraps `inner`.
-    pub fn new(inner: E, services: &Arc<Services>, document: Arc<Document>) -> Self {
+    pub fn new(inner: E, services: &Arc<Services>) -> Self {
         let body_limit = services.config.server.body_limit_bytes as usize;
         let time_limit = time_limit(&services.config);
         let prefix = services.entropy.secret_id().simple().to_string()[..12].to_owned();
         Self {
             inner: Arc::new(inner),
             services: Arc::clone(services),
-            document,
             body_limit,
             time_limit,
             https: services.is_public_url_https(),
@@ -221,7 +219,7 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Observe<E> {
         }
         if status == StatusCode::METHOD_NOT_ALLOWED.as_u16()
             && !headers.contains_key(header::ALLOW)
-            && let Some(Ok(allowed)) = self.document.allowed(&path).map(HeaderValue::from_str)
+            && let Some(Ok(allowed)) = methods::allowed(&path).map(HeaderValue::from_str)
         {
             headers.insert(header::ALLOW, allowed);
         }

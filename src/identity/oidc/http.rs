@@ -1,7 +1,7 @@
 //! Calls to issuers: short, small, and only where they may lead.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -21,49 +21,38 @@ pub enum Reach {
     PublicAlone,
 }
 
-/// Calls issuers.
+/// Calls issuers. The clients are made when they are first used: the certificates that they trust take
+/// time to read and memory to keep, and most servers never ask an issuer.
 #[derive(Clone)]
 pub struct Http {
-    client: Client,
-    /// For a stand-in on this computer: no certificates are loaded, and no proxy is asked.
-    plain: Client,
+    clients: Arc<Clients>,
     reach: Reach,
+}
+
+#[derive(Default)]
+struct Clients {
+    usual: OnceLock<Client>,
+    /// For a stand-in on this computer: no certificates are loaded, and no proxy is asked.
+    plain: OnceLock<Client>,
 }
 
 impl Http {
     /// Prepares the calls.
-    ///
-    /// # Errors
-    /// When no HTTP client can be made.
-    pub fn new(reach: Reach) -> Result<Self, String> {
-        let builder = || {
-            Client::builder()
-                .user_agent(concat!("coditect/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT)
-                .timeout(TIMEOUT)
-                .redirect(redirect::Policy::none())
-        };
-        let mut usual = builder();
-        if reach == Reach::PublicAlone {
-            // A proxy would resolve the name itself.
-            usual = usual.no_proxy().dns_resolver(Arc::new(PublicAddresses));
-        }
-        let plain = builder().tls_certs_only([]).no_proxy();
-        let made = |builder: reqwest::ClientBuilder| builder.build().map_err(|why| why.to_string());
-        Ok(Self { client: made(usual)?, plain: made(plain)?, reach })
+    pub fn new(reach: Reach) -> Self {
+        Self { clients: Arc::default(), reach }
     }
 
     /// A GET.
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
         let url = self.allowed(url)?;
-        let request = self.client_for(&url).get(url).header("accept", "application/json");
+        let request = self.client_for(&url)?.get(url).header("accept", "application/json");
         send(request).await.and_then(good)
     }
 
     /// A GET as whoever a token was given to.
     pub async fn get_as(&self, url: &str, token: &str) -> Result<Vec<u8>, String> {
         let url = self.allowed(url)?;
-        let request = self.client_for(&url).get(url).bearer_auth(token);
+        let request = self.client_for(&url)?.get(url).bearer_auth(token);
         send(request.header("accept", "application/json")).await.and_then(good)
     }
 
@@ -76,7 +65,7 @@ impl Http {
         basic: Option<(&str, &str)>,
     ) -> Result<(u16, Vec<u8>), String> {
         let url = self.allowed(url)?;
-        let mut request = self.client_for(&url).post(url).form(form);
+        let mut request = self.client_for(&url)?.post(url).form(form);
         if let Some((name, secret)) = basic {
             // RFC 6749, section 2.3.1: each is form-encoded first.
             request = request.basic_auth(form_encoded(name), Some(form_encoded(secret)));
@@ -84,8 +73,25 @@ impl Http {
         send(request.header("accept", "application/json")).await
     }
 
-    fn client_for(&self, url: &Url) -> &Client {
-        if url.scheme() == "http" { &self.plain } else { &self.client }
+    fn client_for(&self, url: &Url) -> Result<&Client, String> {
+        let plain = url.scheme() == "http";
+        let client = if plain { &self.clients.plain } else { &self.clients.usual };
+        if let Some(made) = client.get() {
+            return Ok(made);
+        }
+        let mut builder = Client::builder()
+            .user_agent(concat!("coditect/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .timeout(TIMEOUT)
+            .redirect(redirect::Policy::none());
+        if plain {
+            builder = builder.tls_certs_only([]).no_proxy();
+        } else if self.reach == Reach::PublicAlone {
+            // A proxy would resolve the name itself.
+            builder = builder.no_proxy().dns_resolver(Arc::new(PublicAddresses));
+        }
+        let made = builder.build().map_err(|why| why.to_string())?;
+        Ok(client.get_or_init(|| made))
     }
 
     /// The address, where it may be called.
@@ -248,7 +254,7 @@ mod tests {
 
     #[test]
     fn an_organisations_issuer_is_called_encrypted_and_outside_alone() {
-        let http = Http::new(Reach::PublicAlone).unwrap();
+        let http = Http::new(Reach::PublicAlone);
         for refused in [
             "http://issuer.example",
             "https://127.0.0.1/x",
@@ -264,7 +270,7 @@ mod tests {
             assert!(http.allowed(refused).is_err(), "{refused}");
         }
         http.allowed("https://issuer.example/tenant").unwrap();
-        let http = Http::new(Reach::Anywhere).unwrap();
+        let http = Http::new(Reach::Anywhere);
         http.allowed("http://127.0.0.1:8080/realms/a").unwrap();
         assert!(http.allowed("https://user@issuer.example").is_err());
     }

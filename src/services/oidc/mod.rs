@@ -162,24 +162,21 @@ pub struct Offered<'a> {
 
 impl Oidc {
     /// Prepares the issuers of the settings; none is asked anything yet.
-    ///
-    /// # Errors
-    /// When no HTTP client can be made.
-    pub fn new(config: &Config, clock: &Clock) -> std::result::Result<Self, String> {
-        let http = Http::new(Reach::Anywhere)?;
+    pub fn new(config: &Config, clock: &Clock) -> Self {
+        let http = Http::new(Reach::Anywhere);
         let reach =
             if config.oidc.allow_private_issuers { Reach::Anywhere } else { Reach::PublicAlone };
         let issuer = |provider: &OidcProvider| {
             let issuer = Issuer::new(settings_of(provider), http.clone(), clock.clone());
             (provider.name.clone(), Arc::new(issuer))
         };
-        Ok(Self {
+        Self {
             providers: config.oidc.providers.iter().map(issuer).collect(),
-            org_http: Http::new(reach)?,
+            org_http: Http::new(reach),
             org_issuers: Cache::new(ORG_ISSUERS_MAX),
             waiting: bounded(CODE_MS),
             spent: bounded(FLOW_MS),
-        })
+        }
     }
 }
 
