@@ -136,6 +136,12 @@ pub fn check(password: &str, chars_min: usize, about: &[&str]) -> Result<(), Wea
     Err(Weak { why, suggestions: suggestions.unwrap_or_default() })
 }
 
+/// Why the password that somebody has already is no new one.
+pub fn same_again() -> Weak {
+    let why = "This is the password that the account has already; choose another.".to_owned();
+    Weak { why, suggestions: Vec::new() }
+}
+
 fn is_common(normal: &str) -> bool {
     let lower = normal.to_lowercase();
     common().any(|common| common == lower)

@@ -120,12 +120,15 @@ messages! {
         expires_at: Timestamp,
     }
 
-    /// Tells the owner of an account that its password is another one now.
+    /// Tells the owner of an account that its password is another one now, or that it has one.
     PasswordChanged = "password_changed" {
         /// The reader.
         full_name: String,
         /// When it was changed.
         changed_at: Timestamp,
+        /// Whether there was none before.
+        #[serde(default)]
+        first: bool,
         /// Whether passkeys or linked accounts go on signing in.
         other_ways: bool,
     }

@@ -115,8 +115,13 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             expires_at: NOON.plus_days(1),
         }
         .into(),
-        PasswordChanged { full_name: full_name.to_owned(), changed_at: NOON, other_ways: true }
-            .into(),
+        PasswordChanged {
+            full_name: full_name.to_owned(),
+            changed_at: NOON,
+            first: false,
+            other_ways: true,
+        }
+        .into(),
         SecondFactorChanged {
             full_name: full_name.to_owned(),
             change: "on".to_owned(),

@@ -192,7 +192,7 @@ impl Services {
         let user = self.store.read(|tx| {
             let link = users::link(tx, &hash)?
                 .filter(|link| is_good(link, ctx.now, LinkPurpose::ResetPassword));
-            users::get(tx, link.and_then(|link| link.user_id).ok_or_else(invalid_link)?)
+            user_of_link(tx, &link.ok_or_else(invalid_link)?)
         })?;
         let chosen = self.chosen(&user, password).await?;
         self.commit(move |tx| {
@@ -205,17 +205,9 @@ impl Services {
             users::end_logins(tx, user.user_id, None)?;
             // Whoever had taken the account over may have made keys.
             api_keys::remove_all(tx, user.user_id)?;
-            let (org_id, action) = (Some(user.personal_org), "user.password_reset");
-            ctx.audit_change(tx, org_id, action, user.user_id, [], &before, &user)?;
-            let other_ways = has_other_ways(tx, user.user_id)?;
-            let told = letters::password_changed(&user, ctx.now, other_ways);
-            ctx.queue_mail(
-                tx,
-                Some(user.personal_org),
-                user.email.as_str(),
-                "user.password_reset",
-                &told,
-            )
+            let first = before.password_hash.is_none();
+            let action = if first { "user.password_set" } else { "user.password_reset" };
+            tell_of_password(&ctx, tx, action, &before, &user)
         })
         .await
     }
@@ -244,17 +236,7 @@ impl Services {
             chosen.become_that_of(&mut user, ctx.now)?;
             users::update(tx, &user)?;
             users::end_logins(tx, user_id, Some(login_id))?;
-            let (org_id, action) = (Some(user.personal_org), "user.password_changed");
-            ctx.audit_change(tx, org_id, action, user_id, [], &before, &user)?;
-            let other_ways = has_other_ways(tx, user.user_id)?;
-            let told = letters::password_changed(&user, ctx.now, other_ways);
-            ctx.queue_mail(
-                tx,
-                Some(user.personal_org),
-                user.email.as_str(),
-                "user.password_changed",
-                &told,
-            )
+            tell_of_password(&ctx, tx, "user.password_changed", &before, &user)
         })
         .await
     }
@@ -417,6 +399,10 @@ impl Services {
 
     /// Judges the new password of somebody who has an account, and hashes it.
     async fn chosen(&self, user: &User, password: String) -> Result<Chosen> {
+        let now = user.password_hash.clone();
+        if now.is_some() && self.hasher.verify(password.clone(), now).await? {
+            return Err(passwords::same_again().into());
+        }
         let auth = &self.config.auth;
         let mut about = self.not_in_passwords(&user.email, &user.full_name);
         about.extend(user.company_name.clone());
@@ -625,10 +611,31 @@ fn take_user_link(
     purpose: LinkPurpose,
 ) -> Result<User> {
     let link = take_link(ctx, tx, hash, purpose)?;
+    user_of_link(tx, &link)
+}
+
+/// Whose account a link acts on, as long as it does.
+fn user_of_link(tx: &impl Read, link: &Link) -> Result<User> {
     let user = users::get(tx, link.user_id.ok_or_else(invalid_link)?)?;
     // Whoever set a password since, or was given another address, does not want an older link to act.
     let outlived = link.issued_at < user.password_changed_at;
     if outlived || user.deactivated_at.is_some() { Err(invalid_link()) } else { Ok(user) }
+}
+
+/// Leaves an audit entry of a new password, and tells the owner of the account by mail.
+fn tell_of_password(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    action: &str,
+    before: &User,
+    user: &User,
+) -> Result<()> {
+    let org_id = Some(user.personal_org);
+    ctx.audit_change(tx, org_id, action, user.user_id, [], before, user)?;
+    let first = before.password_hash.is_none();
+    let other_ways = has_other_ways(tx, user.user_id)?;
+    let message = letters::password_changed(user, ctx.now, first, other_ways);
+    ctx.queue_mail(tx, org_id, user.email.as_str(), action, &message)
 }
 
 /// Whether something but the password signs this person in.

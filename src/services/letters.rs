@@ -40,8 +40,15 @@ pub(super) fn password_reset(link: String, expires_at: Timestamp) -> Message {
     PasswordReset { link, expires_at }.into()
 }
 
-pub(super) fn password_changed(user: &User, changed_at: Timestamp, other_ways: bool) -> Message {
-    PasswordChanged { full_name: user.full_name.clone(), changed_at, other_ways }.into()
+/// That there is another password, or the `first` where there was none.
+pub(super) fn password_changed(
+    user: &User,
+    changed_at: Timestamp,
+    first: bool,
+    other_ways: bool,
+) -> Message {
+    let full_name = user.full_name.clone();
+    PasswordChanged { full_name, changed_at, first, other_ways }.into()
 }
 
 pub(super) fn invitation(

@@ -566,6 +566,35 @@ async fn a_forgotten_password_is_replaced_from_a_mailed_link() {
 }
 
 #[tokio::test]
+async fn the_password_that_one_has_is_no_new_one() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let problem = change_password(&ann, PASSWORD, PASSWORD).await.refused(400, "weak_password");
+    assert_eq!(problem["errors"][0]["field"], "password");
+    assert!(text(&problem["detail"]).contains("has already"), "{problem}");
+    forgot(&app, ANN).await;
+    let token = app.mail_to(ANN, "Choose a new password").await.token();
+    reset(&app, &token, PASSWORD).await.refused(400, "weak_password");
+    // Nothing has happened, and the link still works.
+    ann.get("/api/v1/users/me").await.ok(200);
+    reset(&app, &token, OTHER_PASSWORD).await.ok(200);
+}
+
+/// An old mail in somebody's hands would be a way to try passwords.
+#[tokio::test]
+async fn a_reset_link_that_was_outlived_tells_nobody_what_the_password_is() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    forgot(&app, ANN).await;
+    let token = app.mail_to(ANN, "Choose a new password").await.token();
+    app.advance(SECOND).await;
+    change_password(&ann, PASSWORD, OTHER_PASSWORD).await.ok(200);
+    for guess in [PASSWORD, OTHER_PASSWORD] {
+        reset(&app, &token, guess).await.refused(400, "invalid_token");
+    }
+}
+
+#[tokio::test]
 async fn a_reset_link_works_for_an_hour_and_for_nothing_else() {
     let app = TestApp::start().await;
     app.customer(ANN).await;

@@ -119,12 +119,17 @@ async fn whoever_did_not_register_gets_an_account_and_chooses_the_password() {
     app.advance(24 * HOUR).await;
     let body = json!({"token": token, "password": PASSWORD});
     app.anyone.post("/api/v1/auth/reset-password", body).await.ok(200);
+    // There was none that could have been changed.
+    let told = app.mail_to("nora@example.com", "has a password now").await;
+    assert!(told.text.contains("it had none before"), "{}", told.text);
     let nora = app.sign_in("nora@example.com").await;
     assert_eq!(nora.get("/api/v1/licenses").await.list().len(), 1);
     nora.post("/api/v1/admin/users", json!({"email": "a@example.com", "full_name": "A"}))
         .await
         .refused(403, "forbidden");
-    assert!(app.audited().await.contains(&"user.created".to_owned()));
+    let audited = app.audited().await;
+    assert!(["user.created", "user.password_set"].iter().all(|it| audited.contains(&(*it).into())));
+    assert!(!audited.contains(&"user.password_reset".to_owned()), "{audited:?}");
 }
 
 /// Made by Django 5.2, all of [`PASSWORD`].

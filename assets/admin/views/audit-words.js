@@ -64,8 +64,8 @@ const ACTIONS = {
   "team.created": "Team made", "team.granted": "Licence given to a team", "team.grant_withdrawn": "Licence taken back from a team", "team.provisioned": "Team made by the directory",
   "team.member_added": "Added to a team", "team.member_changed": "Role in a team changed", "team.member_removed": "Taken out of a team",
   "user.created": "Account made", "user.registered": "Account registered", "user.updated": "Name or company changed", "user.renamed": "Renamed by the directory",
-  "user.email_verified": "E-mail address confirmed", "user.address_changed": "E-mail address changed by the directory", "user.verification_asked": "Link to confirm the address mailed",
-  "user.reset_asked": "Link for a new password mailed", "user.password_reset": "New password set with a mailed link", "user.password_changed": "Password changed",
+  "user.email_verified": "E-mail address confirmed", "user.address_changed": "E-mail address changed by the directory", "user.address_corrected": "E-mail address corrected by an operator", "user.verification_asked": "Link to confirm the address mailed",
+  "user.reset_asked": "Link for a new password mailed", "user.password_reset": "New password set with a mailed link", "user.password_set": "First password set with a mailed link", "user.password_changed": "Password changed",
   "user.password_rehashed": "Password's hash made anew", "user.given_over": "Account given over to the owner of its address",
   "user.made_operator": "Made an operator", "user.no_operator": "Operator's rights taken away", "user.deactivated": "Account closed", "user.reactivated": "Account opened again",
   "user.signed_in": "Signed in", "user.sign_in_failed": "Sign-in failed", "user.signed_out": "Signed out", "user.signed_out_everywhere": "Signed out everywhere",
@@ -98,6 +98,9 @@ function fieldName(name) {
 
 /** Names of records, by their ids, as far as this page has met them, each with the entry that told it. */
 const known = signal(/** @type {Map<string, { name: string, seq: number }>} */ (new Map()));
+
+/** Whether a record's name is known here. @param {string} id */
+export const isKnown = (id) => known.value.has(id);
 
 /** Notes what records are called. @param {[string, string | null | undefined, number?][]} names ids and names; of an entry, its number */
 export function know(names) {

@@ -95,6 +95,9 @@ describe("one's own account", () => {
     await anew.fill("password1");
     await answer(page, "Change it");
     await page.locator("#f-new_password[aria-invalid=true]").waitFor();
+    await anew.fill(OPERATOR.password);
+    await answer(page, "Change it");
+    await page.locator("#f-new_password-wrong", { hasText: "the account has already" }).waitFor();
     assert.equal(await page.locator("#f-current_password[aria-invalid=true]").count(), 0);
     assert.equal(await dialog(page).getByRole("alert").count(), 0, "it is told once");
     await watched.look("account-password");
