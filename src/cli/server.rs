@@ -325,7 +325,7 @@ pub enum AuditCommand {
 /// Which entries of the audit log are wanted.
 #[derive(Args, Clone, PartialEq, Eq, Debug, Default)]
 pub struct AuditOnly {
-    /// Only what was done to this record: its id, an e-mail address or a licence key
+    /// Only what was done to this record: its id, an e-mail address, a licence key or an organisation's name
     #[arg(long, value_name = "RECORD")]
     pub subject: Option<String>,
     /// Only actions that begin like this, such as license. or user.sign
@@ -334,7 +334,7 @@ pub struct AuditOnly {
     /// Only what this actor did: an e-mail address, a user's id, local, anonymous or system
     #[arg(long, value_name = "WHO")]
     pub actor: Option<String>,
-    /// Only on behalf of the organisation with this id
+    /// Only on behalf of this organisation: its id, its name, or the e-mail address of its owner
     #[arg(long, value_name = "ORG")]
     pub org: Option<String>,
     /// Not before this time or UTC day, as in 2026-11-22

@@ -48,9 +48,16 @@ async fn whose(desk: &Desk) {
     for command in ["org show", "org members", "payment list --org"] {
         let refused =
             desk.run(&format!("{command} {OPERATOR}")).ended_with(2, "say which organisation").err;
-        assert!(row(&refused, &id).ends_with("Loom Ltd"), "{refused}");
+        assert!(row(&refused, &id).ends_with(&format!("Loom Ltd  {OPERATOR}")), "{refused}");
         assert!(refused.contains("means 2 of them"), "{refused}");
     }
+    // The audit log is narrowed to an organisation by the same names.
+    let renamed = |only: &str| desk.items(&format!("audit list --action org. {only}"));
+    assert_eq!(renamed("--org 'loom ltd'"), renamed(&format!("--org {id}")));
+    assert_eq!(renamed("--subject 'Loom Ltd'"), renamed(&format!("--subject {id}")));
+    assert!(renamed("--org 'Loom Ltd'").iter().any(|entry| entry["action"] == "org.created"));
+    desk.refuses("audit list --org 'Nobody Ltd'", 3, "there is no organisation of Nobody Ltd");
+    desk.refuses(&format!("audit list --org {OPERATOR}"), 2, "means 2 of them");
     desk.refuses(&format!("subscription resume {OPERATOR}"), 3, "there is no subscription");
     // Where somebody is a member alone, nothing is theirs.
     desk.says(&format!("org invite {ORG} {ADA}"));

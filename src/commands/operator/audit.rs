@@ -103,10 +103,13 @@ pub fn run(noun: Noun<AuditCommand>, settings: &Settings) -> Result<()> {
     }
 }
 
-/// With the id of the record in place of what it is known by.
+/// With ids in place of what the record and the organisation are known by.
 async fn resolved(context: &Context, mut only: AuditOnly) -> Result<AuditOnly> {
     if let Some(subject) = &only.subject {
         only.subject = Some(context.subject(subject).await?);
+    }
+    if let Some(org) = &only.org {
+        only.org = Some(context.org_id(org).await?);
     }
     Ok(only)
 }

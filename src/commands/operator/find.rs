@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::context::Context;
-use super::failure::{Failure, Result};
+use super::failure::{Exit, Failure, Result};
 use super::output::{at, plain, shown, word};
 
 /// So many candidates are named when a word means several.
@@ -173,14 +173,21 @@ impl Context {
         if is_email(given) {
             return Ok(word(&self.user(given).await?, "user_id").to_owned());
         }
-        // Keys of any template have dashes and letters that an id has not.
-        if is_id(given) || !given.contains('-') {
+        if is_id(given) {
             return Ok(given.to_owned());
         }
-        match self.license(given).await {
-            Ok(license) => Ok(word(&license, "license_id").to_owned()),
-            Err(failure) if failure.exit == super::failure::Exit::NotFound => Ok(given.to_owned()),
-            Err(failure) => Err(failure),
+        // Keys of any template have dashes.
+        if given.contains('-') {
+            match self.license(given).await {
+                Ok(license) => return Ok(word(&license, "license_id").to_owned()),
+                Err(failure) if failure.exit == Exit::NotFound => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        match self.org_id(given).await {
+            // Some records are known by what is no id, such as backups by their files.
+            Err(failure) if failure.exit == Exit::NotFound => Ok(given.to_owned()),
+            found => found,
         }
     }
 
@@ -215,8 +222,11 @@ fn only(mut found: Vec<Value>, given: &str, what: &str, by: &str, path: &str) ->
             let names: Vec<_> = found
                 .iter()
                 .take(NAMED_MAX)
-                .map(|item| format!("  {}  {}", plain(word(item, path)), plain(word(item, "name"))))
-                .map(|line| line.trim_end().to_owned())
+                .map(|item| {
+                    let owner = at(item, "owner.email").as_str().unwrap_or_default();
+                    let told = [word(item, path), word(item, "name"), owner].map(plain);
+                    format!("  {}", told.join("  ")).trim_end().to_owned()
+                })
                 .collect();
             Err(Failure::usage(format!(
                 "{given} means {many} of them; say which {what} by its {by}:\n{}{}",
@@ -232,8 +242,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::commands::operator::failure::Exit;
-
     #[test]
     fn a_name_means_one_record_or_the_refusal_says_which_there_are() {
         let plans = || {
@@ -252,6 +260,11 @@ mod tests {
         let several = only(twins, "x", "plan", "id", "plan_id").unwrap_err();
         assert_eq!(several.exit, Exit::Usage);
         assert!(several.text.ends_with("  1  Team\n  2"), "{}", several.text);
+        let owner = |email: &str| json!({"org_id": "1", "name": "Loom", "owner": {"email": email}});
+        let orgs = vec![owner("ann@example.com"), owner("bob@example.com")];
+        let several = only(orgs, "Loom", "organisation", "id", "org_id").unwrap_err().text;
+        let lines = "  1  Loom  ann@example.com\n  1  Loom  bob@example.com";
+        assert!(several.ends_with(lines), "{several}");
     }
 
     #[test]
