@@ -255,6 +255,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether a data folder is named, and with it the server that runs on it.
+    pub fn name_a_server(&self) -> bool {
+        self.data.is_some() || self.config.is_some()
+    }
+
     /// As `Config::load` takes them.
     pub fn flags(&self) -> Flags {
         Flags { config: self.config.clone(), data: self.data.clone(), listen: None }

@@ -45,7 +45,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Restore { file, yes } => backup::restore(&file, yes, &settings).map(done),
         Command::Doctor { json } => doctor::run(json, &settings),
         Command::Config { command } => config::run(command, &settings).map(done),
-        Command::Seat { command: AnySeat::Here(command) } => Ok(seat::run(command)),
+        Command::Seat { command: AnySeat::Here(command) } => Ok(seat::run(command, &settings)),
         Command::Completions { shell } => manual::completions(shell).map(done),
         Command::Manual { dir } => manual::manual(dir.as_deref()).map(done),
         Command::Version => {

@@ -1,9 +1,10 @@
 //! `coditect seat run` is the command that it runs, save that there is a seat.
 
 use std::fs;
+use std::net::TcpListener;
 
 use crate::holder::{Running, Site, fed, script, seat_run};
-use crate::support::{Ended, License, coditect};
+use crate::support::{Ended, Home, License, coditect};
 
 fn ended(mut command: std::process::Command) -> Ended {
     command.output().unwrap().into()
@@ -68,6 +69,30 @@ async fn each_reason_to_run_nothing_has_an_exit_code() {
         assert_eq!(ended.status.code(), Some(code), "{}", ended.err);
         assert_eq!(site.used(&fine).await, 0, "it was given back");
     }
+}
+
+/// As every other command: whoever names a data folder means the server on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_the_one_on_the_data_folder_that_is_named() {
+    let home = Home::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let server = home.start_listening_on(&free);
+    let license = server.operator().await.issue(1).await;
+    let data = home.data().to_str().unwrap().to_owned();
+    let on = |data: &str, words: &[&str]| {
+        let mut command = coditect(&[&["--data", data, "seat"], words].concat());
+        command.env("CODITECT_LICENSE_KEY", &license.key);
+        command.env("CODITECT_SERVER", "http://127.0.0.1:1");
+        ended(command)
+    };
+    let run = ["run", "--", "echo", "ran"];
+    assert_eq!(on(&data, &run).succeeded().out, "ran\n");
+    let status = on(&data, &["status"]).succeeded().out;
+    assert!(status.contains(&format!("http://{free}")), "{status}");
+    on(&data, &["release"]).succeeded();
+    let elsewhere = [&["run", "--server", "http://127.0.0.1:2"], &run[1..]].concat();
+    on(&data, &elsewhere).ended_with(123, "http://127.0.0.1:2 cannot be reached");
+    on("/nonexistent", &run).ended_with(123, "no server runs on /nonexistent");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,7 +102,7 @@ impl Http {
     }
 
     /// Where a local server listens, from here.
-    async fn own_address(&self) -> Result<String> {
+    pub async fn own_address(&self) -> Result<String> {
         let settings = self.get(&["admin", "settings"], &[]).await?;
         let listen = settings["items"]
             .as_array()
@@ -126,7 +126,7 @@ impl Http {
 /// The address of the server that is meant; `None`: the one on the data folder.
 pub fn elsewhere(via: &Via, settings: &Settings) -> Option<String> {
     // Whoever names a data folder means the server on it, whatever the environment says.
-    let data_named = settings.data.is_some() || settings.config.is_some();
+    let data_named = settings.name_a_server();
     via.server.clone().or_else(|| environment("CODITECT_SERVER").filter(|_| !data_named))
 }
 

@@ -31,7 +31,7 @@ use serde_json::Value;
 
 use self::context::Context;
 pub use self::context::confirm;
-pub use self::failure::{Failure, Result};
+pub use self::failure::{Exit, Failure, Result};
 use self::http::Http;
 use crate::cli::operator::Via;
 use crate::cli::server::{BackupCommand, SeatDesk};
@@ -108,6 +108,12 @@ pub fn settings_in_force(via: &Via, settings: &Settings) -> Result<Value> {
 /// Whether a server is meant that is not the one on the data folder.
 pub fn is_elsewhere(via: &Via, settings: &Settings) -> bool {
     connect::elsewhere(via, settings).is_some()
+}
+
+/// Where the server listens that runs on the data that the settings name.
+pub fn address_of_running(settings: &Settings) -> Result<String> {
+    let data = DataDir::of(&super::load(settings.flags())?.config);
+    block_on(async { Http::on(&data)?.own_address().await })
 }
 
 /// Reads something from the server that runs on this data; `None` when none does.

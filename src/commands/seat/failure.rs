@@ -8,6 +8,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::client::Error;
+use crate::commands::operator::{self, Exit};
 
 /// No seat came free in time.
 const FULL: u8 = 121;
@@ -29,6 +30,8 @@ const NOT_FOUND: u8 = 127;
 pub(super) enum Failure {
     /// There is no seat.
     NoSeat(Error),
+    /// No server runs on the data folder that was named.
+    NoServer(String),
     /// What was typed or found cannot be used.
     Own(String),
     /// The command cannot be started.
@@ -43,7 +46,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::NoSeat(Error::Full { .. }) => FULL,
             Self::NoSeat(Error::Refused(_)) => REFUSED,
-            Self::NoSeat(Error::Unreachable { .. }) => UNREACHABLE,
+            Self::NoSeat(Error::Unreachable { .. }) | Self::NoServer(_) => UNREACHABLE,
             Self::NoSeat(_) | Self::Own(_) => OWN,
             Self::NotStarted { error, .. } if error.kind() == io::ErrorKind::NotFound => NOT_FOUND,
             Self::NotStarted { .. } => NOT_STARTED,
@@ -59,7 +62,7 @@ impl fmt::Display for Failure {
                 write!(f, "{error}. Try again later, or wait for one with --wait")
             }
             Self::NoSeat(error) => error.fmt(f),
-            Self::Own(why) => f.write_str(why),
+            Self::NoServer(why) | Self::Own(why) => f.write_str(why),
             Self::NotStarted { command, error } => write!(f, "{command} cannot be run: {error}"),
             Self::Signal(signal) => write!(f, "ended by signal {signal} before there was a seat"),
         }
@@ -69,6 +72,15 @@ impl fmt::Display for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::NoSeat(error)
+    }
+}
+
+impl From<operator::Failure> for Failure {
+    fn from(failure: operator::Failure) -> Self {
+        match failure.exit {
+            Exit::Unavailable => Self::NoServer(failure.text),
+            _ => Self::Own(failure.text),
+        }
     }
 }
 

@@ -10,12 +10,13 @@ use rustix::process::Signal;
 use super::child::{Child, Signals, code};
 use super::failure::{Failure, LOST};
 use super::{say, whose};
-use crate::cli::{OnLost, Run};
+use crate::cli::{OnLost, Run, Settings};
 use crate::client::{Builder, Error, Event, Events, Loss, Seat};
 
 /// Runs the command with a seat; the code to end with.
-pub(super) fn run(args: &Run) -> Result<ExitCode, Failure> {
-    let mut builder = whose::builder(&args.whose)?.regain(args.on_lost == OnLost::Warn);
+pub(super) fn run(args: &Run, settings: &Settings) -> Result<ExitCode, Failure> {
+    let server = whose::server(&args.whose, settings)?;
+    let mut builder = whose::builder(&args.whose, server)?.regain(args.on_lost == OnLost::Warn);
     for (name, value) in &args.metadata {
         builder = builder.metadata(name, value);
     }

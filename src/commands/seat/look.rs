@@ -7,13 +7,17 @@ use serde_json::json;
 
 use super::failure::{Failure, REFUSED};
 use super::whose;
-use crate::cli::Whose;
+use crate::cli::{Settings, Whose};
 use crate::client::{License, Validation};
 
 /// Prints how the licence stands, and whether a program here keeps a seat.
-pub(super) fn status(whose: &Whose, as_json: bool) -> Result<ExitCode, Failure> {
-    let server = whose::server(whose);
-    let builder = whose::builder(whose)?;
+pub(super) fn status(
+    whose: &Whose,
+    settings: &Settings,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
+    let server = whose::server(whose, settings)?;
+    let builder = whose::builder(whose, server.clone())?;
     let hardware_id = builder.used_hardware_id()?;
     let kept_here = builder.is_kept_here()?;
     let Validation { valid, code, license, .. } = builder.validate_blocking()?;
@@ -64,8 +68,9 @@ fn in_words(code: &str, license: Option<&License>) -> String {
 }
 
 /// Gives back this machine's seat, whoever took it.
-pub(super) fn release(whose: &Whose) -> Result<ExitCode, Failure> {
-    let held = whose::builder(whose)?.release_machine_blocking()?;
+pub(super) fn release(whose: &Whose, settings: &Settings) -> Result<ExitCode, Failure> {
+    let server = whose::server(whose, settings)?;
+    let held = whose::builder(whose, server)?.release_machine_blocking()?;
     print(if held {
         "The seat of this machine was given back."
     } else {

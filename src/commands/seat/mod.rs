@@ -10,14 +10,14 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::cli::SeatCommand;
+use crate::cli::{SeatCommand, Settings};
 
 /// Does it. Whatever prevents it is said on standard error, and told by the exit code.
-pub(super) fn run(command: SeatCommand) -> ExitCode {
+pub(super) fn run(command: SeatCommand, settings: &Settings) -> ExitCode {
     let outcome = match command {
-        SeatCommand::Run(run) => hold::run(&run),
-        SeatCommand::Status { json, whose } => look::status(&whose, json),
-        SeatCommand::Release { whose } => look::release(&whose),
+        SeatCommand::Run(run) => hold::run(&run, settings),
+        SeatCommand::Status { json, whose } => look::status(&whose, settings, json),
+        SeatCommand::Release { whose } => look::release(&whose, settings),
     };
     outcome.unwrap_or_else(|failure| {
         say(&failure);

@@ -5,22 +5,28 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use crate::cli::Whose;
+use crate::cli::{Settings, Whose};
 use crate::client::{Builder, Seat};
+use crate::commands::operator;
 
 const SERVER: &str = "http://127.0.0.1:8750";
 /// A longer file holds no licence key and no certificates.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// The server that is asked.
-pub(super) fn server(whose: &Whose) -> String {
-    let given = whose.server.clone().or_else(|| environment("CODITECT_SERVER"));
-    given.unwrap_or_else(|| SERVER.to_owned())
+/// The server that is asked: the one that was named, by its address or its data folder.
+pub(super) fn server(whose: &Whose, settings: &Settings) -> Result<String, Failure> {
+    if let Some(server) = &whose.server {
+        return Ok(server.clone());
+    }
+    if settings.name_a_server() {
+        return Ok(operator::address_of_running(settings)?);
+    }
+    Ok(environment("CODITECT_SERVER").unwrap_or_else(|| SERVER.to_owned()))
 }
 
 /// What is needed to take a seat.
-pub(super) fn builder(whose: &Whose) -> Result<Builder, Failure> {
-    let mut builder = Seat::builder(server(whose), license_key(whose)?);
+pub(super) fn builder(whose: &Whose, server: String) -> Result<Builder, Failure> {
+    let mut builder = Seat::builder(server, license_key(whose)?);
     if let Some(id) = whose.hardware_id.clone().or_else(|| environment("CODITECT_HARDWARE_ID")) {
         builder = builder.hardware_id(id);
     }
