@@ -307,6 +307,12 @@ export async function signOutEverywhere() {
   leave("You are signed out everywhere.");
 }
 
+/** Closes the account, and ends this page's sign-in with every other. */
+export async function closeAccount() {
+  await withToken((token) => exchange("POST", "/api/v1/users/me/deactivate", undefined, token));
+  leave("Your account is closed.");
+}
+
 /** The tokens are forgotten here; where this fails, the server's side ends by itself. @param {string} token of access, still good */
 async function endSignIn(token) {
   await exchange("POST", "/api/v1/auth/logout", undefined, token).catch(() => null);

@@ -1,9 +1,10 @@
-// One's own account: who one is, the ways to sign in, where one has, and the keys of one's programs.
+// One's own account: who one is, the ways to sign in, where one has, the keys of one's programs, and the end of it.
 
 import { account } from "../api.js";
 import { html } from "../lib.js";
 import { Head, Note, Section } from "../ui.js";
 import { ApiKeys } from "./api-keys.js";
+import { CloseAccount } from "./close-account.js";
 import { Identities } from "./identities.js";
 import { Password, Profile } from "./profile.js";
 import { SecondFactor } from "./second-factor.js";
@@ -18,5 +19,6 @@ export default function Account() {
     <${Section} title="Two-step sign-in"><div class="text"><${SecondFactor} /></div><//>
     <${Identities} />
     <${SignIns} />
-    <${ApiKeys} />`;
+    <${ApiKeys} />
+    <${CloseAccount} />`;
 }

@@ -142,6 +142,39 @@ describe("one's own account", () => {
   });
 });
 
+describe("the end of one's own account", () => {
+  visit("is told before, waits until what others belong to is given away, and cannot be mistaken", async (page, watched) => {
+    const email = "leaves@customer.example";
+    const { answer: signed, api } = await customer(email, "Lea Leaves");
+    const { api: heir } = await customer("heir@customer.example", "Hal Heir");
+    const [org, alone] = [await api.post("/orgs", { name: "Reed Ltd" }), await api.post("/orgs", { name: "Alone Ltd" })];
+    await belong(api, org, heir, "heir@customer.example", "admin");
+    await account(page, signed);
+    await button(page, "Close it…").click();
+    await dialog(page).getByRole("link", { name: "Reed Ltd" }).waitFor();
+    assert.equal(await dialog(page).getByRole("link", { name: alone.name }).count(), 0);
+    await watched.look("account-close-first");
+    await dialog(page).getByRole("link", { name: "Reed Ltd" }).click();
+    await page.getByRole("heading", { level: 1, name: "Reed Ltd" }).waitFor();
+    assert.equal(await dialog(page).count(), 0);
+    await api.post(`/orgs/${org.org_id}/transfer`, { user_id: (await heir.get("/users/me")).user_id });
+
+    await page.goto("/admin#/account");
+    await button(page, "Close it…").click();
+    await dialog(page).getByText("this one as well").waitFor();
+    await dialog(page).getByText("are charged").waitFor();
+    await dialog(page).getByRole("link", { name: "Alone Ltd" }).waitFor();
+    await watched.look("account-close");
+    assert.equal(await dialog(page).getByRole("button", { name: "Close my account" }).isDisabled(), true);
+    await page.getByLabel(`Type ${email} to confirm`).fill(email);
+    await answer(page, "Close my account");
+    await page.getByRole("heading", { level: 1, name: "Sign in" }).waitFor();
+    await page.getByText("Your account is closed.").waitFor();
+    await assert.rejects(api.get("/users/me"), { status: 401 });
+    await assert.rejects(new Api(house.server.url).signIn(email, OPERATOR.password), { status: 401 });
+  });
+});
+
 describe("one's API keys", () => {
   visit("are made for an organisation, with what one may do there and no more, and revoked", async (page, watched) => {
     const { answer: signed, api } = await customer("scripts@customer.example", "Sam Script");
