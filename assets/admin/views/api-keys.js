@@ -8,6 +8,7 @@ import { usePoll } from "../poll.js";
 import { to } from "../route.js";
 import { attempt, toast } from "../toast.js";
 import { Ago, Copy, Day, Empty, Loading, Section, Tag, Trouble } from "../ui.js";
+import { invalid } from "./refuse.js";
 
 /**
  * @typedef {import("./org-rights.js").Org} Org
@@ -100,11 +101,15 @@ async function make() {
     title: "Make an API key", action: "Make the key", fields,
     text: html`<p>The key is shown once, after this.</p>`,
     values: { org_id: orgs[0]?.org_id, life: "90", scopes: "all" },
-    submit: (values) => call("POST", "/api-keys", {
-      name: values.name,
-      ...(values.life ? { expires_in_days: Number(values.life === OTHER ? values.expires_in_days : values.life) } : {}),
-      ...(values.scopes === "some" ? { scopes: scopes(values).filter((each) => values[each]) } : {}),
-    }, { org: values.org_id }),
+    async submit(values) {
+      const chosen = scopes(values).filter((each) => values[each]);
+      if (values.scopes === "some" && !chosen.length) throw invalid("scopes", "Tick below what the key may do, or let it do everything that you may.");
+      return call("POST", "/api-keys", {
+        name: values.name,
+        ...(values.life ? { expires_in_days: Number(values.life === OTHER ? values.expires_in_days : values.life) } : {}),
+        ...(values.scopes === "some" ? { scopes: chosen } : {}),
+      }, { org: values.org_id });
+    },
   });
   if (!made) return;
   await ask({
