@@ -254,7 +254,8 @@ impl AuditLog {
     async fn admin_list_audit(
         &self,
         person: Person,
-        /// What was done to the record with this id alone.
+        /// What was done to the record with this id alone; to an organisation is also what was done to its
+        /// members and invitations.
         subject: Query<Option<String>>,
         /// How the action begins, such as `license.` or `user.sign`.
         action: Query<Option<String>>,
@@ -306,7 +307,8 @@ impl AuditLog {
         person: Person,
         /// `jsonl` unless it is given.
         format: Query<Option<AuditFormat>>,
-        /// What was done to the record with this id alone.
+        /// What was done to the record with this id alone; to an organisation is also what was done to its
+        /// members and invitations.
         subject: Query<Option<String>>,
         /// How the action begins.
         action: Query<Option<String>>,

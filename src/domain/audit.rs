@@ -46,6 +46,16 @@ pub struct AuditEntry {
     pub hash: String,
 }
 
+impl AuditEntry {
+    /// The ids of the records in whose history it stands: what it was done to and, where that is somebody's
+    /// place in an organisation, the organisation.
+    pub fn concerns(&self) -> Vec<String> {
+        let of_people = ["member.", "invitation."].iter().any(|noun| self.action.starts_with(noun));
+        let org_id = self.org_id.filter(|_| of_people).map(|org_id| org_id.to_string());
+        [Some(self.subject.clone()), org_id].into_iter().flatten().collect()
+    }
+}
+
 /// A field before and after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -128,7 +138,7 @@ pub struct AuditFilter {
     pub by: Option<By>,
     /// On whose behalf.
     pub org_id: Option<OrgId>,
-    /// To what.
+    /// To what; to an organisation is also what was done to its members.
     pub subject: Option<String>,
     /// Not before.
     pub from: Option<Timestamp>,
@@ -144,7 +154,7 @@ impl AuditFilter {
         self.action.as_ref().is_none_or(|action| entry.action.starts_with(action.as_str()))
             && self.by.as_ref().is_none_or(|by| entry.by == *by)
             && self.org_id.is_none_or(|org_id| entry.org_id == Some(org_id))
-            && self.subject.as_ref().is_none_or(|subject| entry.subject == *subject)
+            && self.subject.as_ref().is_none_or(|subject| entry.concerns().contains(subject))
             && self.from.is_none_or(|from| entry.at >= from)
             && self.to.is_none_or(|to| entry.at < to)
             && self.text.as_ref().is_none_or(|text| occurs(entry, &text.to_lowercase()))

@@ -29,7 +29,9 @@ pub fn append(tx: &mut WriteTx, mut entry: AuditEntry) -> Result<()> {
     let end = end(tx)?;
     entry.seq = end.seq + 1;
     entry.hash = audit::hash(&end.hash, &entry);
-    tx.put(&AUDIT_LOG_BY_SUBJECT, &(entry.subject.clone(), entry.seq), &true)?;
+    for id in entry.concerns() {
+        tx.put(&AUDIT_LOG_BY_SUBJECT, &(id, entry.seq), &true)?;
+    }
     tx.put(&AUDIT_LOG, &entry.seq, &entry)
 }
 
@@ -176,7 +178,9 @@ pub fn remove_old(tx: &mut WriteTx, before: Timestamp, limit: usize) -> Result<u
         if entry.at >= before || seq > signed.link.seq {
             break;
         }
-        tx.remove(&AUDIT_LOG_BY_SUBJECT, &(entry.subject, seq))?;
+        for id in entry.concerns() {
+            tx.remove(&AUDIT_LOG_BY_SUBJECT, &(id, seq))?;
+        }
         tx.remove(&AUDIT_LOG, &seq)?;
         last = Some(Link { seq, hash: entry.hash });
         removed += 1;

@@ -136,6 +136,33 @@ async fn subscriptions_payments_and_mails_are_listed_by_what_they_are() {
     assert!(list("emails?status=parked").await.is_empty());
 }
 
+/// Whom it has is what an organisation is.
+#[tokio::test]
+async fn the_history_of_an_organisation_tells_of_its_people() {
+    let app = TestApp::start().await;
+    let (ann, bob) = (app.customer("ann@example.com").await, app.customer("bob@example.com").await);
+    let operator = app.operator().await;
+    let id = text(&ann.user["org_id"]);
+    let org = format!("/api/v1/orgs/{id}");
+    let bobs = format!("{org}/members/{}", text(&bob.user["user_id"]));
+    let invite = json!({"email": "bob@example.com", "role": "member"});
+    ann.post(&format!("{org}/invitations"), invite).await.ok(201);
+    let token = app.mail_to("bob@example.com", "Join").await.token();
+    bob.post("/api/v1/invitations/accept", json!({"token": token})).await.ok(200);
+    ann.patch(&bobs, json!({"role": "admin"})).await.ok(200);
+    ann.delete(&bobs).await.ok(200);
+    let told = async |subject: &str| {
+        let history = operator.get(&format!("/api/v1/admin/audit?subject={subject}")).await.list();
+        history.iter().map(|entry| text(&entry["action"])).collect::<Vec<_>>()
+    };
+    let of_people = ["member.removed", "member.role_changed", "member.joined", "member.invited"];
+    assert_eq!(told(&id).await, of_people);
+    // They stand in the person's history as well, and in nobody else's.
+    let theirs = told(&text(&bob.user["user_id"])).await;
+    assert!(of_people[..3].iter().all(|action| theirs.contains(&(*action).to_owned())));
+    assert!(!told(&text(&bob.user["org_id"])).await.iter().any(|it| it.starts_with("member.")));
+}
+
 #[tokio::test]
 async fn the_history_of_one_record_can_be_read_alone() {
     let app = TestApp::start().await;

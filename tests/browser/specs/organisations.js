@@ -124,6 +124,14 @@ describe("organisations", () => {
     const given = page.locator(".history li", { hasText: "Organisation given to another member" }).first();
     await given.getByText("from: heir@weft.example").waitFor();
     await given.getByText(`to: ${OPERATOR.email}`).waitFor();
+    // Its people are what it is: who came, and who went, whom the list of members does not know any more.
+    const entry = (/** @type {string} */ text) => page.locator(".history li", { hasText: text }).first();
+    await entry("Invited to join heir@weft.example").waitFor();
+    await entry("Joined heir@weft.example").waitFor();
+    await api.delete(`/orgs/${org.org_id}/members/${(await theirs.get("/users/me")).user_id}`);
+    await page.reload();
+    await entry("Member removed heir@weft.example").getByText(`by ${OPERATOR.email}`).waitFor();
+    await watched.look("org-history-people");
   });
 
   signedIn("a team is made, renamed, filled, given seats of a licence, and deleted", "#/orgs", async (page, api, watched) => {
