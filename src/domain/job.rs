@@ -59,6 +59,15 @@ pub enum Work {
         /// The tenant.
         org_id: OrgId,
     },
+    /// Tell members that their organisation asks for a second factor, some at a time.
+    TellOfSecondFactor {
+        /// The tenant.
+        org_id: OrgId,
+        /// Since when it does.
+        since: Timestamp,
+        /// The place in the list of members behind the last one who was told; none: nobody was yet.
+        after: Option<Vec<u8>>,
+    },
     /// Look whether a domain is still proved to be an organisation's.
     LookAtDomain {
         /// The tenant.
@@ -110,6 +119,7 @@ impl Work {
             Self::MailLink { .. }
             | Self::SubscriptionDue { .. }
             | Self::LicenseDue { .. }
+            | Self::TellOfSecondFactor { .. }
             | Self::RotateKeys
             | Self::Housekeeping => Lane::Inside,
         }
@@ -123,6 +133,7 @@ impl Work {
             Self::SubscriptionDue { .. } => "subscription_due",
             Self::LicenseDue { .. } => "license_due",
             Self::EraseOrg { .. } => "erase_org",
+            Self::TellOfSecondFactor { .. } => "tell_of_second_factor",
             Self::LookAtDomain { .. } => "look_at_domain",
             Self::ProviderEvent { .. } => "provider_event",
             Self::RotateKeys => "rotate_keys",

@@ -128,6 +128,9 @@ async fn perform(services: &Services, job: &Job) -> Result<(), Failed> {
             Ok(services.license_due(job, *org_id, *license_id).await?)
         }
         Work::EraseOrg { org_id } => Ok(services.erase_org_due(job, *org_id).await?),
+        Work::TellOfSecondFactor { org_id, since, after } => {
+            Ok(services.tell_of_second_factor_due(job, *org_id, *since, after.clone()).await?)
+        }
         Work::LookAtDomain { org_id, domain, since } => {
             Ok(services.look_at_domain_due(job, *org_id, domain, *since).await?)
         }

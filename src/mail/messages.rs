@@ -133,6 +133,16 @@ messages! {
         other_ways: bool,
     }
 
+    /// Tells a member who has no second factor that the organisation asks for one.
+    SecondFactorRequired = "second_factor_required" {
+        /// The reader.
+        full_name: String,
+        /// Which organisation.
+        org_name: String,
+        /// Since when it does.
+        required_at: Timestamp,
+    }
+
     /// Tells who manages an organisation that it is to be deleted, stays after all, or was erased.
     OrgDeletion = "org_deletion" {
         /// The reader.

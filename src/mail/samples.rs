@@ -81,6 +81,12 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             changed_at: NOON,
         }
         .into(),
+        SecondFactorRequired {
+            full_name: full_name.to_owned(),
+            org_name: "Loom Ltd".to_owned(),
+            required_at: NOON,
+        }
+        .into(),
         OrgDeletion {
             full_name: full_name.to_owned(),
             org_name: "Loom Ltd".to_owned(),

@@ -16,8 +16,8 @@ use crate::mail::messages::{
     IdentityLinked, LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked,
     LicenseSuspended, MemberRemoved, NewSignIn, OrderReceived, OrgJoined, OrgTransferred,
     PasskeyChanged, PasswordChanged, PasswordReset, PaymentRecorded, ProvisioningTokenMade,
-    RecoveryCodeUsed, SecondFactorChanged, SubscriptionConfirmed, SubscriptionEnded, TrialEnded,
-    TrialEnding, TrialStarted, VerifyEmail, Welcome, shorten_key,
+    RecoveryCodeUsed, SecondFactorChanged, SecondFactorRequired, SubscriptionConfirmed,
+    SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail, Welcome, shorten_key,
 };
 use crate::mail::{Message, messages};
 
@@ -109,6 +109,16 @@ pub(super) fn org_joined(
 pub(super) fn member_removed(user: &User, org: &Organisation, removed_at: Timestamp) -> Message {
     let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
     MemberRemoved { full_name, org_name, removed_at }.into()
+}
+
+/// That an organisation asks for a second factor.
+pub(super) fn second_factor_required(
+    user: &User,
+    org: &Organisation,
+    required_at: Timestamp,
+) -> Message {
+    let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
+    SecondFactorRequired { full_name, org_name, required_at }.into()
 }
 
 /// What has become of a domain: `verified` or `lost`.

@@ -2,17 +2,22 @@
 
 use super::provisioning::{hold_groups, join_held_groups};
 use super::{Actor, Ctx, Services, letters, second_factor};
-use crate::domain::error::{Code, Error, Result};
+use crate::domain::audit::By;
+use crate::domain::error::{Code, Error, Result, found};
 use crate::domain::ids::{OrgId, UserId};
+use crate::domain::job::{Job, Work};
 use crate::domain::organisation::{Membership, Organisation, Permission, Role};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::check_text;
+use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::orgs::OF_USER_MAX;
-use crate::store::{self, Read, WriteTx, api_keys, email_domains, identities, orgs, users};
+use crate::store::{self, Read, WriteTx, api_keys, email_domains, identities, jobs, orgs, users};
 
 /// The most that belong to an organisation.
 const MEMBERS_MAX: u64 = 10_000;
+/// Members who are told something in one transaction.
+const TOLD_AT_ONCE: usize = 100;
 
 /// Somebody who belongs to an organisation, as another member sees them.
 pub struct Member {
@@ -77,7 +82,8 @@ impl Services {
     /// Gives an organisation another name, or has it ask a second factor of its members.
     ///
     /// # Errors
-    /// `MfaEnrolmentRequired` when the actor asks of others what their own account does not have.
+    /// `MfaEnrolmentRequired` when the actor asks of others what their own account does not have;
+    /// `RateLimited` when members would be told of that too often.
     pub async fn change_org(
         &self,
         actor: &Actor,
@@ -85,6 +91,14 @@ impl Services {
         change: OrgChange,
     ) -> Result<(Organisation, Role)> {
         let name = change.name.as_deref().map(checked_name).transpose()?;
+        let (org, _) = self.store.read(|tx| place(tx, actor, id, Permission::OrgManage))?;
+        if change.require_second_factor == Some(true) && !org.require_second_factor {
+            actor.refuse_programs()?;
+            // Each time leads to mails, which nobody is to go without.
+            if !actor.operator {
+                self.throttles.check_link(&format!("second factor {id}"))?;
+            }
+        }
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (mut org, role) = place(tx, &actor, id, Permission::OrgManage)?;
@@ -109,9 +123,53 @@ impl Services {
                     "org.second_factor_optional"
                 };
                 ctx.audit(tx, Some(id), action, id, [])?;
+                if required {
+                    let (since, after) = (ctx.now, None);
+                    let work = Work::TellOfSecondFactor { org_id: id, since, after };
+                    ctx.plan_job(tx, ctx.now, work)?;
+                }
             }
             orgs::put(tx, &org)?;
             Ok((org, role))
+        })
+        .await
+    }
+
+    /// Mails those of some members who have no second factor that their organisation asks for one, and plans
+    /// the next ones. Nobody is told any more once it does not.
+    pub async fn tell_of_second_factor_due(
+        &self,
+        job: &Job,
+        id: OrgId,
+        since: Timestamp,
+        after: Option<Vec<u8>>,
+    ) -> Result<()> {
+        let (ctx, job) = (self.ctx(By::System), job.clone());
+        self.commit(move |tx| {
+            let org = found(store::org(tx, id).organisation())?;
+            let org = org.filter(|org| org.require_second_factor);
+            let (true, Some(org)) = (jobs::remove(tx, &job)?, org) else { return Ok(()) };
+            let page = store::org(tx, id).members(&PageRequest { limit: TOLD_AT_ONCE, after })?;
+            for member in page.items {
+                let user = users::get(tx, member.user_id)?;
+                if user.second_factor_since.is_some()
+                    || user.deactivated_at.is_some()
+                    || !user.email_verified
+                {
+                    continue;
+                }
+                let message = letters::second_factor_required(&user, &org, since);
+                let (address, cause) = (user.email.as_str(), "org.second_factor_required");
+                ctx.queue_mail(tx, Some(id), address, cause, &message)?;
+            }
+            match page.next {
+                Some(next) => {
+                    let after = Some(next);
+                    let work = Work::TellOfSecondFactor { org_id: id, since, after };
+                    ctx.plan_job(tx, ctx.now, work)
+                }
+                None => Ok(()),
+            }
         })
         .await
     }

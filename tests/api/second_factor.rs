@@ -7,13 +7,19 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
 use coditect::config::DataDir;
+use coditect::domain::ids::{OrgId, UserId};
+use coditect::domain::organisation::{Membership, Role};
+use coditect::domain::user::Email;
+use coditect::services::Actor;
+use coditect::services::orgs::OrgChange;
+use coditect::store::{WriteTx, orgs, users};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::passkeys::{self, Device};
 use crate::support::{
-    Answer, Client, DAY, HOUR, MINUTE, OPERATOR, PASSWORD, Person, START, TestApp, items, later,
-    members, text,
+    Answer, Client, DAY, HOUR, MINUTE, OPERATOR, PASSWORD, PUBLIC_URL, Person, START, TestApp,
+    items, later, members, text,
 };
 
 const ANN: &str = "ann@example.com";
@@ -599,6 +605,72 @@ async fn an_organisation_can_require_one_of_its_members() {
     bob.person.get(&org).await.ok(200);
     bob.person.in_org(&org_id).get("/api/v1/licenses").await.ok(200);
     bob.person.patch(&org, off).await.ok(200);
+}
+
+/// Otherwise they learn of it when they are refused.
+#[tokio::test]
+async fn members_who_have_none_are_told_when_their_organisation_asks_for_one() {
+    let app = TestApp::start().await;
+    let ann = ann(&app).await;
+    let org_id: OrgId = text(&ann.person.user["org_id"]).parse().unwrap();
+    let org = format!("/api/v1/orgs/{org_id}");
+    // More than are told at once, and some who are not.
+    let others: Vec<String> = (0..120).map(|n| format!("m{n}@example.com")).collect();
+    let some = others.clone();
+    let email = Email::parse(ANN).unwrap();
+    let template = app.services.store.read(|tx| users::by_email(tx, &email)).unwrap().unwrap();
+    let make = move |tx: &mut WriteTx<'_>| {
+        for (n, email) in some.iter().enumerate() {
+            let mut user = template.clone();
+            user.user_id = UserId(uuid::Uuid::from_u128(1_000 + n as u128));
+            user.email = Email::parse(email).unwrap();
+            user.second_factor_since = None;
+            user.email_verified = n != 1;
+            user.deactivated_at = (n == 2).then_some(user.created_at);
+            users::insert(tx, &user)?;
+            let (user_id, joined_at) = (user.user_id, user.created_at);
+            orgs::put_membership(
+                tx,
+                &Membership { org_id, user_id, role: Role::Member, joined_at },
+            )?;
+        }
+        Ok(())
+    };
+    app.services.store.write(make).await.unwrap();
+    let told = async || {
+        let mut mails = app.mails().await;
+        mails.retain(|mail| mail.subject.contains("asks you for a second factor"));
+        mails.into_iter().map(|mail| mail.to).collect::<Vec<_>>()
+    };
+
+    ann.person.patch(&org, json!({"require_second_factor": true})).await.ok(200);
+    ann.person.patch(&org, json!({"require_second_factor": true, "name": "Loom"})).await.ok(200);
+    let mail = app.mail_to(&others[119], "Loom asks you for a second factor").await;
+    assert!(mail.text.contains(&format!("{PUBLIC_URL}/admin#/account")), "{}", mail.text);
+    let mut once = told().await;
+    once.sort();
+    let mut expected = others.clone();
+    // Ann has one, the address of another was never confirmed, and one account is closed.
+    expected.drain(1..3);
+    expected.sort();
+    assert_eq!(once, expected);
+
+    // At the word of whoever runs the server as well; and nobody hears of what was taken back.
+    ann.person.patch(&org, json!({"require_second_factor": false})).await.ok(200);
+    assert_eq!(told().await.len(), 118);
+    let change = OrgChange { name: None, require_second_factor: Some(true) };
+    app.services.change_org(&Actor::of_the_computer(), org_id, change).await.unwrap();
+    assert_eq!(told().await.len(), 2 * 118);
+    // Members are not mailed without end.
+    for round in 0..8 {
+        ann.person.patch(&org, json!({"require_second_factor": false})).await.ok(200);
+        let again = ann.person.patch(&org, json!({"require_second_factor": true})).await;
+        if again.status == 429 {
+            assert!(round > 2, "{round}");
+            return;
+        }
+    }
+    panic!("it was asked for without end");
 }
 
 #[tokio::test]

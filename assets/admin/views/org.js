@@ -130,7 +130,7 @@ function requireSecondFactor(org) {
   const set = (/** @type {boolean} */ required) => call("PATCH", `/orgs/${org.org_id}`, { require_second_factor: required });
   return ask({
     title: on ? "Require a second factor" : "No longer require a second factor",
-    text: on ? html`<p>Members of <strong>${org.name}</strong> without one are refused until they set it up; the list of members shows who that is. Seats and API keys are not concerned.</p>`
+    text: on ? html`<p>Members of <strong>${org.name}</strong> without one are told by mail, and are refused until they set it up; the list of members shows who that is. Seats and API keys are not concerned.</p>`
       : html`<p>Members of <strong>${org.name}</strong> act for it with their password alone then.</p>`,
     action: on ? "Require it" : "Make it optional",
     async submit() {

@@ -208,6 +208,6 @@ async fn lacking(context: &Context, id: &str) -> Result<String> {
     }
     let all = members.len();
     Ok(format!(
-        " {without} of {all} members have none, and can do nothing there until they have set one up under `Your account`."
+        " {without} of {all} members have none, and can do nothing there until they have set one up under `Your account`. They are told by mail."
     ))
 }
