@@ -130,6 +130,16 @@ pub struct OperatorRights {
     operator: bool,
 }
 
+/// Where a person reads mail.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct NewAddress {
+    /// The address from now on.
+    #[oai(validator(max_length = 254))]
+    email: String,
+}
+
 list! {
     /// A page of accounts.
     UserList of User;
@@ -241,6 +251,23 @@ impl People {
         body: Json<OperatorRights>,
     ) -> Answer<Json<User>> {
         self.act(&person, &user_id.0, UserAct::Operator(body.0.operator)).await
+    }
+
+    /// Correct a person's address
+    ///
+    /// For a customer who mistyped theirs. Both addresses are told; the new one is unconfirmed until whoever reads
+    /// it chooses a password with the link that is mailed there. The password until now, sign-ins, API keys,
+    /// linked accounts and mailed links end. Not for an API key; an operator's is changed on the server's own computer alone. 409
+    /// `second_factor_state` where there is a second factor: remove it first.
+    #[oai(path = "/users/:user_id/email", method = "put", operation_id = "admin_correct_address")]
+    async fn admin_correct_address(
+        &self,
+        person: Person,
+        user_id: Path<String>,
+        body: Json<NewAddress>,
+    ) -> Answer<Json<User>> {
+        let id = path_id(&user_id.0, "user")?;
+        Ok(Json(self.services.correct_address(&person.0, id, &body.0.email).await?.into()))
     }
 
     /// All organisations

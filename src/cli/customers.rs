@@ -232,6 +232,22 @@ pub enum UserCommand {
         #[command(flatten)]
         consent: Consent,
     },
+    /// Correct the address of a user who mistyped it
+    ///
+    /// Make sure that it is them who ask: whoever reads the new address gets the account. Both addresses are told. The
+    /// password, sign-ins, API keys and linked accounts end, and a link to choose a password with goes to the new address.
+    #[command(
+        after_help = "Example:\n  coditect user set-email ada@exmaple.com ada@example.com --yes"
+    )]
+    SetEmail {
+        /// E-mail address or id
+        user: String,
+        /// The right address
+        email: String,
+        /// Consent.
+        #[command(flatten)]
+        consent: Consent,
+    },
     /// End every sign-in of a user, who has to sign in anew; API keys stay
     #[command(after_help = "Example:\n  coditect user sign-out ada@example.com")]
     SignOut {

@@ -143,6 +143,24 @@ messages! {
         required_at: Timestamp,
     }
 
+    /// Tells the address that an account had that an operator has given the account another one. It names
+    /// neither the person nor the new address: the reader may be a stranger.
+    AddressCorrected = "address_corrected" {
+        /// When.
+        changed_at: Timestamp,
+    }
+
+    /// Tells the address that an operator has given to an account, and lets the reader choose its password.
+    /// Names no person, as [`VerifyEmail`].
+    AddressGiven = "address_given" {
+        /// The address, which signs in.
+        email: String,
+        /// The whole address of the page, with `token=`.
+        link: String,
+        /// When the link stops working.
+        expires_at: Timestamp,
+    }
+
     /// Tells who manages an organisation that it is to be deleted, stays after all, or was erased.
     OrgDeletion = "org_deletion" {
         /// The reader.
@@ -547,6 +565,7 @@ impl Message {
         match &mut self {
             Self::VerifyEmail(VerifyEmail { link, .. })
             | Self::AccountCreated(AccountCreated { link, .. })
+            | Self::AddressGiven(AddressGiven { link, .. })
             | Self::Invitation(Invitation { link, .. })
             | Self::ConfirmIdentity(ConfirmIdentity { link, .. })
             | Self::PasswordReset(PasswordReset { link, .. }) => link.clear(),

@@ -87,6 +87,13 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             required_at: NOON,
         }
         .into(),
+        AddressCorrected { changed_at: NOON }.into(),
+        AddressGiven {
+            email: "zoe.miller@example.com".to_owned(),
+            link: link("reset-password"),
+            expires_at: NOON.plus_days(2),
+        }
+        .into(),
         OrgDeletion {
             full_name: full_name.to_owned(),
             org_name: "Loom Ltd".to_owned(),

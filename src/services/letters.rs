@@ -12,12 +12,13 @@ use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStat
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
 use crate::mail::messages::{
-    AccountCreated, AddressChanged, CodesRefused, ConfirmIdentity, GraceEnding, GraceStarted,
-    IdentityLinked, LicenseDelivered, LicenseExpired, LicenseReinstated, LicenseRevoked,
-    LicenseSuspended, MemberRemoved, NewSignIn, OrderReceived, OrgJoined, OrgTransferred,
-    PasskeyChanged, PasswordChanged, PasswordReset, PaymentRecorded, ProvisioningTokenMade,
-    RecoveryCodeUsed, SecondFactorChanged, SecondFactorRequired, SubscriptionConfirmed,
-    SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail, Welcome, shorten_key,
+    AccountCreated, AddressChanged, AddressCorrected, AddressGiven, CodesRefused, ConfirmIdentity,
+    GraceEnding, GraceStarted, IdentityLinked, LicenseDelivered, LicenseExpired, LicenseReinstated,
+    LicenseRevoked, LicenseSuspended, MemberRemoved, NewSignIn, OrderReceived, OrgJoined,
+    OrgTransferred, PasskeyChanged, PasswordChanged, PasswordReset, PaymentRecorded,
+    ProvisioningTokenMade, RecoveryCodeUsed, SecondFactorChanged, SecondFactorRequired,
+    SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail,
+    Welcome, shorten_key,
 };
 use crate::mail::{Message, messages};
 
@@ -119,6 +120,16 @@ pub(super) fn second_factor_required(
 ) -> Message {
     let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
     SecondFactorRequired { full_name, org_name, required_at }.into()
+}
+
+/// To the address that an account had, that an operator has given it another.
+pub(super) fn address_corrected(changed_at: Timestamp) -> Message {
+    AddressCorrected { changed_at }.into()
+}
+
+/// To the address that an operator has given to an account.
+pub(super) fn address_given(user: &User, link: String, expires_at: Timestamp) -> Message {
+    AddressGiven { email: user.email.as_str().to_owned(), link, expires_at }.into()
 }
 
 /// What has become of a domain: `verified` or `lost`.

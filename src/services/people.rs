@@ -1,13 +1,16 @@
 //! Accounts and organisations as operators see and change them.
 
+use super::accounts::give_link;
 use super::customers::{Customer, Owned, customer, with_customers};
-use super::{Actor, Ctx, Services, Via};
+use super::oidc::accounts::take_from_others;
+use super::{Actor, Ctx, Services, Via, letters};
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::organisation::{ErasedOrg, Organisation, Role};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::search::{has_word, query_words};
-use crate::domain::user::User;
+use crate::domain::time::HOUR_MS;
+use crate::domain::user::{Email, LinkPurpose, User};
 use crate::store::orgs::OF_USER_MAX;
 use crate::store::{self, Read, WriteTx, api_keys, orgs, search, users};
 
@@ -113,6 +116,65 @@ impl Services {
         })
         .await
     }
+
+    /// Gives an account another address, for a customer who mistyped theirs. Both addresses are told; whoever
+    /// reads the new one chooses a password, and nothing that opened the account before does any more.
+    ///
+    /// # Errors
+    /// `Forbidden` for an API key, and for an operator's account but on the server's own computer;
+    /// `SecondFactorState` for an account that has a second factor, `AccountDeactivated` for one that is
+    /// closed, and `EmailTaken`.
+    pub async fn correct_address(&self, actor: &Actor, id: UserId, email: &str) -> Result<User> {
+        actor.require_operator()?;
+        if matches!(actor.via, Via::ApiKey(_)) {
+            // A key that leaked could take over whatever account it liked.
+            return Err(Error::new(
+                Code::Forbidden,
+                "An API key gives no account another address: sign in, or do it on the server's own computer.",
+            ));
+        }
+        let email = Email::parse(email)?;
+        let (ctx, here) = (self.ctx_of(actor), actor.via == Via::Local);
+        self.commit(move |tx| {
+            let user = users::get(tx, id)?;
+            if user.operator && !here {
+                let text = "An operator's address is changed on the server's own computer alone: whoever reads the new one runs this appliance.";
+                return Err(Error::new(Code::Forbidden, text));
+            }
+            if user.email == email {
+                return Ok(user);
+            }
+            if user.deactivated_at.is_some() {
+                let text = "This account is closed: open it again first.";
+                return Err(Error::new(Code::AccountDeactivated, text));
+            }
+            if user.second_factor_since.is_some() {
+                let text = "This account has a second factor, which whoever reads another address must not get past. Remove it first, once you are sure who asks.";
+                return Err(Error::new(Code::SecondFactorState, text));
+            }
+            give_address(&ctx, tx, user, email)
+        })
+        .await
+    }
+}
+
+/// Gives an account to whoever reads the new address, and to nobody else: what was put there before opens it
+/// no longer. Whoever had the old address may have been a stranger.
+fn give_address(ctx: &Ctx, tx: &mut WriteTx, mut user: User, email: Email) -> Result<User> {
+    let before = user.clone();
+    user.email = email;
+    user.email_verified = false;
+    users::change_address(tx, &before.email, &user)?;
+    take_from_others(ctx, tx, &mut user)?;
+    let (org_id, action) = (Some(user.personal_org), "user.address_corrected");
+    ctx.audit_change(tx, org_id, action, user.user_id, [], &before, &user)?;
+    let told = letters::address_corrected(ctx.now);
+    ctx.queue_mail(tx, org_id, before.email.as_str(), action, &told)?;
+    let expires_at = ctx.now + i64::from(ctx.config.auth.verification_hours) * HOUR_MS;
+    let link = give_link(ctx, tx, &user, LinkPurpose::ResetPassword, expires_at)?;
+    let message = letters::address_given(&user, link, expires_at);
+    ctx.queue_mail(tx, org_id, user.email.as_str(), action, &message)?;
+    Ok(user)
 }
 
 /// The organisations that somebody owns, the personal one first, with all of these words in their names.

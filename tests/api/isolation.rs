@@ -64,6 +64,7 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 "extend_license" => json!({"expiry_date": null}),
                 "restore_backup" => json!({"confirm": NOBODY}),
                 "change_plan" => json!({"plan_name": "Other"}),
+                "admin_correct_address" => json!({"email": "elsewhere@example.com"}),
                 "operator_rights" => json!({"operator": false}),
                 "change_plan_of_subscription" => json!({"quantity": 2}),
                 "create_team" | "rename_team" | "create_project" | "change_project" => {

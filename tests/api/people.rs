@@ -1,15 +1,18 @@
 //! `/admin/users`: what operators do to accounts.
 
 use coditect::domain::audit::AuditFilter;
+use coditect::domain::error::Code;
 use coditect::domain::ids::UserId;
 use coditect::domain::page::PageRequest;
 use coditect::domain::user::Email;
 use coditect::services::Actor;
 use coditect::services::people::UserAct;
 use coditect::store::users;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{HOUR, OPERATOR, PASSWORD, Setup, TestApp, text};
+use crate::passkeys::{self, Device};
+use crate::support::{Answer, Client, HOUR, OPERATOR, PASSWORD, Setup, TestApp, text};
 
 #[tokio::test]
 async fn a_closed_account_cannot_sign_in_until_it_is_opened_again() {
@@ -131,6 +134,92 @@ async fn whoever_did_not_register_gets_an_account_and_chooses_the_password() {
     assert!(["user.created", "user.password_set"].iter().all(|it| audited.contains(&(*it).into())));
     assert!(!audited.contains(&"user.password_reset".to_owned()), "{audited:?}");
 }
+
+// ---- a mistyped address -------------------------------------------------------------------------
+
+async fn correct(person: &Client, user: &Value, email: &str) -> Answer {
+    let path = format!("/api/v1/admin/users/{}/email", text(&user["user_id"]));
+    person.with_body(Method::PUT, &path, &json!({"email": email})).await
+}
+
+/// Whoever had the old address may have been a stranger: nothing that they put there stays.
+#[tokio::test]
+async fn a_mistyped_address_is_corrected_and_the_account_goes_to_whoever_reads_the_right_one() {
+    let app = TestApp::start().await;
+    let (wrong, right) = ("ann@exmaple.com", "ann@example.com");
+    let ann = app.customer(wrong).await;
+    let key = ann.post("/api/v1/api-keys", json!({"name": "script"})).await.ok(201);
+    let program = app.anyone.with_bearer(&text(&key["secret"]));
+    app.anyone.post("/api/v1/auth/forgot-password", json!({"email": wrong})).await.ok(202);
+    let old_link = app.mail_to(wrong, "Choose a new password").await.token();
+    app.advance(HOUR / 2).await;
+
+    let operator = app.operator().await;
+    let changed = correct(&operator, &ann.user, "Ann@Example.com").await.ok(200);
+    assert_eq!(
+        (&changed["email"], &changed["email_verified"], &changed["has_password"]),
+        (&json!(right), &json!(false), &json!(false))
+    );
+    ann.get("/api/v1/users/me").await.refused(401, "unauthenticated");
+    program.get("/api/v1/licenses").await.refused(401, "unauthenticated");
+    let reset = async |token: String, password: &str| {
+        let body = json!({"token": token, "password": password});
+        app.anyone.post("/api/v1/auth/reset-password", body).await
+    };
+    reset(old_link, "nine loud magpies at dawn").await.refused(400, "invalid_token");
+    for email in [wrong, right] {
+        app.login(email, PASSWORD).await.refused(401, "invalid_credentials");
+    }
+    // A stranger who reads the old one learns neither whose it is nor where it went.
+    let told = app.mail_to(wrong, "was replaced").await;
+    assert!(!told.text.contains(right) && !told.text.contains("Ann"), "{}", told.text);
+
+    let link = app.mail_to(right, "Confirm your new address").await.token();
+    reset(link, PASSWORD).await.ok(200);
+    let ann = app.sign_in(right).await;
+    assert_eq!(ann.user["email_verified"], true);
+    assert_eq!(ann.user["org_id"], changed["org_id"]);
+    let path = format!("/api/v1/admin/audit?subject={}", text(&changed["user_id"]));
+    let history = operator.get(&path).await.list();
+    let entry = history.iter().find(|it| it["action"] == "user.address_corrected").unwrap();
+    assert_eq!(entry["changes"]["email"], json!({"before": wrong, "after": right}));
+    assert_eq!(entry["actor_email"], OPERATOR);
+}
+
+#[tokio::test]
+async fn an_address_is_no_way_into_an_account_for_whoever_may_not_go_there() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let bob = app.customer("bob@example.com").await;
+    let operator = app.operator().await;
+    correct(&ann, &ann.user, "new@example.com").await.refused(403, "forbidden");
+    correct(&operator, &ann.user, "bob@example.com").await.refused(409, "email_taken");
+    correct(&operator, &ann.user, "no address").await.refused_field("email");
+    // A key that leaked would take over whom it liked.
+    let key = operator.post("/api/v1/api-keys", json!({"name": "script"})).await.ok(201);
+    let by_key = operator.with_bearer(&text(&key["secret"]));
+    correct(&by_key, &ann.user, "new@example.com").await.refused(403, "forbidden");
+    // Nor does an operator become another one, or somebody else in the audit log.
+    correct(&operator, &operator.user, "new@example.com").await.refused(403, "forbidden");
+    let id: UserId = text(&operator.user["user_id"]).parse().unwrap();
+    let here = Actor::of_the_computer();
+    let moved = app.services.correct_address(&here, id, "boss@example.com").await.unwrap();
+    assert!(moved.operator && !moved.email_verified);
+    // What is said already changes nothing, and whose account is closed gets no other.
+    let ann_id: UserId = text(&ann.user["user_id"]).parse().unwrap();
+    app.services.correct_address(&here, ann_id, "ann@example.com").await.unwrap();
+    ann.get("/api/v1/users/me").await.ok(200);
+    let bob_id: UserId = text(&bob.user["user_id"]).parse().unwrap();
+    app.services.act_on_user(&here, bob_id, UserAct::Deactivate).await.unwrap();
+    let closed = app.services.correct_address(&here, bob_id, "new@example.com").await.unwrap_err();
+    assert_eq!(closed.code, Code::AccountDeactivated);
+    // Whoever has a second factor has it for this.
+    passkeys::add(&ann, &mut Device::new("key"), "Key").await.ok(201);
+    let kept = app.services.correct_address(&here, ann_id, "new@example.com").await.unwrap_err();
+    assert_eq!(kept.code, Code::SecondFactorState);
+}
+
+// ---- from another system ------------------------------------------------------------------------
 
 /// Made by Django 5.2, all of [`PASSWORD`].
 const OF_DJANGO: [(&str, &str); 3] = [

@@ -144,6 +144,17 @@ async fn users(desk: &Desk) {
     assert!(nora.contains("has an account"), "{nora}");
     assert_eq!(desk.json("user show nora@example.com")["email_verified"], false);
     desk.refuses("user create nora@example.com --name Nora", 5, "(email_taken)");
+    let right = "user set-email nora@example.com nora@example.org";
+    desk.refuses(
+        right,
+        2,
+        "Give the account of nora@example.com to whoever reads nora@example.org?",
+    );
+    let told = desk.says(&format!("{right} --yes"));
+    assert!(told.starts_with("nora@example.org is the address now"), "{told}");
+    desk.refuses("user show nora@example.com", 3, "there is no user of nora@example.com");
+    desk.refuses(&format!("user set-email nora@example.org {ADA} --yes"), 5, "(email_taken)");
+    desk.says("user set-email nora@example.org nora@example.com --yes");
 
     let orgs = desk.items("org list");
     assert_eq!(orgs.len(), 3);

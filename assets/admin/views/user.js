@@ -30,6 +30,7 @@ export function User({ id }) {
   return html`<${Head} title=${user.email} name=${user.full_name || user.email} back=${back} actions=${html`
       ${!user.deactivated_at && html`<button class="main" onClick=${() => issue({ email: user.email })}>Issue a licence</button>
         <button onClick=${() => setOperator(user, !user.operator)}>${user.operator ? "Not an operator any more…" : "Make operator…"}</button>`}
+      ${!user.deactivated_at && !user.operator && html`<button onClick=${() => correctAddress(user)}>Correct the address…</button>`}
       ${!user.deactivated_at && !self && html`<button onClick=${() => signOut(user)}>Sign out everywhere…</button>`}
       ${user.second_factor_since && !self && html`<button onClick=${() => removeSecondFactor(user)}>Remove second factor…</button>`}
       ${user.deactivated_at ? html`<button onClick=${() => reactivate(user)}>Reactivate</button>`
@@ -101,6 +102,21 @@ function removeSecondFactor(user) {
     async submit() {
       await call("POST", `/admin/users/${user.user_id}/remove-second-factor`);
       toast(`${user.email} has no second factor any more.`);
+    },
+  });
+}
+
+/** @param {UserRow} user */
+function correctAddress(user) {
+  return ask({
+    title: "Correct the e-mail address",
+    text: html`<p>For somebody who mistyped it: whoever reads the new address gets the account of <strong>${user.email}</strong>. Make sure first that it is them who ask.</p>
+      <p>A link to choose a password with is mailed there, and the old address is told. The password until now, sign-ins, API keys, linked accounts and mailed links end.</p>`,
+    fields: [{ name: "email", label: "The right address", type: "email" }],
+    action: "Correct it", danger: true,
+    async submit({ email }) {
+      const { email: now } = await call("PUT", `/admin/users/${user.user_id}/email`, { email });
+      toast(`The address is ${now} now, and a link is on its way there.`);
     },
   });
 }

@@ -6,7 +6,7 @@ use super::context::{Context, confirm};
 use super::failure::Result;
 use super::import;
 use super::license::filters;
-use super::output::{Column, made, shown, text, time, whole, word};
+use super::output::{Column, made, plain, shown, text, time, whole, word};
 use crate::cli::customers::{OperatorCommand, UserCommand};
 
 const LIST: [Column; 6] = [
@@ -71,6 +71,19 @@ pub async fn run(context: &Context, command: UserCommand) -> Result<()> {
             let found = context.user(&user).await?;
             confirm(consent.yes, &format!("Close the account of {}?", shown(&found["email"])))?;
             act(context, &found, "deactivate", "is closed").await
+        }
+        UserCommand::SetEmail { user, email, consent } => {
+            let found = context.user(&user).await?;
+            let question = format!(
+                "Give the account of {} to whoever reads {}?",
+                shown(&found["email"]),
+                plain(&email)
+            );
+            confirm(consent.yes, &question)?;
+            let path = ["admin", "users", word(&found, "user_id"), "email"];
+            let answer = context.http.put(&path, json!({"email": email})).await?;
+            let text = "is the address now; a link to choose a password with is on its way there.";
+            context.did(&answer, &format!("{} {text}", shown(&answer["email"])))
         }
         UserCommand::SignOut { user } => {
             act(context, &context.user(&user).await?, "sign-out", "is signed out everywhere").await

@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { describe } from "node:test";
 
 import { Api } from "../api.js";
-import { house, signedIn } from "../house.js";
+import { OPERATOR, house, signedIn } from "../house.js";
 import { records } from "../records.js";
 import { BINARY, until } from "../server.js";
 
@@ -320,6 +320,29 @@ describe("users", () => {
     await api.post("/admin/licenses", { email: "nora@new.example", max_concurrent_seats: 2 });
     await page.reload();
     await page.getByRole("link", { name: /CODITECT-/ }).waitFor();
+  });
+
+  signedIn("a mistyped address is corrected, and a link goes to the right one", "#/users", async (page, api, watched) => {
+    watched.expect(/^409 PUT /);
+    const made = await api.post("/admin/users", { email: "cora@mistpyed.example", full_name: "Cora Correct" });
+    await page.goto(`/admin#/users/${made.user_id}`);
+    await button(page, "Correct the address…").click();
+    await page.getByLabel("The right address").fill("nobody@vendor.example");
+    await dialog(page).getByText("whoever reads the new address").waitFor();
+    await watched.look("user-address");
+    await page.getByLabel("The right address").fill(OPERATOR.email);
+    await answer(page, "Correct it");
+    await dialog(page).getByRole("alert").getByText("an account with this e-mail address already").waitFor();
+    await page.getByLabel("The right address").fill("cora@mistyped.example");
+    await answer(page, "Correct it");
+    await toast(page, "The address is cora@mistyped.example now");
+    await page.locator(".history li", { hasText: "E-mail address corrected by an operator" }).getByText("cora@mistpyed.example").waitFor();
+    assert.match(await house.server.mail("cora@mistyped.example", "reset-password?token="), /has given your account/);
+    assert.match(await house.server.mail("cora@mistpyed.example", "another one"), /opens nothing/);
+    // An operator's is another matter.
+    await page.goto(`/admin#/users/${(await api.get("/users/me")).user_id}`);
+    await button(page, "Not an operator any more…").waitFor();
+    assert.equal(await button(page, "Correct the address…").count(), 0);
   });
 
   signedIn("one is closed, opened again, and made an operator after the address was typed", "#/users", async (page, api, watched) => {
