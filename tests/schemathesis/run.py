@@ -1,7 +1,8 @@
-"""Runs schemathesis against the real program, as its operator and as nobody.
+"""Runs schemathesis against the real program: as its operator, as nobody, as a directory.
 
-Starts the server with a fresh data folder, makes some of each record so that calls get past `404`, and runs
-`st run` twice. Arguments are handed on to it, e.g. `--include-operation-id acquire`.
+Starts two servers, each with a fresh data folder and some of each record so that calls get past `404`: one for the
+operator, one for the others, who take turns. Arguments are handed on to `st run`, e.g.
+`--include-operation-id acquire`.
 """
 
 import json
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
@@ -129,37 +131,56 @@ extract_selector = "/access_token"
 
 def run(server, folder, name, records, signed_in, arguments, directory=None):
     """One run; answers whether nothing was found."""
-    config = folder / f"{name}.toml"
+    config = folder / "schemathesis.toml"
     config.write_text(configuration(records, signed_in, directory))
     st = pathlib.Path(sys.executable).with_name("st")
     command = [st, "--config-file", config, "--no-color", "run", f"{server.url}/openapi.json", "--url", server.url]
-    print(f"=== {name}", flush=True)
     began = time.monotonic()
-    code = subprocess.run([*command, *arguments], cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode
-    print(f"=== {name}: exit code {code} after {time.monotonic() - began:.0f} s", flush=True)
-    return code == 0
+    done = subprocess.run(
+        [*command, *arguments],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    took = time.monotonic() - began
+    print(f"{done.stdout}\n=== {name}: exit code {done.returncode} after {took:.0f} s", flush=True)
+    return done.returncode == 0
+
+
+def as_operator(server, folder, api, records, arguments):
+    """The stream of events does not end while an operator looks on; tests/api reads it."""
+    return run(server, folder, "as the operator", records, True, ["--exclude-operation-id", "events", *arguments])
+
+
+def as_others(server, folder, api, records, arguments):
+    of_directory, directory = make_directory(api)
+    alone = ["--include-path-regex", "/scim/v2", *arguments]
+    good = run(server, folder, "as a directory", records | of_directory, False, alone, directory)
+    return run(server, folder, "as nobody", records, False, ["--phases", "coverage,fuzzing", *arguments]) and good
+
+
+def with_server(runs, folder, arguments):
+    """Runs against a server of their own; answers whether nothing was found."""
+    folder.mkdir()
+    (folder / "password").write_text(OPERATOR["password"])
+    operator = {"CODITECT_ADMIN_EMAIL": OPERATOR["email"], "CODITECT_ADMIN_PASSWORD_FILE": str(folder / "password")}
+    port = free_port()
+    command = [os.path.abspath(binary()), "--data", str(folder / "data"), "--listen", f"127.0.0.1:{port}"]
+    with Server(command, port, folder, RELAXED | operator, folder / "server.log") as server:
+        api = Api(server.url)
+        good = runs(server, folder, api, make_records(api), arguments)
+    print((folder / "server.log").read_text()[-4000:], flush=True)
+    return good
 
 
 def main():
-    arguments = sys.argv[1:]
-    with tempfile.TemporaryDirectory(prefix="coditect-schemathesis-") as folder:
+    with tempfile.TemporaryDirectory(prefix="coditect-schemathesis-") as folder, ThreadPoolExecutor() as pool:
         folder = pathlib.Path(folder)
-        (folder / "password").write_text(OPERATOR["password"])
-        operator = {"CODITECT_ADMIN_EMAIL": OPERATOR["email"], "CODITECT_ADMIN_PASSWORD_FILE": str(folder / "password")}
-        port = free_port()
-        command = [os.path.abspath(binary()), "--data", str(folder / "data"), "--listen", f"127.0.0.1:{port}"]
-        with Server(command, port, folder, RELAXED | operator, folder / "server.log") as server:
-            api = Api(server.url)
-            records = make_records(api)
-            of_directory, directory = make_directory(api)
-            # Nobody first: an operator revokes the licences that applications need. The stream of events does not end
-            # while an operator looks on; tests/api reads it.
-            good = [
-                run(server, folder, "as a directory", records | of_directory, False, ["--include-path-regex", "/scim/v2", *arguments], directory),
-                run(server, folder, "as nobody", records, False, ["--phases", "coverage,fuzzing", *arguments]),
-                run(server, folder, "as the operator", records, True, ["--exclude-operation-id", "events", *arguments]),
-            ]
-        print((folder / "server.log").read_text()[-4000:])
+        tasks = [pool.submit(with_server, runs, folder / runs.__name__, sys.argv[1:]) for runs in (as_operator, as_others)]
+        good = [task.result() for task in tasks]
     sys.exit(0 if all(good) else 1)
 
 
