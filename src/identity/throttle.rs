@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use governor::clock::{Clock, DefaultClock};
+use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -33,7 +33,7 @@ pub struct Remaining(pub u32);
 pub struct RetryAfterSeconds(pub u32);
 
 /// A rate limit for many keys.
-pub struct Throttle<C: Clock = DefaultClock> {
+pub struct Throttle<C: Clock = MonotonicClock> {
     limiter: RateLimiter<u64, DashMapStateStore<u64>, C, StateInformationMiddleware>,
     hasher: RandomState,
     checks: AtomicU32,
@@ -45,13 +45,13 @@ impl Throttle {
     /// `burst` tries at once, refilled at `per_minute`. Zero counts as one.
     pub fn new(per_minute: u32, burst: u32) -> Self {
         let quota = Quota::per_minute(at_least_one(per_minute)).allow_burst(at_least_one(burst));
-        Self::with_clock(quota, KEYS_MAX, DefaultClock::default())
+        Self::with_clock(quota, KEYS_MAX, MonotonicClock)
     }
 
     /// `quota` tries at once, and as many again within an hour. Zero counts as one.
     pub fn hourly(quota: u32) -> Self {
         let quota = Quota::per_hour(at_least_one(quota));
-        Self::with_clock(quota, KEYS_MAX, DefaultClock::default())
+        Self::with_clock(quota, KEYS_MAX, MonotonicClock)
     }
 }
 
