@@ -197,7 +197,8 @@ impl People {
     /// Close an account
     ///
     /// No sign-in works any more, and whoever was an operator is none any more. Licences live on with
-    /// their organisation. 409 `last_operator` when nobody could run this appliance afterwards.
+    /// their organisation. Not an operator's with an API key. 409 `last_operator` when nobody could run this
+    /// appliance afterwards.
     #[oai(
         path = "/users/:user_id/deactivate",
         method = "post",
@@ -229,7 +230,8 @@ impl People {
 
     /// End every sign-in of a person
     ///
-    /// Who it is has to sign in anew, whoever had taken a sign-in over as well. API keys stay.
+    /// Who it is has to sign in anew, whoever had taken a sign-in over as well. API keys stay. Not an operator's
+    /// with an API key.
     #[oai(path = "/users/:user_id/sign-out", method = "post", operation_id = "admin_sign_out_user")]
     async fn admin_sign_out_user(
         &self,
@@ -241,7 +243,7 @@ impl People {
 
     /// Let a person run this appliance, or no longer
     ///
-    /// Whoever becomes one signs in anew: sign-ins and API keys from before end. An API key makes no operators. 409
+    /// Whoever becomes one signs in anew: sign-ins and API keys from before end. Not with an API key. 409
     /// `last_operator` when nobody could run it afterwards.
     #[oai(path = "/users/:user_id/operator", method = "put", operation_id = "operator_rights")]
     async fn operator_rights(
@@ -257,8 +259,9 @@ impl People {
     ///
     /// For a customer who mistyped theirs. Both addresses are told; the new one is unconfirmed until whoever reads
     /// it chooses a password with the link that is mailed there. The password until now, sign-ins, API keys,
-    /// linked accounts and mailed links end. Not for an API key; an operator's is changed on the server's own computer alone. 409
-    /// `second_factor_state` where there is a second factor: remove it first.
+    /// linked accounts, mailed links and invitations to the address until now end; licence keys that were mailed
+    /// there stay good. Not for an API key; an operator's is changed on the server's own computer alone. 409
+    /// `second_factor_state` where there is a second factor: remove it first. 400 for the address that it has already.
     #[oai(path = "/users/:user_id/email", method = "put", operation_id = "admin_correct_address")]
     async fn admin_correct_address(
         &self,

@@ -201,6 +201,9 @@ pub struct Link {
     pub purpose: LinkPurpose,
     /// Whose account it acts on; none for set-up.
     pub user_id: Option<UserId>,
+    /// To whom it was mailed: it acts on the account for as long as that has this address. None for set-up.
+    #[serde(default)]
+    pub email: Option<Email>,
     /// When it was given.
     #[serde(default)]
     pub issued_at: Timestamp,

@@ -92,8 +92,9 @@ impl Services {
         let verified = brought.as_ref().map(|brought| brought.email_verified);
         let password_hash = brought.map(|brought| imported::as_typed(brought.hash));
         let person = Person { profile: profile.checked()?, password_hash };
-        let ctx = self.ctx_of(actor);
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
+            actor.still_operator(tx)?;
             let mut user = add_account(&ctx, tx, person, "user.created", false)?;
             if let Some(verified) = verified {
                 user.email_verified = verified;
@@ -307,6 +308,7 @@ impl Services {
                 &Link {
                     purpose: LinkPurpose::Setup,
                     user_id: None,
+                    email: None,
                     issued_at: ctx.now,
                     expires_at,
                 },
@@ -399,17 +401,29 @@ impl Services {
 
     /// Judges the new password of somebody who has an account, and hashes it.
     async fn chosen(&self, user: &User, password: String) -> Result<Chosen> {
-        let now = user.password_hash.clone();
-        if now.is_some() && self.hasher.verify(password.clone(), now).await? {
-            return Err(passwords::same_again().into());
-        }
         let auth = &self.config.auth;
         let mut about = self.not_in_passwords(&user.email, &user.full_name);
         about.extend(user.company_name.clone());
         let chars_min = auth.chars_min(user.second_factor_since.is_some());
         let short = !passwords::is_as_long_as(&password, auth.chars_min(false));
-        let hash = self.hasher.hash_new(password, chars_min, about).await?;
+        // Strength comes first: whoever holds a link alone is not to learn whether a weak guess is right.
+        let hash = self.hasher.hash_new(password.clone(), chars_min, about).await?;
+        if self.is_that_of(user, password).await? {
+            return Err(passwords::same_again().into());
+        }
         Ok(Chosen { hash, short })
+    }
+
+    /// Whether somebody has this password already. One that nothing can be compared with is to be replaced.
+    async fn is_that_of(&self, user: &User, password: String) -> Result<bool> {
+        let Some(stored) = user.password_hash.clone() else { return Ok(false) };
+        match self.hasher.verify(password, Some(stored)).await {
+            Err(error) if error.code == Code::Internal => {
+                tracing::warn!(%error, user_id = %user.user_id, "a stored password cannot be verified");
+                Ok(false)
+            }
+            judged => judged,
+        }
     }
 }
 
@@ -585,7 +599,13 @@ pub(super) fn give_link(
     expires_at: Timestamp,
 ) -> Result<String> {
     let token = tokens::secret(&ctx.entropy, "");
-    let link = Link { purpose, user_id: Some(user.user_id), issued_at: ctx.now, expires_at };
+    let link = Link {
+        purpose,
+        user_id: Some(user.user_id),
+        email: Some(user.email.clone()),
+        issued_at: ctx.now,
+        expires_at,
+    };
     users::put_link(tx, &tokens::digest(&token), &link)?;
     let page = match purpose {
         LinkPurpose::VerifyEmail => "verify-email",
@@ -617,8 +637,9 @@ fn take_user_link(
 /// Whose account a link acts on, as long as it does.
 fn user_of_link(tx: &impl Read, link: &Link) -> Result<User> {
     let user = users::get(tx, link.user_id.ok_or_else(invalid_link)?)?;
-    // Whoever set a password since, or was given another address, does not want an older link to act.
-    let outlived = link.issued_at < user.password_changed_at;
+    // Whoever set a password since, or has another address by now, does not want an older link to act.
+    let outlived =
+        link.issued_at < user.password_changed_at || link.email.as_ref() != Some(&user.email);
     if outlived || user.deactivated_at.is_some() { Err(invalid_link()) } else { Ok(user) }
 }
 

@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
+use super::sign_in::role_in;
 use crate::domain::api_key::{ApiKey, Scope};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{ApiKeyId, LoginId, OrgId, UserId};
 use crate::domain::organisation::{Permission, Role};
 use crate::domain::user::User;
+use crate::store::{Read, api_keys, users};
 
 /// Where a request comes from.
 #[derive(Clone, Debug)]
@@ -73,6 +75,31 @@ impl Actor {
         self.operator &= key.covers(Scope::Operator);
         self.scopes.clone_from(&key.scopes);
         self
+    }
+
+    /// The same as it stands by now. A request may have waited behind one that ended its sign-in or key, closed
+    /// the account or took rights away: whatever gives something lasting asks this in its transaction.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when sign-in, key or account have ended; `NotFound` when the person belongs to the
+    /// tenant no more.
+    pub(super) fn still(&self, tx: &impl Read) -> Result<Self> {
+        let key = match self.via {
+            Via::Local => return Ok(self.clone()),
+            Via::SignIn(id) => users::login(tx, self.user_id, id)?.map(|_| None),
+            Via::ApiKey(id) => api_keys::find(tx, self.user_id, id)?.map(Some),
+        };
+        let user = users::find(tx, self.user_id)?.filter(|user| user.deactivated_at.is_none());
+        let (Some(key), Some(user)) = (key, user) else {
+            let text = "This sign-in or API key has ended meanwhile; sign in again.";
+            return Err(Error::new(Code::Unauthenticated, text));
+        };
+        let place = (self.org_id, role_in(tx, &user, self.org_id)?);
+        let actor = Self::new(&user, self.via, place, self.caller.clone());
+        Ok(match &key {
+            Some(key) => actor.with_key(key),
+            None => actor,
+        })
     }
 
     /// Refuses what somebody who has this role may not do, or what the key was not made for. Operators may
@@ -144,6 +171,11 @@ impl Actor {
             return Ok(());
         }
         Err(Error::new(Code::Forbidden, "Only an operator of this appliance may do that."))
+    }
+
+    /// Refuses whoever is no operator by now; see [`Actor::still`].
+    pub(super) fn still_operator(&self, tx: &impl Read) -> Result<()> {
+        self.still(tx)?.require_operator()
     }
 
     /// The sign-in of a person who is there: what concerns passwords, sign-ins and keys is not for

@@ -33,7 +33,7 @@ impl Services {
         if expires_in_days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
             return Err(Error::invalid("expires_in_days", "must be 1 to 3650, or left out"));
         }
-        let scopes = scopes.map(|words| checked_scopes(actor, &words)).transpose()?;
+        let scopes = scopes.map(|words| parsed_scopes(&words)).transpose()?;
         let ctx = self.ctx_of(actor);
         let secret = tokens::secret(&ctx.entropy, tokens::API_KEY_PREFIX);
         let hash = tokens::digest(&secret);
@@ -48,9 +48,10 @@ impl Services {
             expires_at: expires_in_days.map(|days| ctx.now + i64::from(days) * DAY_MS),
             last_used_at: None,
         };
-        let org_id = actor.named_org();
+        let (actor, org_id) = (actor.clone(), actor.named_org());
         let key = self
             .commit(move |tx| {
+                require_scopes(&actor.still(tx)?, key.scopes.as_deref().unwrap_or_default())?;
                 if api_keys::of_user(tx, key.user_id, KEYS_MAX)?.len() >= KEYS_MAX {
                     let text = format!("You have {KEYS_MAX} API keys; revoke one first.");
                     return Err(Error::new(Code::TooManyKeys, text));
@@ -137,8 +138,8 @@ impl Services {
     }
 }
 
-/// What a key is to be limited to: nothing that its owner may not do.
-fn checked_scopes(actor: &Actor, words: &[String]) -> Result<Vec<Scope>> {
+/// What a key is to be limited to.
+fn parsed_scopes(words: &[String]) -> Result<Vec<Scope>> {
     let mut scopes = Vec::new();
     for word in words {
         let Some(scope) = Scope::parse(word) else {
@@ -147,12 +148,6 @@ fn checked_scopes(actor: &Actor, words: &[String]) -> Result<Vec<Scope>> {
             );
             return Err(Error::invalid("scopes", text));
         };
-        if !actor.could(scope) {
-            return Err(Error::invalid(
-                "scopes",
-                format!("{word} is more than you may do yourself"),
-            ));
-        }
         if !scopes.contains(&scope) {
             scopes.push(scope);
         }
@@ -161,4 +156,11 @@ fn checked_scopes(actor: &Actor, words: &[String]) -> Result<Vec<Scope>> {
         return Err(Error::invalid("scopes", "must name something, or be left out"));
     }
     Ok(scopes)
+}
+
+/// Refuses a key for what its owner may not do.
+fn require_scopes(owner: &Actor, scopes: &[Scope]) -> Result<()> {
+    let Some(scope) = scopes.iter().find(|scope| !owner.could(**scope)) else { return Ok(()) };
+    let text = format!("{} is more than you may do yourself", scope.as_str());
+    Err(Error::invalid("scopes", text))
 }

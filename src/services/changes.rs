@@ -9,8 +9,8 @@ use crate::domain::audit::Change;
 use crate::domain::error::{Error, Result};
 use crate::domain::time::Timestamp;
 
-/// Fields that follow from others or count changes.
-const TOLD_OTHERWISE: [&str; 3] = ["revision", "updated_at", "noted_status"];
+/// Fields that follow from others, count changes, or tell of sign-ins, which have entries of their own.
+const TOLD_OTHERWISE: [&str; 4] = ["revision", "updated_at", "noted_status", "familiar"];
 
 /// What the name of a field has in it whose value nobody is to read.
 const SECRET: [&str; 5] = ["password", "hash", "secret", "token", "license_key"];

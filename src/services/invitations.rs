@@ -67,7 +67,7 @@ impl Services {
         self.throttles.check_link(&format!("invited {}", email.as_str()))?;
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
-            let (org, own) = place(tx, &actor, id, Permission::OrgManage)?;
+            let (org, own) = place(tx, &actor.still(tx)?, id, Permission::OrgManage)?;
             org.require_staying()?;
             if !own.grants(role) {
                 let text = "Nobody is invited as the owner: invite as admin, billing or member, and give the organisation away afterwards.";
@@ -119,7 +119,7 @@ impl Services {
     ) -> Result<Invitation> {
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
-            let (org, _) = place(tx, &actor, id, Permission::OrgManage)?;
+            let (org, _) = place(tx, &actor.still(tx)?, id, Permission::OrgManage)?;
             org.require_staying()?;
             let invitation = store::org(tx, id).invitation(invitation_id)?;
             let wait = invitation.sent_at + RESEND_MS - ctx.now;
@@ -182,10 +182,10 @@ impl Services {
         let hash = tokens::digest(token);
         if let Some(actor) = actor {
             actor.require_sign_in()?;
-            let (ctx, user_id) = (self.ctx_of(actor), actor.user_id);
+            let (ctx, actor) = (self.ctx_of(actor), actor.clone());
             return self
                 .commit(move |tx| {
-                    let user = users::get(tx, user_id)?;
+                    let user = users::get(tx, actor.still(tx)?.user_id)?;
                     take(&ctx, tx, &hash, &user)
                 })
                 .await;
@@ -219,6 +219,19 @@ impl Services {
         })
         .await
     }
+}
+
+/// Takes back every invitation that was mailed to an address. They are few: an address is mailed a bounded
+/// number in an hour, and they end after a week.
+pub(super) fn revoke_those_to(ctx: &Ctx, tx: &mut WriteTx, email: &Email) -> Result<()> {
+    for (org_id, id) in orgs::invitations_to(tx, email)? {
+        let gone = orgs::remove_invitation(tx, org_id, id)?;
+        if gone.is_some_and(|invitation| invitation.expires_at > ctx.now) {
+            let told = [("email", email.as_str().to_owned())];
+            ctx.audit(tx, Some(org_id), "invitation.revoked", id, told)?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives an invitation a fresh link and mails it.

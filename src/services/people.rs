@@ -2,6 +2,7 @@
 
 use super::accounts::give_link;
 use super::customers::{Customer, Owned, customer, with_customers};
+use super::invitations::revoke_those_to;
 use super::oidc::accounts::take_from_others;
 use super::{Actor, Ctx, Services, Via, letters};
 use crate::domain::error::{Code, Error, Result};
@@ -91,25 +92,22 @@ impl Services {
     /// Does an operator's act on an account.
     ///
     /// # Errors
-    /// `LastOperator` when nobody could run this appliance afterwards; `EmailUnverified` or
-    /// `AccountDeactivated` when the account cannot be an operator's.
+    /// `Forbidden` for an API key that would make an operator, or do anything to one; `LastOperator` when nobody
+    /// could run this appliance afterwards; `EmailUnverified` or `AccountDeactivated` when the account cannot be
+    /// an operator's.
     pub async fn act_on_user(&self, actor: &Actor, id: UserId, act: UserAct) -> Result<User> {
         actor.require_operator()?;
-        if act == UserAct::Operator(true) && matches!(actor.via, Via::ApiKey(_)) {
-            // A key that leaked could make somebody who stays when it is revoked.
-            return Err(Error::new(
-                Code::Forbidden,
-                "An API key makes no operators: sign in, or do it on the server's own computer.",
-            ));
-        }
         let by_key = matches!(actor.via, Via::ApiKey(_));
-        let ctx = self.ctx_of(actor);
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
-            if act == UserAct::SignOut && by_key && users::get(tx, id)?.operator {
-                // A key that leaked could keep out whoever would revoke it.
+            actor.still_operator(tx)?;
+            let about_operators = matches!(act, UserAct::Operator(_)) || users::get(tx, id)?.operator;
+            if by_key && about_operators {
+                // A key that leaked could make somebody who stays when it is revoked, or keep out whoever would
+                // revoke it.
                 return Err(Error::new(
                     Code::Forbidden,
-                    "An API key signs no operators out: sign in, or do it on the server's own computer.",
+                    "An API key makes no operators, and does nothing to those there are: sign in, or do it on the server's own computer.",
                 ));
             }
             perform(&ctx, tx, id, act)
@@ -123,7 +121,7 @@ impl Services {
     /// # Errors
     /// `Forbidden` for an API key, and for an operator's account but on the server's own computer;
     /// `SecondFactorState` for an account that has a second factor, `AccountDeactivated` for one that is
-    /// closed, and `EmailTaken`.
+    /// closed, `EmailTaken`, and a field error for the address that it has already.
     pub async fn correct_address(&self, actor: &Actor, id: UserId, email: &str) -> Result<User> {
         actor.require_operator()?;
         if matches!(actor.via, Via::ApiKey(_)) {
@@ -134,15 +132,13 @@ impl Services {
             ));
         }
         let email = Email::parse(email)?;
-        let (ctx, here) = (self.ctx_of(actor), actor.via == Via::Local);
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
+            actor.still_operator(tx)?;
             let user = users::get(tx, id)?;
-            if user.operator && !here {
+            if user.operator && actor.via != Via::Local {
                 let text = "An operator's address is changed on the server's own computer alone: whoever reads the new one runs this appliance.";
                 return Err(Error::new(Code::Forbidden, text));
-            }
-            if user.email == email {
-                return Ok(user);
             }
             if user.deactivated_at.is_some() {
                 let text = "This account is closed: open it again first.";
@@ -151,6 +147,10 @@ impl Services {
             if user.second_factor_since.is_some() {
                 let text = "This account has a second factor, which whoever reads another address must not get past. Remove it first, once you are sure who asks.";
                 return Err(Error::new(Code::SecondFactorState, text));
+            }
+            if user.email == email {
+                let text = "is the address of the account already; \"Forgotten password\" mails a new link there";
+                return Err(Error::invalid("email", text));
             }
             give_address(&ctx, tx, user, email)
         })
@@ -166,6 +166,7 @@ fn give_address(ctx: &Ctx, tx: &mut WriteTx, mut user: User, email: Email) -> Re
     user.email_verified = false;
     users::change_address(tx, &before.email, &user)?;
     take_from_others(ctx, tx, &mut user)?;
+    revoke_those_to(ctx, tx, &before.email)?;
     let (org_id, action) = (Some(user.personal_org), "user.address_corrected");
     ctx.audit_change(tx, org_id, action, user.user_id, [], &before, &user)?;
     let told = letters::address_corrected(ctx.now);

@@ -104,10 +104,11 @@ impl Services {
         self.throttles.check_address(actor.caller.address)?;
         self.throttles.check_account(&actor.user_id.to_string())?;
         let (ctx, check) = (self.ctx_of(actor), Check::new(self, &actor.caller));
-        let (user_id, code) = (actor.user_id, code.to_owned());
+        let (actor, user_id, code) = (actor.clone(), actor.user_id, code.to_owned());
         let codes = totp::recovery_codes(&ctx.entropy);
         let digests = codes.iter().map(|code| totp::recovery_digest(code)).collect();
         let answer = self.commit(move |tx| {
+            actor.still(tx)?;
             let mut user = users::get(tx, user_id)?;
             let Some(mut factor) = second_factors::find(tx, user_id)? else {
                 return Err(nothing_waits());
@@ -217,8 +218,9 @@ impl Services {
             return Err(Error::new(Code::Forbidden, text));
         }
         let program = matches!(actor.via, Via::ApiKey(_));
-        let ctx = self.ctx_of(actor);
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
+            actor.still_operator(tx)?;
             let mut user = users::get(tx, id)?;
             if program && user.operator {
                 // A key that leaked, with a password that leaked, would be an operator.

@@ -401,11 +401,16 @@ pub(super) fn acting_for(
     if usual.is_some_and(|bound| bound != org_id) {
         return Err(unknown());
     }
+    role_in(tx, user, org_id).map(|role| (org_id, role))
+}
+
+/// As what a person acts for a tenant.
+pub(super) fn role_in(tx: &impl Read, user: &User, org_id: OrgId) -> Result<Role> {
     let org = store::org(tx, org_id);
     match org.membership(user.user_id)? {
-        Some(member) => Ok((org_id, member.role)),
-        None if user.operator => org.organisation().map(|_| (org_id, Role::Owner)),
-        None => Err(unknown()),
+        Some(member) => Ok(member.role),
+        None if user.operator => org.organisation().map(|_| Role::Owner),
+        None => Err(Error::not_found("organisation")),
     }
 }
 

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use super::search::{reindex, words_of_org};
 use super::tables::{
-    Digest, ERASED_ORGS, INVITATIONS, INVITATIONS_BY_END, INVITATIONS_BY_HASH, MEMBERSHIPS,
-    MEMBERSHIPS_BY_USER, ORG_OWNERS, ORG_WORDS, ORGS,
+    Digest, ERASED_ORGS, INVITATIONS, INVITATIONS_BY_EMAIL, INVITATIONS_BY_END,
+    INVITATIONS_BY_HASH, MEMBERSHIPS, MEMBERSHIPS_BY_USER, ORG_OWNERS, ORG_WORDS, ORGS,
 };
 use super::{Org, Read, Scan, WriteTx, page};
 use crate::domain::error::{Error, Result, found};
@@ -16,6 +16,7 @@ use crate::domain::organisation::{
 };
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
+use crate::domain::user::Email;
 
 impl<T: Read> Org<'_, T> {
     /// The organisation itself.
@@ -132,6 +133,7 @@ pub fn put_invitation(tx: &mut WriteTx, invitation: &Invitation) -> Result<()> {
     tx.put(&INVITATIONS_BY_HASH, &invitation.token_hash, &place)?;
     let end = (invitation.expires_at, invitation.invitation_id);
     tx.put(&INVITATIONS_BY_END, &end, &invitation.org_id)?;
+    tx.put(&INVITATIONS_BY_EMAIL, &email_key(invitation), &true)?;
     tx.put(&INVITATIONS, &place, invitation)
 }
 
@@ -144,8 +146,21 @@ pub fn remove_invitation(
     let Some(old) = tx.get(&INVITATIONS, &(org_id, id))? else { return Ok(None) };
     tx.remove(&INVITATIONS_BY_HASH, &old.token_hash)?;
     tx.remove(&INVITATIONS_BY_END, &(old.expires_at, id))?;
+    tx.remove(&INVITATIONS_BY_EMAIL, &email_key(&old))?;
     tx.remove(&INVITATIONS, &(org_id, id))?;
     Ok(Some(old))
+}
+
+fn email_key(invitation: &Invitation) -> (String, OrgId, InvitationId) {
+    let Invitation { email, org_id, invitation_id, .. } = invitation;
+    (email.as_str().to_owned(), *org_id, *invitation_id)
+}
+
+/// The invitations that were mailed to an address.
+pub fn invitations_to(tx: &impl Read, email: &Email) -> Result<Vec<(OrgId, InvitationId)>> {
+    let prefix = Scan::prefix(&email.as_str().to_owned());
+    let keys = tx.scan_keys(&INVITATIONS_BY_EMAIL, &prefix)?;
+    Ok(keys.into_iter().map(|(_, org_id, id)| (org_id, id)).collect())
 }
 
 /// The invitation whose token has this hash.

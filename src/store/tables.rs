@@ -80,6 +80,8 @@ tables! {
     INVITATIONS_BY_HASH = "invitations_by_hash": Digest => (OrgId, InvitationId);
     /// Invitations in order of their end.
     INVITATIONS_BY_END = "invitations_by_end": (Timestamp, InvitationId) => OrgId;
+    /// Invitations by the address they were mailed to. What was sent before there was an index has no row here.
+    INVITATIONS_BY_EMAIL = "invitations_by_email": (String, OrgId, InvitationId) => bool;
     /// Domains that a tenant says are its own.
     ORG_DOMAINS = "org_domains": (OrgId, String) => OrgDomain;
     /// The tenant whose a domain is known to be.

@@ -580,6 +580,43 @@ async fn the_password_that_one_has_is_no_new_one() {
     reset(&app, &token, OTHER_PASSWORD).await.ok(200);
 }
 
+/// Made by another system, of `password123`.
+const OF_A_WEAK_ONE: &str =
+    "pbkdf2_sha256$1000$l5bkUOQEL73x82KZSwM4B7$EIghAKxnQwZm6dR/TfXtBrOv+xdv+g2zPT6Hb2PvnZo=";
+
+/// Whoever reads the mail alone could try weak passwords with a link, and nobody would count.
+#[tokio::test]
+async fn a_reset_link_tells_nobody_which_weak_password_there_is() {
+    let app = TestApp::start().await;
+    let ann = json!({
+        "email": ANN, "full_name": "Ann", "password_hash": OF_A_WEAK_ONE, "email_verified": true
+    });
+    app.operator().await.post("/api/v1/admin/users", ann).await.ok(201);
+    forgot(&app, ANN).await;
+    let token = app.mail_to(ANN, "Choose a new password").await.token();
+    let told = async |guess: &str| {
+        text(&reset(&app, &token, guess).await.refused(400, "weak_password")["detail"])
+    };
+    assert_eq!(told("password123").await, told("password124").await);
+    app.login(ANN, "password123").await.ok(200);
+}
+
+#[tokio::test]
+async fn a_password_that_cannot_be_verified_any_more_is_replaced_from_a_mailed_link() {
+    let app = TestApp::start().await;
+    app.customer(ANN).await;
+    let damage = |tx: &mut coditect::store::WriteTx<'_>| {
+        let mut user = users::by_email(tx, &Email::parse(ANN)?)?.unwrap();
+        user.password_hash = Some("damaged$".to_owned());
+        users::update(tx, &user)
+    };
+    app.services.store.write(damage).await.unwrap();
+    forgot(&app, ANN).await;
+    let token = app.mail_to(ANN, "Choose a new password").await.token();
+    reset(&app, &token, OTHER_PASSWORD).await.ok(200);
+    app.login(ANN, OTHER_PASSWORD).await.ok(200);
+}
+
 /// An old mail in somebody's hands would be a way to try passwords.
 #[tokio::test]
 async fn a_reset_link_that_was_outlived_tells_nobody_what_the_password_is() {

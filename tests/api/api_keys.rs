@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use coditect::domain::error::Code;
+use coditect::domain::ids::UserId;
+use coditect::services::Actor;
+use coditect::services::people::UserAct;
 use serde_json::{Value, json};
 
+use crate::orgs::Company;
 use crate::support::{Client, OPERATOR, Person, TestApp, text};
 
 async fn make(person: &Person, body: Value) -> (Client, Value) {
@@ -134,4 +139,69 @@ async fn keys_are_bounded_and_ask_for_a_name() {
     }
     let answer = ann.post("/api/v1/api-keys", json!({"name": "one more"})).await;
     answer.refused(409, "too_many_keys");
+}
+
+/// Else a thief's key would outlive what was done against the thief.
+#[tokio::test]
+async fn no_key_is_made_that_waited_behind_the_end_of_its_sign_in() {
+    let app = TestApp::start().await;
+    let here = Actor::of_the_computer();
+    for end in ["closed", "promoted", "corrected", "reset"] {
+        let email = format!("{end}@example.com");
+        let ann = app.customer(&email).await;
+        let id: UserId = text(&ann.user["user_id"]).parse().unwrap();
+        let waiting = app.waiting(&ann).await;
+        match end {
+            "closed" => {
+                for act in [UserAct::Deactivate, UserAct::Reactivate] {
+                    app.services.act_on_user(&here, id, act).await.unwrap();
+                }
+            }
+            "promoted" => {
+                app.services.act_on_user(&here, id, UserAct::Operator(true)).await.unwrap();
+            }
+            "corrected" => {
+                app.services.correct_address(&here, id, "right@example.com").await.unwrap();
+            }
+            _ => {
+                app.anyone
+                    .post("/api/v1/auth/forgot-password", json!({"email": email}))
+                    .await
+                    .ok(202);
+                let token = app.mail_to(&email, "Choose a new password").await.token();
+                let body = json!({"token": token, "password": "nine loud magpies at dawn"});
+                app.anyone.post("/api/v1/auth/reset-password", body).await.ok(200);
+            }
+        }
+        let late = app.services.create_api_key(&waiting, "late".to_owned(), None, None).await;
+        assert_eq!(late.unwrap_err().code, Code::Unauthenticated, "{end}");
+        assert_eq!(app.services.api_keys(&waiting).unwrap(), [], "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_covers_nothing_that_its_owner_may_no_longer_do_once_it_is_made() {
+    let company = Company::new().await;
+    let services = &company.app.services;
+    let bob = company.joins("bob@example.com", "admin").await;
+    let waiting = company.app.waiting(&bob.in_org(&company.org_id)).await;
+    let make = |scope: &str| {
+        services.create_api_key(&waiting, "late".to_owned(), None, Some(vec![scope.to_owned()]))
+    };
+    let path = company.path(&format!("/members/{}", text(&bob.user["user_id"])));
+    company.ann.patch(&path, json!({"role": "member"})).await.ok(200);
+    assert_eq!(make("billing.read").await.unwrap_err().fields[0].field, "scopes");
+    make("licenses.read").await.unwrap();
+    company.ann.delete(&path).await.ok(200);
+    assert_eq!(make("licenses.read").await.unwrap_err().code, Code::NotFound);
+
+    let here = Actor::of_the_computer();
+    let id: UserId = text(&bob.user["user_id"]).parse().unwrap();
+    services.act_on_user(&here, id, UserAct::Operator(true)).await.unwrap();
+    let bob = company.app.sign_in("bob@example.com").await;
+    let waiting = company.app.waiting(&bob).await;
+    services.act_on_user(&here, id, UserAct::Operator(false)).await.unwrap();
+    let scopes = Some(vec!["operator".to_owned()]);
+    let late = services.create_api_key(&waiting, "late".to_owned(), None, scopes).await;
+    assert_eq!(late.unwrap_err().fields[0].field, "scopes");
 }

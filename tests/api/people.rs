@@ -1,16 +1,20 @@
 //! `/admin/users`: what operators do to accounts.
 
 use coditect::domain::audit::AuditFilter;
+use coditect::domain::email_domain::Domain;
 use coditect::domain::error::Code;
-use coditect::domain::ids::UserId;
+use coditect::domain::ids::{OrgId, UserId};
+use coditect::domain::organisation::Role;
 use coditect::domain::page::PageRequest;
 use coditect::domain::user::Email;
 use coditect::services::Actor;
+use coditect::services::accounts::NewProfile;
 use coditect::services::people::UserAct;
 use coditect::store::users;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::orgs::Company;
 use crate::passkeys::{self, Device};
 use crate::support::{Answer, Client, HOUR, OPERATOR, PASSWORD, Setup, TestApp, text};
 
@@ -152,7 +156,6 @@ async fn a_mistyped_address_is_corrected_and_the_account_goes_to_whoever_reads_t
     let program = app.anyone.with_bearer(&text(&key["secret"]));
     app.anyone.post("/api/v1/auth/forgot-password", json!({"email": wrong})).await.ok(202);
     let old_link = app.mail_to(wrong, "Choose a new password").await.token();
-    app.advance(HOUR / 2).await;
 
     let operator = app.operator().await;
     let changed = correct(&operator, &ann.user, "Ann@Example.com").await.ok(200);
@@ -176,6 +179,8 @@ async fn a_mistyped_address_is_corrected_and_the_account_goes_to_whoever_reads_t
 
     let link = app.mail_to(right, "Confirm your new address").await.token();
     reset(link, PASSWORD).await.ok(200);
+    let seen = app.services.store.read(|tx| users::by_email(tx, &Email::parse(right)?)).unwrap();
+    assert_eq!(seen.unwrap().familiar, [], "where the other one signed in");
     let ann = app.sign_in(right).await;
     assert_eq!(ann.user["email_verified"], true);
     assert_eq!(ann.user["org_id"], changed["org_id"]);
@@ -195,6 +200,10 @@ async fn an_address_is_no_way_into_an_account_for_whoever_may_not_go_there() {
     correct(&ann, &ann.user, "new@example.com").await.refused(403, "forbidden");
     correct(&operator, &ann.user, "bob@example.com").await.refused(409, "email_taken");
     correct(&operator, &ann.user, "no address").await.refused_field("email");
+    // Nothing is mailed to the address that it has already, and nothing ends.
+    let same = correct(&operator, &ann.user, "Ann@Example.com").await.refused_field("email");
+    assert!(text(&same["detail"]).contains("Forgotten password"), "{same}");
+    ann.get("/api/v1/users/me").await.ok(200);
     // A key that leaked would take over whom it liked.
     let key = operator.post("/api/v1/api-keys", json!({"name": "script"})).await.ok(201);
     let by_key = operator.with_bearer(&text(&key["secret"]));
@@ -205,18 +214,57 @@ async fn an_address_is_no_way_into_an_account_for_whoever_may_not_go_there() {
     let here = Actor::of_the_computer();
     let moved = app.services.correct_address(&here, id, "boss@example.com").await.unwrap();
     assert!(moved.operator && !moved.email_verified);
-    // What is said already changes nothing, and whose account is closed gets no other.
+    // Whose account is closed gets no other.
     let ann_id: UserId = text(&ann.user["user_id"]).parse().unwrap();
-    app.services.correct_address(&here, ann_id, "ann@example.com").await.unwrap();
-    ann.get("/api/v1/users/me").await.ok(200);
     let bob_id: UserId = text(&bob.user["user_id"]).parse().unwrap();
     app.services.act_on_user(&here, bob_id, UserAct::Deactivate).await.unwrap();
-    let closed = app.services.correct_address(&here, bob_id, "new@example.com").await.unwrap_err();
-    assert_eq!(closed.code, Code::AccountDeactivated);
+    for email in ["new@example.com", "bob@example.com"] {
+        let closed = app.services.correct_address(&here, bob_id, email).await.unwrap_err();
+        assert_eq!(closed.code, Code::AccountDeactivated);
+    }
     // Whoever has a second factor has it for this.
     passkeys::add(&ann, &mut Device::new("key"), "Key").await.ok(201);
-    let kept = app.services.correct_address(&here, ann_id, "new@example.com").await.unwrap_err();
-    assert_eq!(kept.code, Code::SecondFactorState);
+    for email in ["new@example.com", "ann@example.com"] {
+        let kept = app.services.correct_address(&here, ann_id, email).await.unwrap_err();
+        assert_eq!(kept.code, Code::SecondFactorState);
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_the_wrong_address_confirms_the_right_one_never() {
+    let app = TestApp::start().await;
+    let ann = app.register("ann@exmaple.com").await.ok(201);
+    let old = app.mail_to("ann@exmaple.com", "Confirm").await.token();
+    let operator = app.operator().await;
+    correct(&operator, &ann, "ann@example.com").await.ok(200);
+    let followed = app.anyone.post("/api/v1/auth/verify-email", json!({"token": old})).await;
+    followed.refused(400, "invalid_token");
+}
+
+#[tokio::test]
+async fn what_the_wrong_address_was_invited_to_nobody_joins_by_it() {
+    let company = Company::new().await;
+    let app = &company.app;
+    let (wrong, other) = ("bob@exmaple.com", "eve@example.com");
+    let bob = app.customer(wrong).await;
+    for email in [wrong, other] {
+        company.invite(email, "admin").await.ok(201);
+    }
+    let token = company.token(wrong).await;
+    let operator = app.operator().await;
+    correct(&operator, &bob.user, "bob@example.com").await.ok(200);
+    let newcomer = json!({"token": token, "full_name": "A Stranger", "password": PASSWORD});
+    let accepted = app.anyone.post("/api/v1/invitations/accept", newcomer).await;
+    accepted.refused(400, "invalid_token");
+    let open = company.ann.get(&company.path("/invitations")).await.list();
+    assert_eq!(open.iter().map(|it| text(&it["email"])).collect::<Vec<_>>(), [other]);
+    let audit = app.audit().await;
+    let entry = audit.iter().find(|it| it["action"] == "invitation.revoked").unwrap();
+    assert_eq!(
+        (&entry["org_id"], &entry["actor_email"]),
+        (&company.org_id, &json!(OPERATOR)),
+        "{entry}"
+    );
 }
 
 // ---- from another system ------------------------------------------------------------------------
@@ -325,6 +373,86 @@ async fn neither_a_program_nor_an_unconfirmed_address_makes_an_operator() {
     answer.refused(403, "email_unverified");
 }
 
+/// One that leaked could leave nobody who revokes it.
+#[tokio::test]
+async fn a_program_takes_no_operators_rights() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let operator = app.operator().await;
+    let key = operator.post("/api/v1/api-keys", json!({"name": "ops"})).await.ok(201);
+    let program = operator.with_bearer(&text(&key["secret"]));
+    let path = format!("/api/v1/admin/users/{}", text(&ann.user["user_id"]));
+    let rights = async |who: &Client, yes: bool| {
+        let body = json!({"operator": yes});
+        who.with_body(Method::PUT, &format!("{path}/operator"), &body).await
+    };
+    rights(&operator, true).await.ok(200);
+    rights(&program, false).await.refused(403, "forbidden");
+    program.post_nothing(&format!("{path}/deactivate")).await.refused(403, "forbidden");
+    rights(&operator, false).await.ok(200);
+    program.post_nothing(&format!("{path}/deactivate")).await.ok(200);
+}
+
+#[tokio::test]
+async fn whoever_is_no_operator_by_then_does_nothing_as_one() {
+    let app = TestApp::start().await;
+    let (ann, bob) = (app.customer("ann@example.com").await, app.customer("bob@example.com").await);
+    let id = |of: &Value| text(&of["user_id"]).parse::<UserId>().unwrap();
+    let (ann, bob) = (id(&ann.user), id(&bob.user));
+    let (services, here) = (&app.services, Actor::of_the_computer());
+    let attempts = async |waiting: &Actor| {
+        let grant = UserAct::Operator(true);
+        let person = NewProfile {
+            email: "new@example.com".to_owned(),
+            full_name: "New".to_owned(),
+            company_name: None,
+        };
+        [
+            services.correct_address(waiting, bob, "eve@example.com").await,
+            services.act_on_user(waiting, bob, grant).await,
+            services.act_on_user(waiting, bob, UserAct::Deactivate).await,
+            services.remove_second_factor(waiting, bob).await,
+            services.create_account(waiting, person, None).await,
+        ]
+        .map(|answer| answer.unwrap_err().code)
+    };
+    services.act_on_user(&here, ann, UserAct::Operator(true)).await.unwrap();
+    let person = app.sign_in("ann@example.com").await;
+    let waiting = app.waiting(&person).await;
+    services.act_on_user(&here, ann, UserAct::Operator(false)).await.unwrap();
+    assert_eq!(attempts(&waiting).await, [Code::Forbidden; 5]);
+    services.act_on_user(&here, ann, UserAct::Operator(true)).await.unwrap();
+    assert_eq!(attempts(&waiting).await, [Code::Unauthenticated; 5], "that sign-in has ended");
+    let person = app.sign_in("ann@example.com").await;
+    let again = app.waiting(&person).await;
+    services.act_on_user(&again, bob, UserAct::SignOut).await.unwrap();
+}
+
+/// A thief's request that waits in line leaves nothing that stays when the thief is thrown out.
+#[tokio::test]
+async fn nothing_lasting_is_given_to_whoever_was_signed_out_meanwhile() {
+    let company = Company::new().await;
+    let (app, services) = (&company.app, &company.app.services);
+    let org_id: OrgId = text(&company.org_id).parse().unwrap();
+    let bob = app.customer("bob@example.com").await;
+    company.invite("bob@example.com", "admin").await.ok(201);
+    let token = company.token("bob@example.com").await;
+    let (ann, bob) = (app.waiting(&company.ann).await, app.waiting(&bob).await);
+    for actor in [&ann, &bob] {
+        let (here, end) = (Actor::of_the_computer(), UserAct::SignOut);
+        services.act_on_user(&here, actor.user_id, end).await.unwrap();
+    }
+    let domain = || Domain::parse("loom.example").unwrap();
+    let attempts = [
+        services.invite(&ann, org_id, "eve@example.com", Role::Admin).await.map(drop),
+        services.create_provisioning_token(&ann, org_id, "directory", None).await.map(drop),
+        services.set_auto_join(&ann, org_id, domain(), None).await.map(drop),
+        services.confirm_totp(&ann, "123456").await.map(drop),
+        services.accept_invitation(Some(&bob), &bob.caller, &token, None).await.map(drop),
+    ];
+    assert_eq!(attempts.map(|answer| answer.unwrap_err().code), [Code::Unauthenticated; 5]);
+}
+
 #[tokio::test]
 async fn an_operators_rights_end_with_the_account() {
     let app = TestApp::start().await;
@@ -346,7 +474,7 @@ async fn an_operators_rights_end_with_the_account() {
     let open = program.post_nothing(&format!("{path}/reactivate")).await.ok(200);
     assert_eq!(open["operator"], false);
     make_operator().await.ok(200);
-    let closed = program.post_nothing(&format!("{path}/deactivate")).await.ok(200);
+    let closed = operator.post_nothing(&format!("{path}/deactivate")).await.ok(200);
     assert_eq!(closed["operator"], false);
     program.post_nothing(&format!("{path}/reactivate")).await.ok(200);
     let ann = app.sign_in("ann@example.com").await;

@@ -396,7 +396,6 @@ async fn a_link_to_the_address_of_before_confirms_no_other() {
     let loom = Loom::new().await;
     let eve = loom.joins(EVE).await;
     let earlier = json!({"token": loom.app.mail_to(EVE, "Your account").await.token(), "password": crate::support::PASSWORD});
-    loom.app.advance(SECOND).await;
     let moved = json!([{"op": "replace", "path": "userName", "value": "evelyn@loom.example"}]);
     loom.change(&loom.user(&eve["id"]), moved).await.ok(200);
     let chosen = loom.app.anyone.post("/api/v1/auth/reset-password", earlier).await;

@@ -111,7 +111,7 @@ function correctAddress(user) {
   return ask({
     title: "Correct the e-mail address",
     text: html`<p>For somebody who mistyped it: whoever reads the new address gets the account of <strong>${user.email}</strong>. Make sure first that it is them who ask.</p>
-      <p>A link to choose a password with is mailed there, and the old address is told. The password until now, sign-ins, API keys, linked accounts and mailed links end.</p>`,
+      <p>A link to choose a password with is mailed there, and the old address is told. The password until now, sign-ins, API keys, linked accounts, mailed links and invitations end. Licence keys that were mailed to the old address stay good: where a stranger may have read them, revoke those licences and issue new ones.</p>`,
     fields: [{ name: "email", label: "The right address", type: "email" }],
     action: "Correct it", danger: true,
     async submit({ email }) {

@@ -299,6 +299,7 @@ pub(in crate::services) fn take_from_others(
     user: &mut User,
 ) -> Result<()> {
     (user.password_hash, user.short_password) = (None, false);
+    user.familiar.clear();
     // Links to choose a password that were asked for before are good no longer.
     user.password_changed_at = ctx.now;
     users::update(tx, user)?;

@@ -77,6 +77,11 @@ impl Client {
         self.bearer.clone()
     }
 
+    /// The organisation that it calls for, where it names one.
+    pub fn org(&self) -> Option<&str> {
+        self.org.as_deref()
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         let request = match &self.bearer {

@@ -23,8 +23,8 @@ use coditect::domain::error::Result;
 use coditect::domain::page::PageRequest;
 use coditect::domain::time::Timestamp;
 use coditect::entropy::Entropy;
-use coditect::services::Services;
 use coditect::services::master_key::master_key;
+use coditect::services::{Actor, Caller, Services};
 use coditect::signing::{KeyRecord, Purpose};
 use coditect::store::{Options, Store, analytics, jobs, logs};
 use coditect::telemetry::RecentLogs;
@@ -327,6 +327,17 @@ impl TestApp {
     pub async fn sign_in(&self, email: &str) -> Person {
         let answer = self.login(email, PASSWORD).await.ok(200);
         self.person(&answer)
+    }
+
+    /// A request of theirs that has shown who asks, and waits in line for its transaction.
+    pub async fn waiting(&self, person: &Client) -> Actor {
+        let caller = Caller {
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            user_agent: "coditect-tests/1".to_owned(),
+            request_id: String::new(),
+        };
+        let token = person.bearer().unwrap();
+        self.services.authenticate(&token, person.org(), caller).await.unwrap()
     }
 
     /// A sign-in as it is answered.
