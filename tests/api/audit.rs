@@ -225,6 +225,18 @@ async fn old_entries_go_by_whole_days_and_the_rest_is_still_proved() {
     let second = file.lines().nth(1).unwrap();
     assert!(second.contains("signed_head"), "it follows on a signed day: {second}");
     python(&app, &file).await;
+
+    // A build that knew of fewer histories has left its entries in one that it did not know.
+    let oldest = app.services.store.read(|tx| audit::get(tx, first_seq)).unwrap();
+    let notes: Table<(String, u64), bool> = Table::new("audit_log_by_subject");
+    let whose = oldest.subject.clone();
+    let note = move |tx: &mut coditect::store::WriteTx<'_>| {
+        let mut left = [1, first_seq - 1].into_iter();
+        left.try_for_each(|seq| tx.put(&notes, &(whose.clone(), seq), &true))
+    };
+    app.services.store.write(note).await.unwrap();
+    let history = listed(&operator, &format!("subject={}", oldest.subject)).await;
+    assert_eq!(history.last().unwrap()["seq"], first_seq);
 }
 
 #[tokio::test]
