@@ -11,6 +11,8 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
+use coditect::api::problem;
+use coditect::domain::error::Code;
 use coditect::web;
 use figment::Figment;
 use figment::providers::{Format, Toml};
@@ -238,10 +240,16 @@ async fn head_tells_the_length_and_sends_no_body() {
 
 #[tokio::test]
 async fn a_page_cannot_be_written_to() {
-    let answer = send(Method::POST, "/admin", None).await;
+    let mut answer = send(Method::POST, "/admin", None).await;
     assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(text_of(&answer, "allow"), "GET, HEAD");
     assert_eq!(text_of(&answer, "content-type"), "application/problem+json");
+    // Pages and the API say the same of the same.
+    let (code, status, title) = problem::table(Code::MethodNotAllowed);
+    let told: serde_json::Value = serde_json::from_slice(&body(&mut answer).await).unwrap();
+    assert_eq!((&told["code"], &told["title"]), (&code.into(), &title.into()));
+    assert_eq!(told["type"], format!("/handbook/api#{code}"));
+    assert_eq!(told["status"], status.as_u16());
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ pub fn table(code: Code) -> (&'static str, StatusCode, &'static str) {
         Code::InvalidRequest         => ("invalid_request",          StatusCode::BAD_REQUEST,            "The request is not valid"),
         Code::MalformedJson          => ("malformed_json",           StatusCode::BAD_REQUEST,            "The body is not well-formed JSON"),
         Code::ValidationFailed       => ("validation_failed",        StatusCode::BAD_REQUEST,            "A field breaks a rule"),
-        Code::WeakPassword           => ("weak_password",            StatusCode::BAD_REQUEST,            "The password is too easy to guess"),
+        Code::WeakPassword           => ("weak_password",            StatusCode::BAD_REQUEST,            "Choose another password"),
         Code::InvalidToken           => ("invalid_token",            StatusCode::BAD_REQUEST,            "The link is not good"),
         Code::InvalidCursor          => ("invalid_cursor",           StatusCode::BAD_REQUEST,            "The cursor is not good"),
         Code::InvalidFilter          => ("invalid_filter",           StatusCode::BAD_REQUEST,            "The filter is not understood"),
