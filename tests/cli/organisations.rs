@@ -32,6 +32,7 @@ async fn an_organisation_is_arranged_from_the_command_line() {
     single_sign_on(&desk, keys);
 
     handing_over(&desk);
+    histories(&desk, &operator).await;
     let out = desk.home.path().join("loom.jsonl");
     let export = format!("org export {ORG} {}", out.display());
     desk.says(&export);
@@ -64,6 +65,25 @@ async fn whose(desk: &Desk) {
     let body = json!({"token": desk.mailed_token(ADA).await, "full_name": "Ada Park", "password": PASSWORD});
     desk.server.client().post("/api/v1/invitations/accept", body).await.expect(&[200]);
     assert_eq!(desk.json(&format!("org show {ADA}"))["name"], "Ada Park");
+}
+
+/// The audit log knows some records by what is no id; whatever is asked for, there is an answer.
+async fn histories(desk: &Desk, operator: &Client) {
+    desk.says("backup create");
+    let backup = text(&desk.items("audit list --action backup.made --limit 1")[0]["subject"]);
+    let long = "The nine old looms of the lower mill, Leeds";
+    for name in [&*backup, long] {
+        operator.post("/api/v1/orgs", json!({"name": name})).await.expect(&[201]);
+    }
+    let done = |subject: &str| {
+        let history = desk.items(&format!("audit list --subject '{subject}'"));
+        history.iter().map(|entry| text(&entry["action"])).collect::<Vec<_>>()
+    };
+    assert_eq!(done(&backup), ["backup.made"], "and not that of an organisation of this name");
+    assert_eq!(done(long), ["org.created"]);
+    for nothing in ["??? ?", &"loom ".repeat(60)] {
+        assert!(done(nothing).is_empty(), "{nothing}");
+    }
 }
 
 /// A team uses, and a project has, the licences of their own organisation.

@@ -9,6 +9,10 @@ use super::output::{at, plain, shown, word};
 
 /// So many candidates are named when a word means several.
 const NAMED_MAX: usize = 5;
+/// The server looks for so many words at most ...
+const QUERY_WORDS_MAX: usize = 8;
+/// ... in a search of so many characters.
+const QUERY_CHARS_MAX: usize = 200;
 
 impl Context {
     /// A licence by its key, its id, or the e-mail address of whom it belongs to.
@@ -16,7 +20,7 @@ impl Context {
         if is_id(given) {
             return self.http.get(&["licenses", given], &[]).await;
         }
-        let found = self.licenses(given, ("q", given)).await?;
+        let found = self.licenses(given, ("q", &narrowing(given))).await?;
         if found.is_empty() && !is_email(given) {
             let why = format!(
                 "there is no licence with the key {}. `coditect license list --query WORDS` finds \
@@ -168,12 +172,19 @@ impl Context {
         only(matching(found.items, path, given), given, "seat", "session", "session_id")
     }
 
-    /// The id of the record that the audit log knows by this name.
+    /// The id of the record that the audit log knows by this name. What stands in the log as it was typed, such
+    /// as the file of a backup, is meant before an organisation that is called the same.
     pub async fn subject(&self, given: &str) -> Result<String> {
         if is_email(given) {
             return Ok(word(&self.user(given).await?, "user_id").to_owned());
         }
         if is_id(given) {
+            return Ok(given.to_owned());
+        }
+        let literal = [("subject", given), ("limit", "1")];
+        let page = self.http.get(&["admin", "audit"], &literal).await?;
+        let stands = page["items"].as_array().is_some_and(|entries| !entries.is_empty());
+        if stands || narrowing(given).is_empty() {
             return Ok(given.to_owned());
         }
         // Keys of any template have dashes.
@@ -185,7 +196,6 @@ impl Context {
             }
         }
         match self.org_id(given).await {
-            // Some records are known by what is no id, such as backups by their files.
             Err(failure) if failure.exit == Exit::NotFound => Ok(given.to_owned()),
             found => found,
         }
@@ -193,9 +203,16 @@ impl Context {
 
     /// Records whose member is this text, whatever the case; the server narrows the search down.
     async fn named(&self, list: &[&str], given: &str, path: &str) -> Result<Vec<Value>> {
-        let all = self.pages(list, &[("q", given)], None).await?;
+        let all = self.pages(list, &[("q", &narrowing(given))], None).await?;
         Ok(matching(all.items, path, given))
     }
+}
+
+/// What the server is asked to look for: as many of the words as it takes. What has them is compared whole.
+fn narrowing(given: &str) -> String {
+    let words = given.split_whitespace().filter(|word| word.contains(char::is_alphanumeric));
+    let words: Vec<_> = words.take(QUERY_WORDS_MAX).collect();
+    words.join(" ").chars().take(QUERY_CHARS_MAX).collect()
 }
 
 fn is_id(given: &str) -> bool {
@@ -242,6 +259,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::search::query_words;
+
     #[test]
     fn a_name_means_one_record_or_the_refusal_says_which_there_are() {
         let plans = || {
@@ -265,6 +284,17 @@ mod tests {
         let several = only(orgs, "Loom", "organisation", "id", "org_id").unwrap_err().text;
         let lines = "  1  Loom  ann@example.com\n  1  Loom  bob@example.com";
         assert!(several.ends_with(lines), "{several}");
+    }
+
+    #[test]
+    fn the_server_is_asked_for_no_more_than_it_looks_for() {
+        for given in ["a - b ... c (d) e f g h i j", &"word ".repeat(90), &"ü".repeat(500)] {
+            let words = query_words(&narrowing(given)).unwrap();
+            assert!((1..=QUERY_WORDS_MAX).contains(&words.len()), "{words:?}");
+        }
+        assert_eq!(query_words(&"a ".repeat(QUERY_WORDS_MAX)).unwrap().len(), QUERY_WORDS_MAX);
+        assert_eq!(narrowing(" Loom  Ltd "), "Loom Ltd");
+        assert_eq!(narrowing("--- ?"), "");
     }
 
     #[test]
