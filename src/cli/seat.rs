@@ -60,7 +60,10 @@ pub enum SeatCommand {
 /// Which licence's seat, on which machine, of which server.
 #[derive(Args, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Whose {
-    /// The licence server [default: the one on --data where that is given, or http://127.0.0.1:8750] [env: CODITECT_SERVER]
+    /// The licence server [default: http://127.0.0.1:8750] [env: CODITECT_SERVER]
+    ///
+    /// On the server's own computer the user who owns its data folder may name that instead: --data counts before
+    /// CODITECT_SERVER, and CODITECT_DATA after it.
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
     /// The licence key; others may see it here, so a file or the environment is better [env: CODITECT_LICENSE_KEY]

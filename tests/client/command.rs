@@ -93,6 +93,16 @@ async fn the_server_is_the_one_on_the_data_folder_that_is_named() {
     let elsewhere = [&["run", "--server", "http://127.0.0.1:2"], &run[1..]].concat();
     on(&data, &elsewhere).ended_with(123, "http://127.0.0.1:2 cannot be reached");
     on("/nonexistent", &run).ended_with(123, "no server runs on /nonexistent");
+
+    // In the environment it counts where no server is named.
+    let env = |server: &str| {
+        let mut command = coditect(&[&["seat"][..], &run].concat());
+        command.env("CODITECT_LICENSE_KEY", &license.key).env("CODITECT_DATA", &data);
+        command.env("CODITECT_SERVER", server);
+        ended(command)
+    };
+    assert_eq!(env("").succeeded().out, "ran\n");
+    env("http://127.0.0.1:1").ended_with(123, "http://127.0.0.1:1 cannot be reached");
 }
 
 #[tokio::test(flavor = "multi_thread")]

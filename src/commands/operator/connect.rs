@@ -71,9 +71,15 @@ impl Http {
 
     /// The server that runs on this data.
     pub fn on(data: &DataDir) -> Result<Self> {
+        Self::on_or(data, "use --server URL with an API key")
+    }
+
+    /// The same; `else_do` is what is left to whoever may not open the folder.
+    pub fn on_or(data: &DataDir, else_do: &str) -> Result<Self> {
         let socket = data.socket();
         // A try beforehand tells apart what the HTTP client cannot.
-        UnixStream::connect(&socket).map_err(|error| no_local_server(data.path(), &error))?;
+        UnixStream::connect(&socket)
+            .map_err(|error| no_local_server(data.path(), &error, else_do))?;
         let client = build(builder(false).unix_socket(socket))?;
         let base =
             Url::parse("http://localhost").map_err(|error| Failure::failed(error.to_string()))?;
@@ -179,7 +185,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn no_local_server(data: &Path, error: &std::io::Error) -> Failure {
+fn no_local_server(data: &Path, error: &std::io::Error, else_do: &str) -> Failure {
     let folder = data.display();
     match error.kind() {
         // The socket of a server that was killed stays, and refuses.
@@ -202,7 +208,7 @@ fn no_local_server(data: &Path, error: &std::io::Error) -> Failure {
             Exit::Denied,
             format!(
                 "{folder} belongs to another user. Run this as the user of the server, for instance \
-                 with `sudo -u coditect`, or use --server URL with an API key"
+                 with `sudo -u coditect`, or {else_do}"
             ),
         ),
         _ => Failure::new(Exit::Unavailable, format!("the server on {folder}: {error}")),
@@ -226,5 +232,14 @@ mod tests {
             assert!(is_loopback(&Url::parse(address).unwrap()), "{address}");
         }
         assert!(!is_loopback(&Url::parse("http://192.0.2.1").unwrap()));
+    }
+
+    #[test]
+    fn whoever_may_not_open_the_folder_is_told_what_is_left() {
+        let denied = ErrorKind::PermissionDenied.into();
+        let told = no_local_server(Path::new("data"), &denied, "use --server URL");
+        assert_eq!(told.exit, Exit::Denied);
+        assert!(told.text.starts_with("data belongs to another user"), "{}", told.text);
+        assert!(told.text.ends_with(", or use --server URL"), "{}", told.text);
     }
 }

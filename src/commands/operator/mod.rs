@@ -110,10 +110,10 @@ pub fn is_elsewhere(via: &Via, settings: &Settings) -> bool {
     connect::elsewhere(via, settings).is_some()
 }
 
-/// Where the server listens that runs on the data that the settings name.
+/// Where the server listens that runs on the data that the settings name, for whoever has no need of an API key.
 pub fn address_of_running(settings: &Settings) -> Result<String> {
     let data = DataDir::of(&super::load(settings.flags())?.config);
-    block_on(async { Http::on(&data)?.own_address().await })
+    block_on(async { Http::on_or(&data, "use --server URL")?.own_address().await })
 }
 
 /// Reads something from the server that runs on this data; `None` when none does.

@@ -13,15 +13,22 @@ const SERVER: &str = "http://127.0.0.1:8750";
 /// A longer file holds no licence key and no certificates.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// The server that is asked: the one that was named, by its address or its data folder.
+/// The server that is asked: the one that was named, by its address or its data folder. A flag counts before the
+/// environment.
 pub(super) fn server(whose: &Whose, settings: &Settings) -> Result<String, Failure> {
     if let Some(server) = &whose.server {
         return Ok(server.clone());
     }
+    let on_the_folder = || Ok(operator::address_of_running(settings)?);
     if settings.name_a_server() {
-        return Ok(operator::address_of_running(settings)?);
+        return on_the_folder();
     }
-    Ok(environment("CODITECT_SERVER").unwrap_or_else(|| SERVER.to_owned()))
+    if let Some(server) = environment("CODITECT_SERVER") {
+        return Ok(server);
+    }
+    let folder_named =
+        ["CODITECT_DATA", "CODITECT_CONFIG"].into_iter().any(|it| path(it).is_some());
+    if folder_named { on_the_folder() } else { Ok(SERVER.to_owned()) }
 }
 
 /// What is needed to take a seat.
