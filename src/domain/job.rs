@@ -63,7 +63,7 @@ pub enum Work {
     TellOfSecondFactor {
         /// The tenant.
         org_id: OrgId,
-        /// Since when it does.
+        /// Since when it does; another time is another asking, which has a job of its own.
         since: Timestamp,
         /// The place in the list of members behind the last one who was told; none: nobody was yet.
         after: Option<Vec<u8>>,

@@ -36,6 +36,9 @@ pub struct Organisation {
     /// Whether people act for it only with an account that has a second factor.
     #[serde(default)]
     pub require_second_factor: bool,
+    /// When its members were last to be told that it does; kept while it does not.
+    #[serde(default)]
+    pub second_factor_since: Option<Timestamp>,
     /// Set once its owner wants it deleted.
     #[serde(default)]
     pub deletion: Option<Deletion>,
@@ -71,8 +74,15 @@ pub struct ErasedOrg {
 impl Organisation {
     /// A new one.
     pub fn new(org_id: OrgId, name: String, personal: bool, created_at: Timestamp) -> Self {
-        let (require_second_factor, deletion) = (false, None);
-        Self { org_id, name, personal, created_at, require_second_factor, deletion }
+        Self {
+            org_id,
+            name,
+            personal,
+            created_at,
+            require_second_factor: false,
+            second_factor_since: None,
+            deletion: None,
+        }
     }
 
     /// Asks for its deletion after a time; until when it can be taken back.

@@ -1,6 +1,7 @@
 //! Domains that organisations prove to be theirs, and people who join by their address there.
 
 use super::orgs::{join, place};
+use super::throttles::OrgWork;
 use super::{Actor, Ctx, Services, letters};
 use crate::domain::audit::By;
 use crate::domain::email_domain::{Domain, OrgDomain};
@@ -75,7 +76,7 @@ impl Services {
             place(tx, actor, id, Permission::OrgManage)?;
             store::org(tx, id).domain(&domain)
         })?;
-        self.throttles.check_account(&format!("domain {id}"))?;
+        self.throttles.check_org_work(id, OrgWork::Domain)?;
         let name = claim.record_name();
         let texts = self.names.texts(&name).await.map_err(|away| {
             let text = "No name server could be asked just now. Try again in a moment, or have whoever runs this server confirm the domain.";

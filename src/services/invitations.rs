@@ -2,6 +2,7 @@
 
 use super::accounts::{RegisterInput, add_account};
 use super::orgs::{join, place};
+use super::throttles::Mailing;
 use super::{Actor, Caller, Ctx, Services, letters};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, RateLimit, Result};
@@ -64,7 +65,7 @@ impl Services {
         let email = Email::parse(email)?;
         self.throttles.check_address(actor.caller.address)?;
         // Whoever is invited and taken out again and again is mailed no more often than others.
-        self.throttles.check_link(&format!("invited {}", email.as_str()))?;
+        self.throttles.check_mailing(Mailing::Invited(&email))?;
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (org, own) = place(tx, &actor.still(tx)?, id, Permission::OrgManage)?;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::orgs::{Member, place};
+use super::throttles::OrgWork;
 use super::{Actor, Services};
 use crate::domain::audit::{AuditEntry, AuditFilter, By};
 use crate::domain::billing::Invoice;
@@ -105,8 +106,7 @@ impl Services {
     /// Begins an export, for the owner; that it was made is an entry of the audit log.
     pub async fn export_org(self: &Arc<Self>, actor: &Actor, id: OrgId) -> Result<OrgExport> {
         self.store.read(|tx| place(tx, actor, id, Permission::OrgOwn))?;
-        // Reading everything is work: no more often than a sign-in may be tried.
-        self.throttles.check_account(&format!("export {id}"))?;
+        self.throttles.check_org_work(id, OrgWork::Export)?;
         let ctx = self.ctx_of(actor);
         self.commit(move |tx| ctx.audit(tx, Some(id), "org.exported", id, [])).await?;
         Ok(OrgExport {

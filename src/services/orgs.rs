@@ -1,6 +1,7 @@
 //! Organisations and who belongs to them, as their members see and change them.
 
 use super::provisioning::{hold_groups, join_held_groups};
+use super::throttles::Mailing;
 use super::{Actor, Ctx, Services, letters, second_factor};
 use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result, found};
@@ -9,7 +10,7 @@ use crate::domain::job::{Job, Work};
 use crate::domain::organisation::{Membership, Organisation, Permission, Role};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::check_text;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{DAY_MS, Timestamp};
 use crate::domain::user::User;
 use crate::store::orgs::OF_USER_MAX;
 use crate::store::{self, Read, WriteTx, api_keys, email_domains, identities, jobs, orgs, users};
@@ -18,6 +19,8 @@ use crate::store::{self, Read, WriteTx, api_keys, email_domains, identities, job
 const MEMBERS_MAX: u64 = 10_000;
 /// Members who are told something in one transaction.
 const TOLD_AT_ONCE: usize = 100;
+/// Members are told of the same no sooner again.
+const TOLD_AGAIN_MS: i64 = DAY_MS;
 
 /// Somebody who belongs to an organisation, as another member sees them.
 pub struct Member {
@@ -83,7 +86,8 @@ impl Services {
     ///
     /// # Errors
     /// `MfaEnrolmentRequired` when the actor asks of others what their own account does not have;
-    /// `RateLimited` when members would be told of that too often.
+    /// `RateLimited` when members would be told of that too often. Whoever asks for it again within a day of the
+    /// last time tells nobody: they know.
     pub async fn change_org(
         &self,
         actor: &Actor,
@@ -92,14 +96,16 @@ impl Services {
     ) -> Result<(Organisation, Role)> {
         let name = change.name.as_deref().map(checked_name).transpose()?;
         let (org, _) = self.store.read(|tx| place(tx, actor, id, Permission::OrgManage))?;
-        if change.require_second_factor == Some(true) && !org.require_second_factor {
-            actor.refuse_programs()?;
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
+        let required = change.require_second_factor;
+        let required = required.filter(|it| *it != org.require_second_factor);
+        if let Some(required) = required {
+            may_require(&actor, required)?;
             // Each time leads to mails, which nobody is to go without.
-            if !actor.operator {
-                self.throttles.check_link(&format!("second factor {id}"))?;
+            if required && !actor.operator && !were_told(&org, ctx.now) {
+                self.throttles.check_mailing(Mailing::AskedForSecondFactor(id))?;
             }
         }
-        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (mut org, role) = place(tx, &actor, id, Permission::OrgManage)?;
             let was = org.clone();
@@ -108,26 +114,8 @@ impl Services {
                 let told = [("name_before", before), ("name", org.name.clone())];
                 ctx.audit_change(tx, Some(id), "org.renamed", id, told, &was, &org)?;
             }
-            let required = change.require_second_factor;
             if let Some(required) = required.filter(|it| *it != org.require_second_factor) {
-                actor.refuse_programs()?;
-                if required && !actor.second_factor {
-                    let text =
-                        "Set up a second factor of your own before you ask one of the others.";
-                    return Err(Error::new(Code::MfaEnrolmentRequired, text));
-                }
-                org.require_second_factor = required;
-                let action = if required {
-                    "org.second_factor_required"
-                } else {
-                    "org.second_factor_optional"
-                };
-                ctx.audit(tx, Some(id), action, id, [])?;
-                if required {
-                    let (since, after) = (ctx.now, None);
-                    let work = Work::TellOfSecondFactor { org_id: id, since, after };
-                    ctx.plan_job(tx, ctx.now, work)?;
-                }
+                require_second_factor(&ctx, tx, &mut org, required)?;
             }
             orgs::put(tx, &org)?;
             Ok((org, role))
@@ -136,7 +124,7 @@ impl Services {
     }
 
     /// Mails those of some members who have no second factor that their organisation asks for one, and plans
-    /// the next ones. Nobody is told any more once it does not.
+    /// the next ones. Nobody is told any more once it does not, nor by what another time of asking has outlived.
     pub async fn tell_of_second_factor_due(
         &self,
         job: &Job,
@@ -147,8 +135,13 @@ impl Services {
         let (ctx, job) = (self.ctx(By::System), job.clone());
         self.commit(move |tx| {
             let org = found(store::org(tx, id).organisation())?;
-            let org = org.filter(|org| org.require_second_factor);
-            let (true, Some(org)) = (jobs::remove(tx, &job)?, org) else { return Ok(()) };
+            let org = org.filter(|org| org.second_factor_since == Some(since));
+            let (true, Some(mut org)) = (jobs::remove(tx, &job)?, org) else { return Ok(()) };
+            if !org.require_second_factor {
+                // Not everybody knows: when it is asked for again, they are to be told.
+                org.second_factor_since = None;
+                return orgs::put(tx, &org);
+            }
             let page = store::org(tx, id).members(&PageRequest { limit: TOLD_AT_ONCE, after })?;
             for member in page.items {
                 let user = users::get(tx, member.user_id)?;
@@ -220,7 +213,7 @@ impl Services {
         self.store.read(|tx| removable(tx, actor, id, user_id))?;
         // Whoever is brought in and taken out again and again is mailed no more often than others.
         let may_tell =
-            !leaves && self.throttles.check_link(&format!("removed {id} {user_id}")).is_ok();
+            !leaves && self.throttles.check_mailing(Mailing::Removed(id, user_id)).is_ok();
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
             let (member, user) = removable(tx, &actor, id, user_id)?;
@@ -241,7 +234,7 @@ impl Services {
         self.store.read(|tx| place(tx, actor, id, Permission::OrgOwn))?;
         // Each leads to two mails, which nobody is to go without.
         if !actor.operator {
-            self.throttles.check_link(&format!("transfer {id}"))?;
+            self.throttles.check_mailing(Mailing::Transferred(id))?;
         }
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
@@ -266,6 +259,40 @@ impl Services {
         })
         .await
     }
+}
+
+/// Refuses programs, and whoever asks of others what their own account does not have.
+fn may_require(actor: &Actor, required: bool) -> Result<()> {
+    actor.refuse_programs()?;
+    if required && !actor.second_factor {
+        let text = "Set up a second factor of your own before you ask one of the others.";
+        return Err(Error::new(Code::MfaEnrolmentRequired, text));
+    }
+    Ok(())
+}
+
+/// Whether the members know already, or are being told, should their organisation ask for a second factor now.
+fn were_told(org: &Organisation, now: Timestamp) -> bool {
+    org.second_factor_since.is_some_and(|since| now < since + TOLD_AGAIN_MS)
+}
+
+/// Has an organisation ask for a second factor, and its members be told; or no longer.
+fn require_second_factor(
+    ctx: &Ctx,
+    tx: &mut WriteTx,
+    org: &mut Organisation,
+    required: bool,
+) -> Result<()> {
+    let id = org.org_id;
+    org.require_second_factor = required;
+    let action = if required { "org.second_factor_required" } else { "org.second_factor_optional" };
+    ctx.audit(tx, Some(id), action, id, [])?;
+    if !required || were_told(org, ctx.now) {
+        return Ok(());
+    }
+    org.second_factor_since = Some(ctx.now);
+    let work = Work::TellOfSecondFactor { org_id: id, since: ctx.now, after: None };
+    ctx.plan_job(tx, ctx.now, work)
 }
 
 /// A member whom the actor may take out of an organisation, or who is the actor and may leave.

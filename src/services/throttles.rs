@@ -1,12 +1,13 @@
-//! What slows down guessing: limits per address and per account.
+//! What slows down guessing, and bounds the mail and the work that somebody causes.
 
+use std::fmt;
 use std::hash::Hash;
 use std::net::IpAddr;
 
 use crate::config::Config;
 use crate::domain::error::{Code, Error, RateLimit, Result};
-use crate::domain::ids::OrgId;
-use crate::domain::user::Familiar;
+use crate::domain::ids::{OrgId, UserId};
+use crate::domain::user::{Email, Familiar};
 use crate::identity::throttle::{Throttle, address_key};
 
 /// People of a group whom a directory may name before that counts as another call.
@@ -21,8 +22,43 @@ const DIRECTORY_BURST: u32 = 3_000;
 pub struct Throttles {
     by_address: Limit,
     by_account: Limit,
+    by_org: Limit,
     links: Limit,
+    org_mails: Limit,
     directories: Limit,
+}
+
+/// What leads to mails that nobody has asked for who reads them. Each counts by itself, and may happen as often
+/// in an hour as a link is mailed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Mailing<'a> {
+    /// An address is invited.
+    Invited(&'a Email),
+    /// An issuer names an address, which is asked whether that is meant.
+    Identified(&'a Email),
+    /// An organisation's directory makes an account for an address.
+    Provisioned(OrgId, &'a Email),
+    /// Its directory gives somebody another address.
+    Renamed(OrgId, UserId),
+    /// Its directory brings somebody in, or takes them out.
+    Moved(OrgId, UserId),
+    /// A member is taken out.
+    Removed(OrgId, UserId),
+    /// An organisation begins to ask its members for a second factor.
+    AskedForSecondFactor(OrgId),
+    /// An organisation is given to another member.
+    Transferred(OrgId),
+}
+
+/// What takes work, for one organisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum OrgWork {
+    /// Ask an issuer whether it answers.
+    Issuer,
+    /// Ask name servers for a domain's proof.
+    Domain,
+    /// Read everything it has.
+    Export,
 }
 
 /// A limit, and how a refusal describes it.
@@ -38,7 +74,9 @@ impl Throttles {
         Self {
             by_address: Limit::new("address", auth.address_per_minute, auth.address_burst),
             by_account: Limit::new("account", auth.account_per_minute, auth.account_burst),
+            by_org: Limit::new("organisation", auth.account_per_minute, auth.account_burst),
             links: Limit::hourly("mailbox", auth.links_per_hour),
+            org_mails: Limit::hourly("organisation_mails", auth.links_per_hour),
             directories: Limit::new("directory", DIRECTORY_PER_MINUTE, DIRECTORY_BURST),
         }
     }
@@ -72,6 +110,27 @@ impl Throttles {
     pub(super) fn check_link(&self, address: &str) -> Result<()> {
         self.links.check(address)
     }
+
+    /// For what leads to mails.
+    pub(super) fn check_mailing(&self, mailing: Mailing) -> Result<()> {
+        match mailing {
+            Mailing::AskedForSecondFactor(_) => self.org_mails.check_for(
+                &mailing,
+                format_args!(
+                    "The members of this organisation were asked for a second factor too often"
+                ),
+            ),
+            Mailing::Transferred(_) => self
+                .org_mails
+                .check_for(&mailing, format_args!("This organisation was given away too often")),
+            _ => self.links.check(&mailing),
+        }
+    }
+
+    /// For what takes work: no more often than a sign-in may be tried.
+    pub(super) fn check_org_work(&self, org_id: OrgId, work: OrgWork) -> Result<()> {
+        self.by_org.check(&(org_id, work))
+    }
 }
 
 impl Limit {
@@ -88,10 +147,13 @@ impl Limit {
     }
 
     fn check(&self, key: &(impl Hash + ?Sized)) -> Result<()> {
+        self.check_for(key, format_args!("Too many attempts for this {}", self.described.policy))
+    }
+
+    /// The same, where `why` tells what was too much.
+    fn check_for(&self, key: &(impl Hash + ?Sized), why: fmt::Arguments) -> Result<()> {
         let Err(wait) = self.throttle.check(key) else { return Ok(()) };
-        let whose = self.described.policy;
-        let text =
-            format!("Too many attempts for this {whose}; wait {} s, then try again.", wait.0);
+        let text = format!("{why}; wait {} s, then try again.", wait.0);
         let mut error = Error::new(Code::RateLimited, text).retry_after(wait.0);
         error.limit = Some(self.described);
         Err(error)

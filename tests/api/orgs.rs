@@ -256,7 +256,9 @@ async fn an_organisation_is_not_given_back_and_forth_without_end() {
     company.ann.post(&company.path("/transfer"), to(&bob)).await.ok(200);
     bob.post(&company.path("/transfer"), to(&company.ann)).await.ok(200);
     company.ann.post(&company.path("/transfer"), to(&bob)).await.ok(200);
-    bob.post(&company.path("/transfer"), to(&company.ann)).await.refused(429, "rate_limited");
+    let again = bob.post(&company.path("/transfer"), to(&company.ann)).await;
+    let detail = text(&again.refused(429, "rate_limited")["detail"]);
+    assert!(detail.starts_with("This organisation was given away too often; wait"), "{detail}");
     bob.get(&company.path("")).await.ok(200);
 }
 

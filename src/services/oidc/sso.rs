@@ -27,6 +27,7 @@ use crate::services::orgs::{End, end_membership, join, place, set_role};
 use crate::services::provisioning::groups_of;
 use crate::services::second_factor::Check;
 use crate::services::sign_in::{Grant, SignedIn};
+use crate::services::throttles::{Mailing, OrgWork};
 use crate::services::{Actor, Caller, Ctx, letters};
 use crate::store::{self, Read, WriteTx, identities, users};
 
@@ -109,7 +110,7 @@ impl Services {
             let org = store::org(tx, id);
             Ok((org.sso()?, org.has_directory(now)?))
         })?;
-        self.throttles.check_account(&format!("sso {id}"))?;
+        self.throttles.check_org_work(id, OrgWork::Issuer)?;
         let secret = input.client_secret.clone().filter(|secret| !secret.is_empty());
         let ctx = self.ctx_of(actor);
         let mut sso = checked(id, input, directory)?;
@@ -252,7 +253,7 @@ impl Services {
                 "Your organisation's issuer tells no e-mail address of yours. Ask whoever runs it.";
             return Ok(Error::new(Code::IdentityUnverified, text));
         };
-        self.throttles.check_link(&format!("identity {}", email.as_str()))?;
+        self.throttles.check_mailing(Mailing::Identified(&email))?;
         let (ctx, claims) = (ctx.clone(), claims.clone());
         let told = Error::new(
             Code::IdentityUnconfirmed,

@@ -17,6 +17,7 @@ use crate::domain::user::{Email, LinkPurpose, User};
 use crate::services::accounts::{Person, add_account, give_link, mail_link};
 use crate::services::oidc::accounts::{IDENTITIES_MAX, local_part, take_from_others};
 use crate::services::orgs::{End, end_membership, join, owner_stays, tell_removed};
+use crate::services::throttles::Mailing;
 use crate::services::{Ctx, letters};
 use crate::store::orgs::OF_USER_MAX;
 use crate::store::provisioning::PROVISIONED_MAX;
@@ -111,8 +112,7 @@ impl Services {
     ) -> Result<PersonSeen> {
         let email = address(&input.user_name)?;
         let id = directory.org_id;
-        let may_mail =
-            self.throttles.check_link(&format!("provisioned {id} {}", email.as_str())).is_ok();
+        let may_mail = self.throttles.check_mailing(Mailing::Provisioned(id, &email)).is_ok();
         let (ctx, directory) = (self.ctx_of_directory(directory), directory.clone());
         self.commit(move |tx| {
             directory.require_good(tx)?;
@@ -243,12 +243,12 @@ impl Services {
     ) -> Result<bool> {
         let person = self.store.read(|tx| seen(tx, id, user_id))?;
         let moves = active.is_some_and(|active| active != person.membership.is_some());
-        let event = match email {
-            Some(email) if *email != person.user.email => "renamed",
-            _ if moves => "moved",
+        let mailing = match email {
+            Some(email) if *email != person.user.email => Mailing::Renamed(id, user_id),
+            _ if moves => Mailing::Moved(id, user_id),
             _ => return Ok(false),
         };
-        Ok(self.throttles.check_link(&format!("{event} {id} {user_id}")).is_ok())
+        Ok(self.throttles.check_mailing(mailing).is_ok())
     }
 
     /// Forgets somebody, who does not belong to the organisation any more. The account stays theirs.
