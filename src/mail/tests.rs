@@ -91,7 +91,10 @@ fn beginnings(html: &str) -> Vec<String> {
     paragraphs.retain(|paragraph| !paragraph.starts_with('<'));
     let first_words = |paragraph: &str| {
         let text = paragraph.split('<').next().unwrap();
-        text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+        let words = text.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+        let escaped =
+            [("&lt;", "<"), ("&gt;", ">"), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")];
+        escaped.iter().fold(words, |words, (entity, is)| words.replace(entity, is))
     };
     paragraphs.into_iter().map(first_words).collect()
 }
@@ -109,8 +112,7 @@ fn the_paragraphs_of_a_text_stand_apart_and_its_signature_does() {
             .collect();
         for beginning in beginnings(&html) {
             let stands = apart.iter().any(|paragraph| paragraph.starts_with(&beginning));
-            let within = apart.iter().any(|paragraph| paragraph.contains(&beginning));
-            assert!(stands || !within, "{name}: {beginning:?} begins no paragraph of\n{text}");
+            assert!(stands, "{name}: {beginning:?} begins no paragraph of\n{text}");
         }
     }
 }
