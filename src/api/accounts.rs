@@ -454,8 +454,8 @@ impl Accounts {
 
     /// Close the account
     ///
-    /// No sign-in works any more. Licences live on with their organisation. 409 `last_operator` when nobody
-    /// could run this appliance afterwards.
+    /// No sign-in works any more, and a confirmed address is told. Licences live on with their organisation. 409
+    /// `last_operator` when nobody could run this appliance afterwards.
     #[oai(
         path = "/users/me/deactivate",
         method = "post",
@@ -463,7 +463,7 @@ impl Accounts {
         tag = "Tag::Accounts"
     )]
     async fn deactivate_me(&self, person: Person) -> Answer<Json<Done>> {
-        self.services.deactivate_account(&person.0).await?;
+        self.services.close_account(&person.0).await?;
         Ok(Json(Done::new("deactivated")))
     }
 }

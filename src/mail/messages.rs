@@ -143,6 +143,14 @@ messages! {
         required_at: Timestamp,
     }
 
+    /// Tells the owner of an account that somebody who was signed in to it has closed it.
+    AccountClosed = "account_closed" {
+        /// The reader.
+        full_name: String,
+        /// When.
+        closed_at: Timestamp,
+    }
+
     /// Tells the address that an account had that an operator has given the account another one. It names
     /// neither the person nor the new address: the reader may be a stranger.
     AddressCorrected = "address_corrected" {

@@ -87,6 +87,7 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             required_at: NOON,
         }
         .into(),
+        AccountClosed { full_name: full_name.to_owned(), closed_at: NOON }.into(),
         AddressCorrected { changed_at: NOON }.into(),
         AddressGiven {
             email: "zoe.miller@example.com".to_owned(),

@@ -12,10 +12,10 @@ use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStat
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
 use crate::mail::messages::{
-    AccountCreated, AddressChanged, AddressCorrected, AddressGiven, CodesRefused, ConfirmIdentity,
-    GraceEnding, GraceStarted, IdentityLinked, LicenseDelivered, LicenseExpired, LicenseReinstated,
-    LicenseRevoked, LicenseSuspended, MemberRemoved, NewSignIn, OrderReceived, OrgJoined,
-    OrgTransferred, PasskeyChanged, PasswordChanged, PasswordReset, PaymentRecorded,
+    AccountClosed, AccountCreated, AddressChanged, AddressCorrected, AddressGiven, CodesRefused,
+    ConfirmIdentity, GraceEnding, GraceStarted, IdentityLinked, LicenseDelivered, LicenseExpired,
+    LicenseReinstated, LicenseRevoked, LicenseSuspended, MemberRemoved, NewSignIn, OrderReceived,
+    OrgJoined, OrgTransferred, PasskeyChanged, PasswordChanged, PasswordReset, PaymentRecorded,
     ProvisioningTokenMade, RecoveryCodeUsed, SecondFactorChanged, SecondFactorRequired,
     SubscriptionConfirmed, SubscriptionEnded, TrialEnded, TrialEnding, TrialStarted, VerifyEmail,
     Welcome, shorten_key,
@@ -120,6 +120,11 @@ pub(super) fn second_factor_required(
 ) -> Message {
     let (full_name, org_name) = (user.full_name.clone(), shown_name(&org.name));
     SecondFactorRequired { full_name, org_name, required_at }.into()
+}
+
+/// That somebody who was signed in to the account has closed it.
+pub(super) fn account_closed(user: &User, closed_at: Timestamp) -> Message {
+    AccountClosed { full_name: user.full_name.clone(), closed_at }.into()
 }
 
 /// To the address that an account had, that an operator has given it another.

@@ -12,6 +12,7 @@ mod audit_export;
 pub mod backups;
 pub mod billing;
 mod changes;
+mod closing;
 mod ctx;
 pub mod customers;
 pub mod demo;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use coditect::domain::user::Email;
-use coditect::store::users;
+use coditect::store::{WriteTx, users};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -724,6 +724,24 @@ async fn a_closed_account_signs_in_no_more_while_its_licences_live_on() {
     app.register(ANN).await.refused(409, "email_taken");
     app.acquire(&license, "hw-1").await.ok(201);
     assert!(app.audited().await.contains(&"user.deactivated".to_owned()));
+    // Somebody else may have done that.
+    let mail = app.mail_to(ANN, "is closed").await;
+    assert!(mail.text.contains("by somebody who was signed in to it"), "{}", mail.text);
+}
+
+#[tokio::test]
+async fn an_address_that_was_never_confirmed_is_told_of_no_closed_account() {
+    let app = TestApp::start().await;
+    let ann = app.customer(ANN).await;
+    let email = Email::parse(ANN).unwrap();
+    let unconfirmed = move |tx: &mut WriteTx<'_>| {
+        let mut user = users::by_email(tx, &email)?.unwrap();
+        user.email_verified = false;
+        users::update(tx, &user)
+    };
+    app.services.store.write(unconfirmed).await.unwrap();
+    ann.post_nothing("/api/v1/users/me/deactivate").await.ok(200);
+    assert!(!app.subjects_to(ANN).await.iter().any(|subject| subject.contains("is closed")));
 }
 
 #[tokio::test]

@@ -14,23 +14,30 @@ export function CloseAccount() {
     <p class="text">Nobody signs in to a closed account. Licences and subscriptions stay with their organisations.</p><//>`;
 }
 
-/** The organisations that one owns, and which of them have other members. */
+/** What others need first, and what nobody would look after. */
 async function look() {
   /** @type {Org[]} */
   const owned = (await list("/orgs")).items.filter((org) => org.role === "owner");
-  const others = await Promise.all(owned.map(hasOthers));
-  return { shared: owned.filter((_, index) => others[index]), alone: owned.filter((org, index) => !others[index] && !org.personal && !org.deletion_due_at) };
+  const [lone, ...found] = await Promise.all([isLoneOperator(), ...owned.map(company)]);
+  const those = (/** @type {string} */ which) => owned.filter((_, index) => found[index] === which);
+  return { lone, locked: those("locked"), shared: those("shared"), alone: those("alone").filter((org) => !org.personal && !org.deletion_due_at) };
 }
 
-/** @param {Org} org */
-async function hasOthers(org) {
+/** Whether an organisation has other members, which it does not tell whoever lacks the second factor it asks for. @param {Org} org */
+async function company(org) {
   try {
-    return (await list(`/orgs/${org.org_id}/members`, { limit: 2 })).items.length > 1;
+    return (await list(`/orgs/${org.org_id}/members`, { limit: 2 })).items.length > 1 ? "shared" : "alone";
   } catch (problem) {
-    // What is not shown without a second factor the server knows.
-    if (problem instanceof Problem && problem.code === NO_FACTOR) return false;
+    if (problem instanceof Problem && problem.code === NO_FACTOR) return "locked";
     throw problem;
   }
+}
+
+/** Whether nobody else runs this server; of many accounts only the server knows. */
+async function isLoneOperator() {
+  if (!account.value?.operator) return false;
+  const { items, next_cursor } = await list("/admin/users", { limit: 200 });
+  return !next_cursor && items.filter((user) => user.operator).length === 1;
 }
 
 /** @param {{ orgs: Org[] }} props */
@@ -39,11 +46,13 @@ const Links = ({ orgs }) => html`<ul>${orgs.map((org) => html`<li key=${org.org_
 async function close() {
   const found = await attempt(look);
   if (!found) return;
-  const { shared, alone } = found;
-  if (shared.length) {
+  const { lone, locked, shared, alone } = found;
+  if (lone || locked.length || shared.length) {
     await ask({
       title: "Close your account",
-      text: html`<p>You own what others belong to. Give it to one of them first, with <strong>Give away…</strong> on its screen, or remove its other members:</p><${Links} orgs=${shared} />`,
+      text: html`${lone && html`<p>You are the only operator of this server. Make <a href=${to("users")}>somebody else</a> one first.</p>`}
+        ${locked.length > 0 && html`<p>These ask for a second factor, which your account does not have: set up two-step sign-in first, and then give them to another member.</p><${Links} orgs=${locked} />`}
+        ${shared.length > 0 && html`<p>You own what others belong to. Give it to one of them first, with <strong>Give away…</strong> on its screen, or remove its other members:</p><${Links} orgs=${shared} />`}`,
     });
     return;
   }
@@ -52,7 +61,7 @@ async function close() {
     title: "Close your account",
     text: html`<p>Every sign-in of <strong>${who?.email}</strong> ends, this one as well, and none works any more. Your API keys open nothing from then on${who?.operator ? ", and you run this server no longer" : ""}.</p>
       <p>Licences go on working. <strong>Subscriptions go on and are charged</strong> until they are cancelled: cancel first what is not to go on.</p>
-      ${alone.length > 0 && html`<p>Nobody looks after these then, which are yours alone; delete them first, or give them away:</p><${Links} orgs=${alone} />`}
+      ${alone.length > 0 && html`<p>These are yours alone, and nobody looks after them then. Invite somebody and give it to them, or delete it:</p><${Links} orgs=${alone} />`}
       <p>Only an operator of this server can open the account again.</p>`,
     action: "Close my account", danger: true, typed: who?.email,
     submit: closeAccount,

@@ -164,6 +164,7 @@ describe("the end of one's own account", () => {
     await dialog(page).getByText("this one as well").waitFor();
     await dialog(page).getByText("are charged").waitFor();
     await dialog(page).getByRole("link", { name: "Alone Ltd" }).waitFor();
+    await dialog(page).getByText("Invite somebody and give it to them, or delete it").waitFor();
     await watched.look("account-close");
     assert.equal(await dialog(page).getByRole("button", { name: "Close my account" }).isDisabled(), true);
     await page.getByLabel(`Type ${email} to confirm`).fill(email);
@@ -172,6 +173,43 @@ describe("the end of one's own account", () => {
     await page.getByText("Your account is closed.").waitFor();
     await assert.rejects(api.get("/users/me"), { status: 401 });
     await assert.rejects(new Api(house.server.url).signIn(email, OPERATOR.password), { status: 401 });
+  });
+
+  visit("waits for a second factor where an organisation asks for one, and is not offered before", async (page, watched) => {
+    watched.expect(/^403 GET .*members/);
+    const { answer: signed, api: heir } = await customer("bare@customer.example", "Bea Bare");
+    const { api: owner } = await customer("guards@customer.example", "Gus Guard");
+    const { secret } = await owner.post("/users/me/totp", { password: OPERATOR.password });
+    await owner.post("/users/me/totp/confirm", { totp: new Phone(secret).code() });
+    const org = await owner.post("/orgs", { name: "Guarded Ltd" });
+    await belong(owner, org, heir, "bare@customer.example", "admin");
+    await owner.call("PATCH", `/orgs/${org.org_id}`, { require_second_factor: true });
+    await owner.post(`/orgs/${org.org_id}/transfer`, { user_id: (await heir.get("/users/me")).user_id });
+    await account(page, signed);
+    await button(page, "Close it…").click();
+    await dialog(page).getByText("set up two-step sign-in first").waitFor();
+    await dialog(page).getByRole("link", { name: "Guarded Ltd" }).waitFor();
+    assert.equal(await dialog(page).getByText("yours alone").count(), 0);
+    assert.equal(await dialog(page).getByRole("button", { name: "Close my account" }).count(), 0);
+    await watched.look("account-close-second-factor");
+  });
+
+  signedIn("is not offered to the only operator", "#/account", async (page, _api, watched) => {
+    let others = false;
+    await page.route(/\/admin\/users\?limit=200/, async (route) => {
+      const response = await route.fetch();
+      const { items } = await response.json();
+      const seen = items.map((/** @type {any} */ user) => ({ ...user, operator: others || user.email === OPERATOR.email }));
+      await route.fulfill({ response, json: { items: [...seen, { user_id: "another", operator: others }], next_cursor: null } });
+    });
+    await button(page, "Close it…").click();
+    await dialog(page).getByText("You are the only operator").waitFor();
+    assert.equal(await page.getByLabel(/to confirm/).count(), 0);
+    await watched.look("account-close-operator");
+    await dialog(page).getByText("Close", { exact: true }).click();
+    others = true;
+    await button(page, "Close it…").click();
+    await page.getByLabel(`Type ${OPERATOR.email} to confirm`).waitFor();
   });
 });
 
