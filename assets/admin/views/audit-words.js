@@ -223,9 +223,11 @@ function Fields({ entry, fields, children }) {
   return html`<dl class="told">${fields.map((field) => html`<${FieldOf} key=${field[0]} entry=${entry} field=${field} />`)}${children}</dl>`;
 }
 
-/** What an entry tells beside what was done and by whom. @param {{ entry: Entry }} props */
-export function Told({ entry }) {
-  const { told, made } = fields(entry);
+/** What an entry tells beside what was done and by whom. @param {{ entry: Entry, named?: boolean }} props `named`: beside its record's name */
+export function Told({ entry, named = false }) {
+  const { told: all, made } = fields(entry);
+  const name = named && known.value.get(entry.subject)?.name;
+  const told = all.filter(([, before, after]) => before !== null || after !== name);
   return html`<div class="entry">${told.length > 0 && html`<${Fields} entry=${entry} fields=${told} />`}<${Rest} entry=${entry} made=${made} /></div>`;
 }
 

@@ -1,6 +1,6 @@
 // What was done to one record, by whom, newest first.
 
-import { call, list } from "../api.js";
+import { Problem, call, list } from "../api.js";
 import { html, useState } from "../lib.js";
 import { usePoll } from "../poll.js";
 import { to } from "../route.js";
@@ -18,13 +18,26 @@ function actorName(entry) {
 /** So many people are looked up at once. */
 const LOOKED_UP_MAX = 20;
 
+/** People whom the server does not name: they are shown by the id, and not asked for again. @type {Set<string>} */
+const nameless = new Set();
+
 /** Learns who the people of an organisation are, or were. @param {Entry[]} entries */
 async function meet(entries) {
   const people = entries.filter(({ action }) => action.startsWith("member.") && action !== "member.invited").map((entry) => entry.subject);
-  const strangers = [...new Set(people)].filter((id) => !isKnown(id)).slice(0, LOOKED_UP_MAX);
-  // Whom it cannot name it shows by the id.
-  const met = await Promise.all(strangers.map((id) => call("GET", `/admin/users/${id}`).catch(() => null)));
+  const strangers = [...new Set(people)].filter((id) => !isKnown(id) && !nameless.has(id)).slice(0, LOOKED_UP_MAX);
+  const met = await Promise.all(strangers.map((id) => call("GET", `/admin/users/${id}`).catch((problem) => {
+    if (problem instanceof Problem && problem.status === 404) nameless.add(id);
+    return null;
+  })));
   know(met.filter(Boolean).map((user) => [user.user_id, user.email]));
+}
+
+/** What was done, to whom or what where that is another record, and by whom where that is somebody else. @param {{ entry: Entry, subject: string }} props */
+function Line({ entry, subject }) {
+  const elsewhere = entry.subject !== subject;
+  const themselves = elsewhere && entry.user_id === entry.subject && !entry.api_key_id;
+  return html`<p><strong>${what(entry.action)}</strong>${elsewhere && html` <${Subject} entry=${entry} />`}${!themselves && html` <span class="soft">by ${actorName(entry)}</span>`}</p>
+    <${Told} entry=${entry} named=${elsewhere} />`;
 }
 
 /** @param {{ subject: string }} props an id */
@@ -42,7 +55,7 @@ export function History({ subject }) {
     ${data && !data.items.length && html`<p class="empty soft">Nothing is recorded of it.</p>`}
     ${data && data.items.length > 0 && html`<ol class="history">${data.items.map((/** @type {Entry} */ entry) => html`<li key=${entry.audit_id}>
       <span class="when"><${Ago} at=${entry.at} /></span>
-      <div><p><strong>${what(entry.action)}</strong>${entry.subject !== subject && html` <${Subject} entry=${entry} />`} <span class="soft">by ${actorName(entry)}</span></p><${Told} entry=${entry} /></div></li>`)}</ol>`}
+      <div><${Line} entry=${entry} subject=${subject} /></div></li>`)}</ol>`}
     ${data?.next_cursor && rows < 200 && html`<p class="more"><button class="plain" onClick=${() => setRows(200)}>Show more</button>
       <a href=${to("audit", "", { subject })}>All in the audit log</a></p>`}<//>`;
 }

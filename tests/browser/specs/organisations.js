@@ -128,10 +128,33 @@ describe("organisations", () => {
     const entry = (/** @type {string} */ text) => page.locator(".history li", { hasText: text }).first();
     await entry("Invited to join heir@weft.example").waitFor();
     await entry("Joined heir@weft.example").waitFor();
+    assert.equal(await entry("Invited to join heir@weft.example").getByText("e-mail:").count(), 0, "it is told once");
+    assert.equal(await entry("Joined heir@weft.example").getByText("by heir@weft.example").count(), 0, "they did so themselves");
     await api.delete(`/orgs/${org.org_id}/members/${(await theirs.get("/users/me")).user_id}`);
     await page.reload();
     await entry("Member removed heir@weft.example").getByText(`by ${OPERATOR.email}`).waitFor();
     await watched.look("org-history-people");
+  });
+
+  signedIn("whom the server does not know is asked for once", "#/orgs", async (page, api, watched) => {
+    watched.expect(/^404 GET .*admin\/users/);
+    const org = await api.post("/orgs", { name: "Forgetful Ltd" });
+    const nobody = "00000000-0000-7000-8000-00000000dead";
+    let asked = 0;
+    page.on("request", (request) => { asked += Number(request.url().endsWith(`/admin/users/${nobody}`)); });
+    await page.route(/\/admin\/audit\?/, async (route) => {
+      const response = await route.fetch();
+      const body = await response.json();
+      body.items.unshift({ ...body.items[0], audit_id: nobody, action: "member.removed", subject: nobody });
+      await route.fulfill({ response, json: body });
+    });
+    await page.goto(`/admin#/orgs/${org.org_id}`);
+    for (let time = 0; time < 2; time += 1) {
+      await part(page, "History");
+      await page.locator(".history li", { hasText: "…00000000dead" }).waitFor();
+      await part(page, "People");
+    }
+    assert.equal(asked, 1);
   });
 
   signedIn("a team is made, renamed, filled, given seats of a licence, and deleted", "#/orgs", async (page, api, watched) => {
