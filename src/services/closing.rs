@@ -14,8 +14,9 @@ impl Services {
     /// of others would be left without its owner.
     pub async fn close_account(&self, actor: &Actor) -> Result<()> {
         actor.require_sign_in()?;
-        let (ctx, user_id) = (self.ctx_of(actor), actor.user_id);
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
+            let user_id = actor.still(tx)?.user_id;
             require_no_company(tx, user_id)?;
             let user = people::perform(&ctx, tx, user_id, UserAct::Deactivate)?;
             if !user.email_verified {
