@@ -3,8 +3,6 @@
 use serde_json::json;
 
 use super::email_domains::{join_and_tell, join_by_domain};
-use super::orgs::require_no_company;
-use super::people::{self, UserAct};
 use super::sign_in::{Grant, SignedIn};
 use super::{Actor, Caller, Ctx, Services, letters};
 use crate::domain::audit::By;
@@ -264,22 +262,6 @@ impl Services {
             let org_id = Some(user.personal_org);
             ctx.audit_change(tx, org_id, "user.updated", user_id, [], &before, &user)?;
             Ok(user)
-        })
-        .await
-    }
-
-    /// Closes the actor's own account: no sign-in works any more. Licences live on with their organisation.
-    ///
-    /// # Errors
-    /// `LastOperator` when nobody could run this appliance afterwards; `MemberState` when an organisation
-    /// of others would be left without its owner.
-    pub async fn deactivate_account(&self, actor: &Actor) -> Result<()> {
-        actor.require_sign_in()?;
-        let ctx = self.ctx_of(actor);
-        let user_id = actor.user_id;
-        self.commit(move |tx| {
-            require_no_company(tx, user_id)?;
-            people::perform(&ctx, tx, user_id, UserAct::Deactivate).map(drop)
         })
         .await
     }

@@ -115,7 +115,7 @@ impl Services {
     ) -> Result<OrgDomain> {
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
-            place(tx, &actor.still(tx)?, id, Permission::OrgManage)?;
+            place(tx, &actor, id, Permission::OrgManage)?;
             let was = store::org(tx, id).domain(&domain)?;
             if email_domains::owner_of(tx, &domain)?.is_some_and(|owner| owner != id) {
                 let text = "This domain belongs to another organisation here. Ask whoever runs this server.";
@@ -154,7 +154,7 @@ impl Services {
     ) -> Result<OrgDomain> {
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
-            place(tx, &actor.still(tx)?, id, Permission::OrgManage)?;
+            place(tx, &actor, id, Permission::OrgManage)?;
             let was = store::org(tx, id).domain(&domain)?;
             if role.is_some_and(|role| !matches!(role, Role::Member | Role::Billing)) {
                 return Err(Error::invalid("auto_join", "must be off, member or billing"));

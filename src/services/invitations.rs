@@ -68,7 +68,7 @@ impl Services {
         self.throttles.check_mailing(Mailing::Invited(&email))?;
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
-            let (org, own) = place(tx, &actor.still(tx)?, id, Permission::OrgManage)?;
+            let (org, own) = place(tx, &actor, id, Permission::OrgManage)?;
             org.require_staying()?;
             if !own.grants(role) {
                 let text = "Nobody is invited as the owner: invite as admin, billing or member, and give the organisation away afterwards.";
@@ -120,7 +120,7 @@ impl Services {
     ) -> Result<Invitation> {
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
-            let (org, _) = place(tx, &actor.still(tx)?, id, Permission::OrgManage)?;
+            let (org, _) = place(tx, &actor, id, Permission::OrgManage)?;
             org.require_staying()?;
             let invitation = store::org(tx, id).invitation(invitation_id)?;
             let wait = invitation.sent_at + RESEND_MS - ctx.now;

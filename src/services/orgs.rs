@@ -62,8 +62,9 @@ impl Services {
     pub async fn create_org(&self, actor: &Actor, name: &str) -> Result<Organisation> {
         actor.require_sign_in()?;
         let name = checked_name(name)?;
-        let (ctx, user_id) = (self.ctx_of(actor), actor.user_id);
+        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
         self.commit(move |tx| {
+            let user_id = actor.still(tx)?.user_id;
             room_for_another(tx, user_id)?;
             let org_id = OrgId(ctx.record_id());
             let org = Organisation::new(org_id, name, false, ctx.now);
@@ -305,6 +306,7 @@ fn removable(
     let leaves = user_id == actor.user_id;
     // Whoever does not want a second factor may still leave.
     let (_, own) = if leaves {
+        let actor = &actor.still(tx)?;
         let own = standing(tx, actor, id)?;
         actor.require(own.1, Permission::OrgRead)?;
         own
@@ -364,13 +366,14 @@ pub(super) fn place(
     id: OrgId,
     permission: Permission,
 ) -> Result<(Organisation, Role)> {
+    let actor = &actor.still(tx)?;
     let (organisation, role) = standing(tx, actor, id)?;
     actor.require(role, permission)?;
     second_factor::asked_by(&organisation, actor)?;
     Ok((organisation, role))
 }
 
-/// The organisation, and what the actor is there.
+/// The organisation, and what the actor, as it stands by now, is there.
 fn standing(tx: &impl Read, actor: &Actor, id: OrgId) -> Result<(Organisation, Role)> {
     let org = store::org(tx, id);
     let member = org.membership(actor.user_id)?.filter(|_| actor.reaches(id));

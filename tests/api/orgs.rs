@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use coditect::domain::error::Code;
+use coditect::domain::ids::{OrgId, UserId};
+use coditect::domain::organisation::Role;
+use coditect::services::Actor;
+use coditect::services::people::UserAct;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -151,6 +156,33 @@ async fn an_api_key_acts_for_the_organisation_it_was_made_for() {
 }
 
 // ---- members ------------------------------------------------------------------------------------
+
+/// A request that waits in line while what allowed it ends.
+#[tokio::test]
+async fn nobody_acts_in_an_organisation_behind_the_end_of_their_rights() {
+    let company = Company::new().await;
+    let services = &company.app.services;
+    let here = Actor::of_the_computer();
+    let org_id: OrgId = text(&company.org_id).parse().unwrap();
+    let bob = company.joins("bob@example.com", "member").await;
+    let bob_id: UserId = text(&bob.user["user_id"]).parse().unwrap();
+
+    let eve = company.app.customer("eve@example.com").await;
+    let eve_id: UserId = text(&eve.user["user_id"]).parse().unwrap();
+    services.act_on_user(&here, eve_id, UserAct::Operator(true)).await.unwrap();
+    let eve = company.app.sign_in("eve@example.com").await;
+    let waiting = company.app.waiting(&eve).await;
+    services.act_on_user(&here, eve_id, UserAct::Operator(false)).await.unwrap();
+    let changed = services.change_role(&waiting, org_id, bob_id, Role::Admin).await;
+    assert_eq!(changed.err().unwrap().code, Code::NotFound);
+
+    let waiting = company.app.waiting(&bob).await;
+    services.act_on_user(&here, bob_id, UserAct::SignOut).await.unwrap();
+    let left = services.remove_member(&waiting, org_id, bob_id).await;
+    assert_eq!(left.unwrap_err().code, Code::Unauthenticated);
+    let made = services.create_org(&waiting, "Late Ltd").await;
+    assert_eq!(made.unwrap_err().code, Code::Unauthenticated);
+}
 
 #[tokio::test]
 async fn the_owner_changes_roles_and_removes_members() {

@@ -129,7 +129,7 @@ impl Services {
         })?;
         let (actor, stored) = (actor.clone(), sso.clone());
         self.commit(move |tx| {
-            let (org, _) = place(tx, &actor.still(tx)?, id, Permission::OrgOwn)?;
+            let (org, _) = place(tx, &actor, id, Permission::OrgOwn)?;
             org.require_staying()?;
             let was = store::org(tx, id).sso()?.map_or(json!({}), |was| json!(was));
             identities::put_sso(tx, &stored)?;

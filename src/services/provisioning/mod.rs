@@ -110,7 +110,7 @@ impl Services {
         };
         let token = self
             .commit(move |tx| {
-                let (org, _) = place(tx, &actor.still(tx)?, id, Permission::OrgOwn)?;
+                let (org, _) = place(tx, &actor, id, Permission::OrgOwn)?;
                 org.require_staying()?;
                 if store::org(tx, id).provisioning_tokens()?.len() >= TOKENS_MAX {
                     let text = format!(
