@@ -15,9 +15,9 @@ const WORD_CHARS_MAX: usize = 32;
 /// Places of one text that are indexed at most.
 const WORDS_MAX: usize = 32;
 /// Words that are looked for at most.
-const QUERY_WORDS_MAX: usize = 8;
+pub const QUERY_WORDS_MAX: usize = 8;
 /// The longest search, in characters.
-const QUERY_CHARS_MAX: usize = 200;
+pub const QUERY_CHARS_MAX: usize = 200;
 
 /// The words under which a record with these texts is found.
 pub fn index_words<'t>(texts: impl IntoIterator<Item = &'t str>) -> BTreeSet<String> {

@@ -6,13 +6,10 @@ use uuid::Uuid;
 use super::context::Context;
 use super::failure::{Exit, Failure, Result};
 use super::output::{at, plain, shown, word};
+use crate::domain::search::{QUERY_CHARS_MAX, QUERY_WORDS_MAX};
 
 /// So many candidates are named when a word means several.
 const NAMED_MAX: usize = 5;
-/// The server looks for so many words at most ...
-const QUERY_WORDS_MAX: usize = 8;
-/// ... in a search of so many characters.
-const QUERY_CHARS_MAX: usize = 200;
 
 impl Context {
     /// A licence by its key, its id, or the e-mail address of whom it belongs to.
