@@ -134,7 +134,8 @@ step() {
   printf '%-6s  %-12s  %2d:%02d  %s%s\n' "$word" "$name" $((took / 60)) $((took % 60)) "$about" "${note:+ ($note)}"
   if [ $outcome -ne 0 ]; then
     echo "------- the end of $log"
-    tail -n $SHOWN_LINES "$log"
+    # Node's runner repeats what failed at its end, behind this line.
+    if grep -q '^✖ failing tests:' "$log"; then sed -n '/^✖ failing tests:/,$p' "$log"; else cat "$log"; fi | tail -n $SHOWN_LINES
     echo "-------"
   fi
 }

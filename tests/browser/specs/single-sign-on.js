@@ -109,6 +109,7 @@ describe("single sign-on", () => {
     await page.getByText("Your account has none").waitFor();
     await watched.look("account-no-password");
     await page.getByRole("button", { name: "Set an app up" }).click();
+    await page.getByRole("button", { name: "Go on" }).waitFor();
     assert.equal(await page.getByLabel("Password", { exact: true }).count(), 0);
     await page.getByRole("button", { name: "Go on" }).click();
     await page.getByAltText("QR code for an authenticator app").waitFor();
