@@ -27,12 +27,13 @@ const ASIDE: [(&str, &[&str]); 2] = [
 const PURE: [&str; 2] = ["domain", "seats"];
 
 /// Files outside `clock` that read a clock, and why they may.
-const CLOCK_READERS: [(&str, &str); 6] = [
+const CLOCK_READERS: [(&str, &str); 7] = [
     ("api/observe.rs", "measures how long a request took"),
     ("client/moment.rs", "counts a seat's time on the runtime's timer, which tests can pause"),
     ("listen.rs", "closes idle connections on the runtime's timer"),
     ("services/seats.rs", "waits in line on the runtime's timer, which tests can pause"),
     ("store/backup.rs", "pauses as long as it worked"),
+    ("store/queue.rs", "measures how long a change waits for others"),
     ("store/writer.rs", "measures how long a commit took"),
 ];
 

@@ -28,8 +28,8 @@ const NICENESS: i32 = 10;
 /// After so much idleness a thread gives its 19 MiB back.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// What one hash takes, for telling a refused caller when to come back.
-const HASH_MS: usize = 30;
+/// What one hash takes, for telling how long others will wait.
+const HASH: Duration = Duration::from_millis(30);
 
 /// The size of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +149,11 @@ impl HashPool {
         self.0.shared.queue.lock().jobs.len()
     }
 
+    /// How long those who wait now will take.
+    pub fn backlog(&self) -> Duration {
+        HASH * self.waiting() as u32 / self.0.config.threads.max(1) as u32
+    }
+
     /// Runs `work` on one of the threads and waits for its answer.
     async fn run<T: Send + 'static>(
         &self,
@@ -168,7 +173,8 @@ impl HashPool {
         let HashPoolConfig { threads, queue_max, .. } = self.0.config;
         let mut queue = self.0.shared.queue.lock();
         if queue.jobs.len() >= queue_max {
-            let seconds = (queue_max * HASH_MS / threads.max(1)).div_ceil(1000);
+            let wait = HASH * queue_max as u32 / threads.max(1) as u32;
+            let seconds = wait.as_millis().div_ceil(1000);
             let error = Error::new(
                 Code::Overloaded,
                 "Too many people are signing in just now. Try again in some seconds.",

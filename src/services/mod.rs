@@ -51,6 +51,7 @@ pub mod watch;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use moka::sync::Cache;
 use tokio::sync::{Notify, Semaphore, watch as channel};
@@ -212,7 +213,16 @@ impl Services {
         &self,
         change: impl FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let answer = self.store.write(change).await?;
+        self.commit_within(Duration::ZERO, change).await
+    }
+
+    /// The same for what may wait so long for others to be committed with it.
+    async fn commit_within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        change: impl FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let answer = self.store.write_within(patience, change).await?;
         self.work.iter().for_each(Notify::notify_one);
         Ok(answer)
     }

@@ -1,6 +1,7 @@
 //! Sign-in: passwords for tokens, refresh tokens for fresh ones.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -18,6 +19,9 @@ use crate::store::{self, Read, WriteTx, users};
 
 /// The most sign-ins an account has at once; the oldest makes room.
 const LOGINS_MAX: usize = 50;
+
+/// The longest a sign-in waits for others to be committed with it.
+const COMPANY_MAX: Duration = Duration::from_millis(50);
 
 /// What a sign-in answers.
 pub struct SignedIn {
@@ -202,9 +206,12 @@ impl Services {
         let grant = Grant::new(&ctx, caller);
         let (user_id, verified) = (user.user_id, user.password_changed_at);
         let check = second_factor::Check::new(self, caller);
+        // A commit costs a tenth of a hash. In a storm the next ones will be here in a moment, and one commit
+        // can serve them all; whoever is alone waits for nobody.
+        let patience = (self.hasher.backlog() / 16).min(COMPANY_MAX);
         // A wrong code counts although it is refused: the refusal is the closure's answer.
         let answer = self
-            .commit(move |tx| {
+            .commit_within(patience, move |tx| {
                 let mut user = users::get(tx, user_id)?;
                 // The password may have been changed, or the account closed, while it was verified.
                 if user.password_changed_at != verified || user.deactivated_at.is_some() {

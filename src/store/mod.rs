@@ -178,6 +178,16 @@ impl Store {
         self.0.writer.submit(f)?.await.map_err(unanswered)?
     }
 
+    /// [`Store::write`] for what comes in crowds and can wait: others may join the same commit
+    /// for as long as `patience`. Whatever does not wait takes it along.
+    pub async fn write_within<T, F>(&self, patience: Duration, f: F) -> Result<T>
+    where
+        F: FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.0.writer.submit_within(patience, f)?.await.map_err(unanswered)?
+    }
+
     /// [`Store::write`] for threads outside of the runtime, such as the command line's.
     pub fn write_blocking<T, F>(&self, f: F) -> Result<T>
     where

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::SetOnce;
@@ -99,6 +99,8 @@ struct State {
     waiting: VecDeque<Batch>,
     size: usize,
     bytes: usize,
+    /// Until when what waits may wait for company; none: something does not.
+    patient_until: Option<Instant>,
     next_ticket: u64,
     undecided: VecDeque<Undecided>,
     /// Tickets that failed, ascending; neighbours are merged, so one range per outage.
@@ -107,6 +109,28 @@ struct State {
     idle: bool,
     /// How often writes were taken again after a failure.
     resumed: u64,
+}
+
+impl State {
+    /// Notes how long the next item may wait; what waits already keeps its own bound.
+    fn hurry(&mut self, patience: Duration) {
+        let until = (!patience.is_zero()).then(|| Instant::now() + patience);
+        self.patient_until = match self.patient_until {
+            _ if self.waiting.is_empty() => until,
+            Some(already) => until.map(|until| until.min(already)),
+            None => None,
+        };
+    }
+
+    /// How long what waits may go on waiting.
+    fn patience(&self) -> Duration {
+        match self.patient_until {
+            Some(until) if self.phase == Phase::Writable && !self.waiting.is_empty() => {
+                until.saturating_duration_since(Instant::now())
+            }
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 /// Outages remembered for `wait_durable`; older failed tickets have long been answered.
@@ -134,6 +158,7 @@ impl Queue {
             waiting: VecDeque::new(),
             size: 0,
             bytes: 0,
+            patient_until: None,
             next_ticket: 0,
             undecided: VecDeque::new(),
             failed: VecDeque::new(),
@@ -143,10 +168,11 @@ impl Queue {
         Self { limits, state: Mutex::new(state), wake: Condvar::new() }
     }
 
-    /// Queues a closure, or hands back why not.
-    pub(super) fn push_job(&self, job: Box<dyn Job>) -> Result<()> {
+    /// Queues a closure, which may wait so long for others; or hands back why not.
+    pub(super) fn push_job(&self, job: Box<dyn Job>, patience: Duration) -> Result<()> {
         let mut state = self.state.lock();
         self.admit(&state, 0)?;
+        state.hurry(patience);
         self.batch(&mut state, 0).jobs.push(job);
         self.wake(state);
         Ok(())
@@ -167,6 +193,7 @@ impl Queue {
         if since.is_some_and(|since| since != state.resumed) {
             return Err(Error::storage("an append came from before the disk's last failure"));
         }
+        state.hurry(Duration::ZERO);
         let number = state.next_ticket;
         let end = number + 1;
         state.next_ticket = end;
@@ -199,11 +226,15 @@ impl Queue {
     }
 
     /// Waits for something to do. While writes are refused, that is a probe every
-    /// `probe_every`; otherwise an idle writer sleeps until it is woken, or `rest` is over.
+    /// `probe_every`; otherwise an idle writer sleeps until it is woken, or `rest` is over, or what
+    /// waits for company has waited enough.
     pub(super) fn next(&self, probe_every: Duration, rest: Option<Duration>) -> Next {
         let mut state = self.state.lock();
         loop {
-            if let Some(batch) = state.waiting.pop_front() {
+            let patience = state.patience();
+            if patience.is_zero()
+                && let Some(batch) = state.waiting.pop_front()
+            {
                 state.size -= batch.size();
                 state.bytes -= batch.log.len();
                 return Next::Commit(batch);
@@ -211,7 +242,8 @@ impl Queue {
             let (most, then) = match state.phase {
                 Phase::Closing => return Next::Stop,
                 Phase::ReadOnly(_) => (Some(probe_every), Next::Probe),
-                Phase::Writable => (rest, Next::Rest),
+                Phase::Writable if patience.is_zero() => (rest, Next::Rest),
+                Phase::Writable => (Some(patience), Next::Rest),
             };
             state.idle = true;
             let over = if let Some(time) = most {

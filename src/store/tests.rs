@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::fault::{FaultDisk, Survival};
 use super::migrations::{Migration, Schema};
@@ -106,6 +106,38 @@ async fn a_closure_that_fails_or_panics_is_rolled_back_alone() {
     assert_eq!(row(&store, 4).as_deref(), Some("after"));
     assert!(log(&store).is_empty());
     assert_eq!(store.health(), Health::Writable);
+}
+
+#[tokio::test]
+async fn who_can_wait_is_committed_with_the_first_who_cannot() {
+    let store = open(&FaultDisk::new());
+    let hour = Duration::from_hours(1);
+    let patient = |key| store.0.writer.submit_within(hour, put(key, "patient")).unwrap();
+    let (one, two) = (patient(1), patient(2));
+    store.write(put(3, "hurried")).await.unwrap();
+    assert_eq!((one.await.unwrap(), two.await.unwrap()), (Ok(()), Ok(())));
+    assert_eq!(store.stats().totals.commits, 1);
+    let behind = patient(4);
+    store.append_log("hurried").unwrap().wait().await.unwrap();
+    assert_eq!(behind.await.unwrap(), Ok(()));
+    let last = patient(5);
+    store.clone().close().unwrap();
+    assert_eq!(last.await.unwrap(), Ok(()), "nobody comes any more");
+}
+
+#[tokio::test]
+async fn who_can_wait_does_so_for_no_longer_than_it_says() {
+    let store = open(&FaultDisk::new());
+    let began = Instant::now();
+    let [long, short] = [50, 20].map(Duration::from_millis);
+    let patient = store.0.writer.submit_within(long, put(1, "patient")).unwrap();
+    store.write_within(short, put(2, "less patient")).await.unwrap();
+    assert!(began.elapsed() >= short);
+    assert_eq!(patient.await.unwrap(), Ok(()));
+    assert_eq!(store.stats().totals.commits, 1, "it went with the less patient one");
+    let began = Instant::now();
+    store.write_within(short, put(3, "later")).await.unwrap();
+    assert!(began.elapsed() >= short, "the patience of others is theirs");
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 //!
 //! It takes what waits: appends to the seat log go to the write-ahead log and are answered after
 //! one sync; then the closures run in one transaction and are answered when it is committed.
-//! Nothing is delayed to gather company: while one group is being synced, the next one
-//! gathers by itself. What the write-ahead log has gathered is folded into the database with the
+//! Nothing is delayed to gather company but what asks for it: while one group is being synced, the
+//! next one gathers by itself. What the write-ahead log has gathered is folded into the database with the
 //! next commit, when it is enough, or when nothing comes for a while. When writing fails, writes
 //! are refused and the thread tries about every second whether the disk has recovered; then it
 //! opens the database anew.
@@ -138,8 +138,22 @@ impl Writer {
         F: FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        self.submit_within(Duration::ZERO, f)
+    }
+
+    /// The same, but it may wait so long for others that are committed with it.
+    pub(super) fn submit_within<T, F>(
+        &self,
+        patience: Duration,
+        f: F,
+    ) -> Result<oneshot::Receiver<Result<T>>>
+    where
+        F: FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        self.shared.queue.push_job(Box::new(Closure { f: Some(f), result: None, reply }))?;
+        let job = Closure { f: Some(f), result: None, reply };
+        self.shared.queue.push_job(Box::new(job), patience)?;
         Ok(answer)
     }
 
