@@ -143,12 +143,15 @@ messages! {
         required_at: Timestamp,
     }
 
-    /// Tells the owner of an account that somebody who was signed in to it has closed it.
-    AccountClosed = "account_closed" {
+    /// Tells the owner of an account what became of it: `closed` by somebody who was signed in to it, or by an
+    /// operator `closed_by_operator`, `reopened`, `made_operator`, `no_operator` or `signed_out`.
+    AccountChanged = "account_changed" {
         /// The reader.
         full_name: String,
+        /// What.
+        change: String,
         /// When.
-        closed_at: Timestamp,
+        changed_at: Timestamp,
     }
 
     /// Tells the address that an account had that an operator has given the account another one. It names

@@ -87,7 +87,6 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             required_at: NOON,
         }
         .into(),
-        AccountClosed { full_name: full_name.to_owned(), closed_at: NOON }.into(),
         AddressCorrected { changed_at: NOON }.into(),
         AddressGiven {
             email: "zoe.miller@example.com".to_owned(),
@@ -134,6 +133,12 @@ pub fn samples(public_url: &str, full_name: &str, plan_name: &str) -> Vec<Messag
             changed_at: NOON,
             first: false,
             other_ways: true,
+        }
+        .into(),
+        AccountChanged {
+            full_name: full_name.to_owned(),
+            change: "made_operator".to_owned(),
+            changed_at: NOON,
         }
         .into(),
         SecondFactorChanged {

@@ -91,8 +91,7 @@ impl Services {
         let password_hash = brought.map(|brought| imported::as_typed(brought.hash));
         let person = Person { profile: profile.checked()?, password_hash };
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
-        self.commit(move |tx| {
-            actor.still_operator(tx)?;
+        self.commit(actor.guarded(move |tx| {
             let mut user = add_account(&ctx, tx, person, "user.created", false)?;
             if let Some(verified) = verified {
                 user.email_verified = verified;
@@ -108,7 +107,7 @@ impl Services {
             let address = user.email.as_str();
             ctx.queue_mail(tx, Some(user.personal_org), address, "user.created", &message)?;
             Ok(user)
-        })
+        }))
         .await
     }
 
@@ -253,7 +252,7 @@ impl Services {
             input.company_name.map(|name| checked_company(Some(name))).transpose()?;
         let ctx = self.ctx_of(actor);
         let user_id = actor.user_id;
-        self.commit(move |tx| {
+        self.commit(actor.guarded(move |tx| {
             let mut user = users::get(tx, user_id)?;
             let before = user.clone();
             user.full_name = full_name.unwrap_or(user.full_name);
@@ -262,7 +261,7 @@ impl Services {
             let org_id = Some(user.personal_org);
             ctx.audit_change(tx, org_id, "user.updated", user_id, [], &before, &user)?;
             Ok(user)
-        })
+        }))
         .await
     }
 

@@ -11,7 +11,7 @@ use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{ApiKeyId, LoginId, OrgId, UserId};
 use crate::domain::organisation::{Permission, Role};
 use crate::domain::user::User;
-use crate::store::{Read, api_keys, users};
+use crate::store::{Read, WriteTx, api_keys, users};
 
 /// Where a request comes from.
 #[derive(Clone, Debug)]
@@ -78,7 +78,8 @@ impl Actor {
     }
 
     /// The same as it stands by now. A request may have waited behind one that ended its sign-in or key, closed
-    /// the account or took rights away: whatever gives something lasting asks this in its transaction.
+    /// the account or took rights away: whatever gives something lasting asks this in its transaction, or is
+    /// [guarded](Actor::guarded).
     ///
     /// # Errors
     /// `Unauthenticated` when sign-in, key or account have ended; `NotFound` when the person belongs to the
@@ -100,6 +101,26 @@ impl Actor {
             Some(key) => actor.with_key(key),
             None => actor,
         })
+    }
+
+    /// A change that is made only by somebody whose rights are, when its turn comes, what they were when it was
+    /// asked for.
+    ///
+    /// # Errors
+    /// Those of [`Actor::still`]; `Forbidden` when the rights are others.
+    pub(super) fn guarded<T>(
+        &self,
+        change: impl FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> impl FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static {
+        let asked = self.clone();
+        move |tx| {
+            let now = asked.still(tx)?;
+            if (now.operator, now.role) != (asked.operator, asked.role) {
+                let text = "Your rights have changed while this was under way. Ask again.";
+                return Err(Error::new(Code::Forbidden, text));
+            }
+            change(tx)
+        }
     }
 
     /// Refuses what somebody who has this role may not do, or what the key was not made for. Operators may
@@ -171,11 +192,6 @@ impl Actor {
             return Ok(());
         }
         Err(Error::new(Code::Forbidden, "Only an operator of this appliance may do that."))
-    }
-
-    /// Refuses whoever is no operator by now; see [`Actor::still`].
-    pub(super) fn still_operator(&self, tx: &impl Read) -> Result<()> {
-        self.still(tx)?.require_operator()
     }
 
     /// The sign-in of a person who is there: what concerns passwords, sign-ins and keys is not for

@@ -2,7 +2,7 @@
 
 use super::orgs::require_no_company;
 use super::people::{self, UserAct};
-use super::{Actor, Services, letters};
+use super::{Actor, Services};
 use crate::domain::error::Result;
 
 impl Services {
@@ -14,18 +14,11 @@ impl Services {
     /// of others would be left without its owner.
     pub async fn close_account(&self, actor: &Actor) -> Result<()> {
         actor.require_sign_in()?;
-        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
-        self.commit(move |tx| {
-            let user_id = actor.still(tx)?.user_id;
+        let (ctx, user_id) = (self.ctx_of(actor), actor.user_id);
+        self.commit(actor.guarded(move |tx| {
             require_no_company(tx, user_id)?;
-            let user = people::perform(&ctx, tx, user_id, UserAct::Deactivate)?;
-            if !user.email_verified {
-                return Ok(());
-            }
-            let message = letters::account_closed(&user, ctx.now);
-            let (personal, cause) = (Some(user.personal_org), "user.deactivated");
-            ctx.queue_mail(tx, personal, user.email.as_str(), cause, &message)
-        })
+            people::perform(&ctx, tx, user_id, UserAct::Deactivate).map(drop)
+        }))
         .await
     }
 }

@@ -113,9 +113,9 @@ impl Services {
         domain: Domain,
         by_hand: bool,
     ) -> Result<OrgDomain> {
-        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
-        self.commit(move |tx| {
-            place(tx, &actor, id, Permission::OrgManage)?;
+        let (ctx, who) = (self.ctx_of(actor), actor.clone());
+        self.commit(actor.guarded(move |tx| {
+            place(tx, &who, id, Permission::OrgManage)?;
             let was = store::org(tx, id).domain(&domain)?;
             if email_domains::owner_of(tx, &domain)?.is_some_and(|owner| owner != id) {
                 let text = "This domain belongs to another organisation here. Ask whoever runs this server.";
@@ -137,7 +137,7 @@ impl Services {
                 plan_look(&ctx, tx, &now, LOOKED_AGAIN_MS)?;
             }
             Ok(now)
-        })
+        }))
         .await
     }
 

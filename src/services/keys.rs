@@ -8,7 +8,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::job::{Job, Work};
 use crate::domain::time::HOUR_MS;
 use crate::signing::{KeyRecord, Purpose};
-use crate::store::{jobs, logs};
+use crate::store::{WriteTx, jobs, logs};
 
 impl Services {
     /// Makes the keys that are missing: those for tokens at once, the RSA key in the background,
@@ -16,13 +16,13 @@ impl Services {
     pub async fn ensure_keys(self: &Arc<Self>) -> Result<()> {
         for purpose in [Purpose::Access, Purpose::Validation] {
             if self.keys.current(purpose).is_none() {
-                self.renew_key(purpose, By::System).await?;
+                self.renew_key(purpose, None).await?;
             }
         }
         if self.keys.current(Purpose::License).is_none() {
             let services = Arc::clone(self);
             tokio::spawn(async move {
-                while let Err(error) = services.renew_key(Purpose::License, By::System).await {
+                while let Err(error) = services.renew_key(Purpose::License, None).await {
                     tracing::error!(%error, "the signing key could not be made; trying again in 10 s");
                     tokio::time::sleep(std::time::Duration::from_secs(10)).await;
                 }
@@ -35,7 +35,7 @@ impl Services {
     /// Rotates the licence signing key on an operator's word. The old public key stays published.
     pub async fn rotate_license_key(&self, actor: &Actor) -> Result<KeyRecord> {
         actor.require_operator()?;
-        self.renew_key(Purpose::License, actor.by()).await
+        self.renew_key(Purpose::License, Some(actor)).await
     }
 
     /// Rotates what is due, and looks again in an hour.
@@ -43,7 +43,7 @@ impl Services {
         let now = self.clock.now().wall;
         for purpose in Purpose::ALL {
             if self.keys.rotation_due(purpose, now, self.config.keys.rotation_days) {
-                self.renew_key(purpose, By::System).await?;
+                self.renew_key(purpose, None).await?;
             }
         }
         let ctx = self.ctx(By::System);
@@ -57,7 +57,7 @@ impl Services {
 
     /// Makes a key, stores it, retires the one before, and signs with it from then on: stored
     /// first, so that what it signs can be verified after a crash.
-    async fn renew_key(&self, purpose: Purpose, by: By) -> Result<KeyRecord> {
+    async fn renew_key(&self, purpose: Purpose, actor: Option<&Actor>) -> Result<KeyRecord> {
         let _one_at_a_time = self.renewing.lock().await;
         let (entropy, master, now) =
             (self.entropy.clone(), Arc::clone(&self.master), self.clock.now().wall);
@@ -77,16 +77,19 @@ impl Services {
                 Ok((record.kid.clone(), serde_json::to_value(record).map_err(Error::internal)?))
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut ctx = self.ctx(by);
+        let mut ctx = actor.map_or_else(|| self.ctx(By::System), |actor| self.ctx_of(actor));
         ctx.now = now;
         let kid = fresh.kid.clone();
-        self.commit(move |tx| {
+        let store = move |tx: &mut WriteTx<'_>| {
             for (kid, row) in &rows {
                 logs::put_key(tx, kid, row)?;
             }
             ctx.audit(tx, None, "key.created", kid, [("purpose", purpose.as_str().to_owned())])
-        })
-        .await?;
+        };
+        match actor {
+            Some(actor) => self.commit(actor.guarded(store)).await?,
+            None => self.commit(store).await?,
+        }
         self.keys.insert_all(records, &self.master).map_err(Error::internal)?;
         Ok(fresh)
     }

@@ -12,7 +12,7 @@ use crate::domain::subscription::{Interval, Step, Subscription, SubscriptionStat
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Login, User};
 use crate::mail::messages::{
-    AccountClosed, AccountCreated, AddressChanged, AddressCorrected, AddressGiven, CodesRefused,
+    AccountChanged, AccountCreated, AddressChanged, AddressCorrected, AddressGiven, CodesRefused,
     ConfirmIdentity, GraceEnding, GraceStarted, IdentityLinked, LicenseDelivered, LicenseExpired,
     LicenseReinstated, LicenseRevoked, LicenseSuspended, MemberRemoved, NewSignIn, OrderReceived,
     OrgJoined, OrgTransferred, PasskeyChanged, PasswordChanged, PasswordReset, PaymentRecorded,
@@ -122,9 +122,10 @@ pub(super) fn second_factor_required(
     SecondFactorRequired { full_name, org_name, required_at }.into()
 }
 
-/// That somebody who was signed in to the account has closed it.
-pub(super) fn account_closed(user: &User, closed_at: Timestamp) -> Message {
-    AccountClosed { full_name: user.full_name.clone(), closed_at }.into()
+/// What became of an account; see [`AccountChanged`] for the changes there are.
+pub(super) fn account_changed(user: &User, change: &str, changed_at: Timestamp) -> Message {
+    let (full_name, change) = (user.full_name.clone(), change.to_owned());
+    AccountChanged { full_name, change, changed_at }.into()
 }
 
 /// To the address that an account had, that an operator has given it another.

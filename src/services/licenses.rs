@@ -177,16 +177,16 @@ impl Services {
     pub async fn resend_license(&self, actor: &Actor, id: LicenseId) -> Result<()> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
-        let actor = actor.clone();
-        self.commit(move |tx| {
-            let license = visible(tx, &actor, id, Permission::LicensesRead)?;
+        let who = actor.clone();
+        self.commit(actor.guarded(move |tx| {
+            let license = visible(tx, &who, id, Permission::LicensesRead)?;
             let user = license_recipient(tx, license.org_id, license.user_id)?;
             let org_id = Some(license.org_id);
             let told = [("to", user.email.as_str().to_owned())];
             ctx.audit(tx, org_id, "license.resent", id, told)?;
             let message = super::letters::license_delivered(&user, &license);
             ctx.queue_mail(tx, org_id, user.email.as_str(), "license.resent", &message)
-        })
+        }))
         .await
     }
 
@@ -226,14 +226,14 @@ impl Services {
         // First, so that whoever has to ask again after a failure still finds the activation.
         self.evict_machine(id, &bound.hardware_id).await?;
         let ctx = self.ctx_of(actor);
-        let actor = actor.clone();
-        self.commit(move |tx| {
-            let license = visible(tx, &actor, id, Permission::LicensesManage)?;
+        let who = actor.clone();
+        self.commit(actor.guarded(move |tx| {
+            let license = visible(tx, &who, id, Permission::LicensesManage)?;
             let activation = store::org(tx, license.org_id).activation_by_id(id, activation_id)?;
             licenses::remove_activation(tx, &activation)?;
             let told = [("activation", activation_id.to_string())];
             ctx.audit(tx, Some(license.org_id), "license.deactivated", id, told)
-        })
+        }))
         .await
     }
 
@@ -244,7 +244,7 @@ impl Services {
         if input.expiry_date.is_some_and(|expiry| expiry <= ctx.now) {
             return Err(Error::invalid("expiry_date", "must be in the future"));
         }
-        self.commit(move |tx| {
+        self.commit(actor.guarded(move |tx| {
             let (org_id, user_id) = licensee(tx, input.org_id, input.email.as_deref())?;
             store::org(tx, org_id).organisation()?.require_staying()?;
             let plan =
@@ -272,7 +272,7 @@ impl Services {
             check_activations(new.max_activations)?;
             check_features(&new.features)?;
             insert(&ctx, tx, new)
-        })
+        }))
         .await
     }
 
@@ -285,7 +285,8 @@ impl Services {
     ) -> Result<License> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
-        self.commit_license(move |tx| perform(&ctx, tx, id, &act), |license| Some(license)).await
+        let change = actor.guarded(move |tx| perform(&ctx, tx, id, &act));
+        self.commit_license(change, |license| Some(license)).await
     }
 
     /// Notices that time has changed a licence that no subscription pays for, and removes the job.

@@ -215,7 +215,7 @@ impl Services {
         if let Some(trouble) = self.mail_trouble.0.lock().as_mut() {
             trouble.wait_until = ctx.now;
         }
-        self.commit(move |tx| {
+        self.commit(actor.guarded(move |tx| {
             let record = logs::mail(tx, id)?;
             if record.status.is_out() {
                 return Err(Error::new(
@@ -234,7 +234,7 @@ impl Services {
             logs::wait_again(tx, id)?;
             ctx.audit(tx, record.org_id, "mail.retried", id, [("message", record.message)])?;
             logs::mail(tx, id)
-        })
+        }))
         .await
     }
 

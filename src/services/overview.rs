@@ -184,7 +184,7 @@ impl Services {
     pub async fn retry_job(&self, actor: &Actor, job_id: JobId) -> Result<Job> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
-        self.commit(move |tx| {
+        self.commit(actor.guarded(move |tx| {
             let mut job = jobs::unpark(tx, job_id)?;
             job.due = ctx.now;
             job.attempts = 0;
@@ -194,7 +194,7 @@ impl Services {
             }
             ctx.audit(tx, None, "job.retried", job_id, [("kind", job.work.kind().to_owned())])?;
             Ok(job)
-        })
+        }))
         .await
     }
 }

@@ -5,6 +5,7 @@ use super::customers::{Customer, Owned, customer, with_customers};
 use super::invitations::revoke_those_to;
 use super::oidc::accounts::take_from_others;
 use super::{Actor, Ctx, Services, Via, letters};
+use crate::domain::audit::By;
 use crate::domain::error::{Code, Error, Result};
 use crate::domain::ids::{OrgId, UserId};
 use crate::domain::organisation::{ErasedOrg, Organisation, Role};
@@ -99,8 +100,7 @@ impl Services {
         actor.require_operator()?;
         let by_key = matches!(actor.via, Via::ApiKey(_));
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
-        self.commit(move |tx| {
-            actor.still_operator(tx)?;
+        self.commit(actor.guarded(move |tx| {
             let about_operators = matches!(act, UserAct::Operator(_)) || users::get(tx, id)?.operator;
             if by_key && about_operators {
                 // A key that leaked could make somebody who stays when it is revoked, or keep out whoever would
@@ -111,7 +111,7 @@ impl Services {
                 ));
             }
             perform(&ctx, tx, id, act)
-        })
+        }))
         .await
     }
 
@@ -133,8 +133,7 @@ impl Services {
         }
         let email = Email::parse(email)?;
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
-        self.commit(move |tx| {
-            actor.still_operator(tx)?;
+        self.commit(actor.guarded(move |tx| {
             let user = users::get(tx, id)?;
             if user.operator && actor.via != Via::Local {
                 let text = "An operator's address is changed on the server's own computer alone: whoever reads the new one runs this appliance.";
@@ -153,7 +152,7 @@ impl Services {
                 return Err(Error::invalid("email", text));
             }
             give_address(&ctx, tx, user, email)
-        })
+        }))
         .await
     }
 }
@@ -200,23 +199,27 @@ fn page_of(mut all: Vec<Organisation>, request: &PageRequest) -> Page<Organisati
     Page { items: all, next }
 }
 
+/// Does it, audits it, and mails it to whom it concerns.
 pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> Result<User> {
     let mut user = users::get(tx, id)?;
     let before = user.clone();
-    let action = match act {
+    let (action, change) = match act {
         UserAct::SignOut => {
+            let action = "user.signed_out_by_operator";
             users::end_logins(tx, id, None)?;
-            ctx.audit(tx, Some(user.personal_org), "user.signed_out_by_operator", id, [])?;
+            ctx.audit(tx, Some(user.personal_org), action, id, [])?;
+            tell(ctx, tx, &user, action, "signed_out")?;
             return Ok(user);
         }
         UserAct::Deactivate => {
             user.deactivated_at = user.deactivated_at.or(Some(ctx.now));
             user.operator = false;
-            "user.deactivated"
+            let own = ctx.by == By::User(id);
+            ("user.deactivated", if own { "closed" } else { "closed_by_operator" })
         }
         UserAct::Reactivate => {
             user.deactivated_at = None;
-            "user.reactivated"
+            ("user.reactivated", "reopened")
         }
         UserAct::Operator(operator) => {
             if operator && user.deactivated_at.is_some() {
@@ -228,7 +231,11 @@ pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> 
                 return Err(Error::new(Code::EmailUnverified, text));
             }
             user.operator = operator;
-            if operator { "user.made_operator" } else { "user.no_operator" }
+            if operator {
+                ("user.made_operator", "made_operator")
+            } else {
+                ("user.no_operator", "no_operator")
+            }
         }
     };
     if user == before {
@@ -247,5 +254,16 @@ pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> 
         api_keys::remove_all(tx, id)?;
     }
     ctx.audit_change(tx, Some(user.personal_org), action, id, [], &before, &user)?;
+    tell(ctx, tx, &user, action, change)?;
     Ok(user)
+}
+
+/// Tells whoever has an account what became of it, at an address that is known to be theirs: it may not have been
+/// what they wanted.
+fn tell(ctx: &Ctx, tx: &mut WriteTx, user: &User, action: &str, change: &str) -> Result<()> {
+    if !user.email_verified {
+        return Ok(());
+    }
+    let message = letters::account_changed(user, change, ctx.now);
+    ctx.queue_mail(tx, Some(user.personal_org), user.email.as_str(), action, &message)
 }

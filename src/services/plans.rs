@@ -126,12 +126,12 @@ impl Services {
             created_at: ctx.now,
         };
         plan.check()?;
-        self.commit(move |tx| {
+        self.commit(actor.guarded(move |tx| {
             plans::put(tx, &plan)?;
             let (told, id) = ([("plan_name", plan.plan_name.clone())], plan.plan_id);
             ctx.audit_change(tx, None, "plan.created", id, told, &json!({}), &plan)?;
             Ok(plan)
-        })
+        }))
         .await
     }
 
@@ -144,7 +144,7 @@ impl Services {
     ) -> Result<Plan> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
-        self.commit(move |tx| {
+        self.commit(actor.guarded(move |tx| {
             let before = plans::get(tx, plan_id)?;
             let plan = change.applied_to(before.clone());
             plan.check()?;
@@ -155,7 +155,7 @@ impl Services {
             let told = [("plan_name", plan.plan_name.clone())];
             ctx.audit_change(tx, None, "plan.changed", plan_id, told, &before, &plan)?;
             Ok(plan)
-        })
+        }))
         .await
     }
 
@@ -168,7 +168,7 @@ impl Services {
     ) -> Result<Plan> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
-        self.commit(move |tx| {
+        self.commit(actor.guarded(move |tx| {
             let mut plan = plans::get(tx, plan_id)?;
             if plan.archived_at.is_none() == on_sale {
                 return Ok(plan);
@@ -180,7 +180,7 @@ impl Services {
             let told = [("plan_name", plan.plan_name.clone())];
             ctx.audit_change(tx, None, action, plan_id, told, &before, &plan)?;
             Ok(plan)
-        })
+        }))
         .await
     }
 }

@@ -219,8 +219,7 @@ impl Services {
         }
         let program = matches!(actor.via, Via::ApiKey(_));
         let (ctx, actor) = (self.ctx_of(actor), actor.clone());
-        self.commit(move |tx| {
-            actor.still_operator(tx)?;
+        self.commit(actor.guarded(move |tx| {
             let mut user = users::get(tx, id)?;
             if program && user.operator {
                 // A key that leaked, with a password that leaked, would be an operator.
@@ -243,7 +242,7 @@ impl Services {
             switch_off(tx, &mut user)?;
             tell(&ctx, tx, &user, "second_factor.removed", "removed")?;
             Ok(user)
-        })
+        }))
         .await
     }
 

@@ -65,7 +65,7 @@ impl Services {
     ) -> Result<(Subscription, License)> {
         let ctx = self.ctx_of(actor);
         let (org_id, user_id) = (actor.org(Permission::BillingManage)?, actor.user_id);
-        self.commit(move |tx| {
+        self.commit(actor.guarded(move |tx| {
             store::org(tx, org_id).organisation()?.require_staying()?;
             let plan = plan_on_sale(tx, plan_id)?;
             if plan.trial_duration_days == 0 {
@@ -92,7 +92,7 @@ impl Services {
             let message = letters::trial_started(&user, &subscription);
             ctx.queue_mail(tx, Some(org_id), user.email.as_str(), "subscription.trial_started", &message)?;
             begin(&ctx, tx, &plan, subscription)
-        })
+        }))
         .await
     }
 
@@ -164,7 +164,7 @@ impl Services {
             By::User(user_id) => Some(user_id),
             By::Local | By::Anonymous | By::System => None,
         };
-        let change = move |tx: &mut WriteTx<'_>| book(&ctx, tx, recorded_by, input);
+        let change = actor.guarded(move |tx| book(&ctx, tx, recorded_by, input));
         self.commit_license(change, |outcome| Some(&outcome.license)).await
     }
 
@@ -180,7 +180,7 @@ impl Services {
     ) -> Result<PaymentOutcome> {
         actor.require_operator()?;
         let ctx = self.ctx_of(actor);
-        let change = move |tx: &mut WriteTx<'_>| end_order(&ctx, tx, id, act);
+        let change = actor.guarded(move |tx| end_order(&ctx, tx, id, act));
         self.commit_license(change, |outcome| Some(&outcome.license)).await
     }
 
@@ -242,9 +242,9 @@ impl Services {
         + 'static,
     ) -> Result<Subscription> {
         let ctx = self.ctx_of(actor);
-        let actor = actor.clone();
-        let change = move |tx: &mut WriteTx<'_>| {
-            let org_id = tenant(tx, &actor, id)?;
+        let whose = actor.clone();
+        let change = actor.guarded(move |tx| {
+            let org_id = tenant(tx, &whose, id)?;
             let mut subscription = store::org(tx, org_id).subscription(id)?;
             let before = subscription.clone();
             step(&mut subscription, ctx.now)?;
@@ -259,7 +259,7 @@ impl Services {
             }
             let license = licenses::follow(&ctx, tx, &subscription)?;
             Ok((subscription, license))
-        };
+        });
         let (subscription, _) =
             self.commit_license(change, |(_, license)| license.as_ref()).await?;
         Ok(subscription)

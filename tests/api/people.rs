@@ -6,10 +6,15 @@ use coditect::domain::error::Code;
 use coditect::domain::ids::{OrgId, UserId};
 use coditect::domain::organisation::Role;
 use coditect::domain::page::PageRequest;
+use coditect::domain::payment::PaymentKind;
+use coditect::domain::subscription::Interval;
 use coditect::domain::user::Email;
 use coditect::services::Actor;
 use coditect::services::accounts::NewProfile;
+use coditect::services::licenses::{IssueInput, LicenseAct};
 use coditect::services::people::UserAct;
+use coditect::services::plans::PlanChange;
+use coditect::services::subscriptions::PaymentInput;
 use coditect::store::users;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -400,6 +405,29 @@ async fn whoever_is_no_operator_by_then_does_nothing_as_one() {
     let id = |of: &Value| text(&of["user_id"]).parse::<UserId>().unwrap();
     let (ann, bob) = (id(&ann.user), id(&bob.user));
     let (services, here) = (&app.services, Actor::of_the_computer());
+    let free = |email: &str| IssueInput {
+        org_id: None,
+        email: Some(email.to_owned()),
+        plan_id: None,
+        max_concurrent_seats: Some(5),
+        max_activations: None,
+        expiry_date: None,
+        features: None,
+    };
+    let paid = |plan| PaymentInput {
+        subscription_id: None,
+        org_id: services.store.read(|tx| users::get(tx, bob)).ok().map(|bob| bob.personal_org),
+        plan_id: Some(plan),
+        interval: Interval::Month,
+        amount_cents: None,
+        currency: None,
+        periods: 1,
+        reference: String::new(),
+        kind: PaymentKind::Payment,
+        due_days: None,
+    };
+    let license = services.issue_license(&here, free("bob@example.com")).await.unwrap().license_id;
+    let plan = text(&app.plan("Team", 5).await["plan_id"]).parse().unwrap();
     let attempts = async |waiting: &Actor| {
         let grant = UserAct::Operator(true);
         let person = NewProfile {
@@ -416,13 +444,27 @@ async fn whoever_is_no_operator_by_then_does_nothing_as_one() {
         ]
         .map(|answer| answer.unwrap_err().code)
     };
+    let sales = async |waiting: &Actor| {
+        [
+            services.issue_license(waiting, free("ann@example.com")).await.map(drop),
+            services.act_on_license(waiting, license, LicenseAct::Resize(99)).await.map(drop),
+            services.resend_license(waiting, license).await,
+            services.update_plan(waiting, plan, PlanChange::default()).await.map(drop),
+            services.archive_plan(waiting, plan, false).await.map(drop),
+            services.record_payment(waiting, paid(plan)).await.map(drop),
+            services.rotate_license_key(waiting).await.map(drop),
+        ]
+        .map(|answer| answer.unwrap_err().code)
+    };
     services.act_on_user(&here, ann, UserAct::Operator(true)).await.unwrap();
     let person = app.sign_in("ann@example.com").await;
     let waiting = app.waiting(&person).await;
     services.act_on_user(&here, ann, UserAct::Operator(false)).await.unwrap();
     assert_eq!(attempts(&waiting).await, [Code::Forbidden; 5]);
+    assert_eq!(sales(&waiting).await, [Code::Forbidden; 7]);
     services.act_on_user(&here, ann, UserAct::Operator(true)).await.unwrap();
     assert_eq!(attempts(&waiting).await, [Code::Unauthenticated; 5], "that sign-in has ended");
+    assert_eq!(sales(&waiting).await, [Code::Unauthenticated; 7]);
     let person = app.sign_in("ann@example.com").await;
     let again = app.waiting(&person).await;
     services.act_on_user(&again, bob, UserAct::SignOut).await.unwrap();
@@ -451,6 +493,44 @@ async fn nothing_lasting_is_given_to_whoever_was_signed_out_meanwhile() {
         services.accept_invitation(Some(&bob), &bob.caller, &token, None).await.map(drop),
     ];
     assert_eq!(attempts.map(|answer| answer.unwrap_err().code), [Code::Unauthenticated; 5]);
+}
+
+#[tokio::test]
+async fn whoever_has_a_confirmed_address_is_told_what_operators_do_to_the_account() {
+    let app = TestApp::start().await;
+    let ann = app.customer("ann@example.com").await;
+    let operator = app.operator().await;
+    let path = format!("/api/v1/admin/users/{}", text(&ann.user["user_id"]));
+    let rights = async |yes: bool| {
+        let body = json!({"operator": yes});
+        operator.with_body(Method::PUT, &format!("{path}/operator"), &body).await.ok(200);
+    };
+    let act = async |what: &str| operator.post_nothing(&format!("{path}/{what}")).await.ok(200);
+    let told = async |subject: &str, says: &str| {
+        let mail = app.mail_to("ann@example.com", subject).await;
+        let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(says), "{text}");
+    };
+    rights(true).await;
+    told("You are an operator of", "you see and change everything on it").await;
+    rights(true).await;
+    rights(false).await;
+    told("You are no operator of", "Your account stays as it is").await;
+    act("sign-out").await;
+    told("You were signed out of", "an operator ended every sign-in").await;
+    act("deactivate").await;
+    told("is closed", "was closed, by an operator.").await;
+    act("reactivate").await;
+    told("is open again", "an operator opened your account").await;
+    let subjects = app.subjects_to("ann@example.com").await;
+    let operators = subjects.iter().filter(|one| one.contains("You are an operator")).count();
+    assert_eq!(operators, 1, "nothing changed the second time: {subjects:?}");
+
+    let quiet = app.register("eve@example.com").await.ok(201);
+    let path = format!("/api/v1/admin/users/{}", text(&quiet["user_id"]));
+    operator.post_nothing(&format!("{path}/deactivate")).await.ok(200);
+    let subjects = app.subjects_to("eve@example.com").await;
+    assert!(!subjects.iter().any(|one| one.contains("closed")), "it may be a stranger's");
 }
 
 #[tokio::test]
