@@ -91,7 +91,7 @@ dependencies() {
   cargo deny --log-level error check bans licenses sources
 }
 
-types() { (cd tests/browser && node_modules/.bin/tsc -p .); }
+types() { npm run --silent --prefix tests/browser types; }
 
 # These need the program, which `tests` has built.
 readme() { cargo build --locked && "$PYTHON" tests/python/readme.py; }
@@ -146,7 +146,7 @@ step tests "unit, property, API, architecture, crash and power-cut tests"
 step doctests "examples in the documentation"
 step lint "clippy, warnings denied"
 step doc "the documentation builds, warnings denied"
-step types "the types of the pages' scripts"
+step types "the types of the pages' scripts and of their tests"
 step dependencies "licences and sources of the dependencies"
 step readme "every command of README.md, run as written"
 step document "schemathesis: the server answers as its document says"

@@ -23,7 +23,8 @@ export class Api {
     const headers = { Accept: "application/json" };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
-    const answer = await fetch(`${this.url}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const sent = body === undefined ? undefined : JSON.stringify(body);
+    const answer = await fetch(`${this.url}/api/v1${path}`, { method, headers, body: sent });
     const text = await answer.text();
     if (!answer.ok) throw new Refused(`${method} ${path}`, answer.status, text);
     return text ? JSON.parse(text) : null;

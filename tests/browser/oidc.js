@@ -24,6 +24,7 @@ function listen(listener) {
 }
 
 async function provider() {
+  // @ts-expect-error It comes without types.
   const { Provider } = await import("oidc-provider");
   /** @type {any} */
   let callback;
