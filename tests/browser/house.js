@@ -35,6 +35,33 @@ export async function operator(server = house.server) {
   return nobody.signIn(OPERATOR.email, OPERATOR.password);
 }
 
+/** An account with a confirmed address. @param {string} email @param {string} full_name */
+export async function confirmed(email, full_name) {
+  await operator();
+  const nobody = new Api(house.server.url);
+  const user = await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name });
+  const mail = await house.server.mail(email, "verify-email?token=");
+  await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+  return user;
+}
+
+/** The same, signed in. @param {string} email @param {string} full_name */
+export async function customer(email, full_name) {
+  await confirmed(email, full_name);
+  return new Api(house.server.url).signIn(email, OPERATOR.password);
+}
+
+/**
+ * Makes somebody a member.
+ * @param {Api} owner @param {{ org_id: string, name: string }} org
+ * @param {Api} theirs @param {string} email @param {string} role
+ */
+export async function joins(owner, org, theirs, email, role) {
+  await owner.post(`/orgs/${org.org_id}/invitations`, { email, role });
+  const mail = await house.server.mail(email, `Organisation:  ${org.name}`);
+  await theirs.post("/invitations/accept", { token: mail.match(/accept-invitation\?token=([A-Za-z0-9_-]+)/)?.[1] });
+}
+
 /**
  * A test on a page of its own, which fails for whatever the page's watcher noted.
  * @param {string} name

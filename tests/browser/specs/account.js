@@ -4,34 +4,14 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 
 import { Api } from "../api.js";
-import { OPERATOR, enter, house, operator, signedIn, visit } from "../house.js";
+import { answer, button, dialog, row, toast } from "../hands.js";
+import { OPERATOR, customer, enter, house, joins, operator, signedIn, visit } from "../house.js";
 import { Phone } from "../phone.js";
 
 /** @typedef {import("playwright-core").Page} Page */
 
 const CHANGED = "eleven-herons-on-a-roof";
 const FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0";
-
-/** @param {Page} page @param {string} name */
-const button = (page, name) => page.getByRole("button", { name, exact: true });
-/** @param {Page} page @param {string | RegExp} text */
-const toast = (page, text) => page.locator(".toast", { hasText: text }).waitFor();
-/** @param {Page} page @param {string} text */
-const row = (page, text) => page.locator("tbody tr", { hasText: text });
-/** @param {Page} page */
-const dialog = (page) => page.locator("dialog[open]");
-/** @param {Page} page @param {string} name */
-const answer = (page, name) => dialog(page).getByRole("button", { name, exact: true }).click();
-
-/** Somebody who is no operator, with a confirmed address. @param {string} email */
-async function customer(email, full_name = "Ada Park") {
-  await operator();
-  const nobody = new Api(house.server.url);
-  await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name });
-  const mail = await house.server.mail(email, "verify-email?token=");
-  await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
-  return nobody.signIn(email, OPERATOR.password);
-}
 
 /** The account's screen, of somebody who has signed in. @param {Page} page @param {{ refresh_token: string }} signed */
 async function account(page, signed) {
@@ -48,13 +28,6 @@ async function elsewhere(email, agent) {
   });
   const { access_token } = await response.json();
   return new Api(house.server.url, access_token);
-}
-
-/** Makes somebody a member. @param {Api} owner @param {any} org @param {Api} theirs @param {string} email @param {string} role */
-async function belong(owner, org, theirs, email, role) {
-  await owner.post(`/orgs/${org.org_id}/invitations`, { email, role });
-  const mail = await house.server.mail(email, `Organisation:  ${org.name}`);
-  await theirs.post("/invitations/accept", { token: mail.match(/accept-invitation\?token=([A-Za-z0-9_-]+)/)?.[1] });
 }
 
 describe("one's own account", () => {
@@ -81,7 +54,7 @@ describe("one's own account", () => {
   visit("takes another password from whoever knows the one until now, and says at each field what is wrong", async (page, watched) => {
     watched.expect(/^40[01] POST \/api\/v1\/auth\/change-password$/);
     const email = "password@customer.example";
-    const { answer: signed } = await customer(email);
+    const { answer: signed } = await customer(email, "Ada Park");
     const other = await elsewhere(email, FIREFOX);
     await account(page, signed);
     await button(page, "Change it…").click();
@@ -114,7 +87,7 @@ describe("one's own account", () => {
 
   visit("shows where one is signed in, and ends one sign-in or all", async (page, watched) => {
     const email = "roams@customer.example";
-    const { answer: signed } = await customer(email);
+    const { answer: signed } = await customer(email, "Ada Park");
     const office = await elsewhere(email, FIREFOX);
     const script = await elsewhere(email, "curl/8.5.0");
     await account(page, signed);
@@ -148,7 +121,7 @@ describe("the end of one's own account", () => {
     const { answer: signed, api } = await customer(email, "Lea Leaves");
     const { api: heir } = await customer("heir@customer.example", "Hal Heir");
     const [org, alone] = [await api.post("/orgs", { name: "Reed Ltd" }), await api.post("/orgs", { name: "Alone Ltd" })];
-    await belong(api, org, heir, "heir@customer.example", "admin");
+    await joins(api, org, heir, "heir@customer.example", "admin");
     await account(page, signed);
     await button(page, "Close it…").click();
     await dialog(page).getByRole("link", { name: "Reed Ltd" }).waitFor();
@@ -182,7 +155,7 @@ describe("the end of one's own account", () => {
     const { secret } = await owner.post("/users/me/totp", { password: OPERATOR.password });
     await owner.post("/users/me/totp/confirm", { totp: new Phone(secret).code() });
     const org = await owner.post("/orgs", { name: "Guarded Ltd" });
-    await belong(owner, org, heir, "bare@customer.example", "admin");
+    await joins(owner, org, heir, "bare@customer.example", "admin");
     await owner.call("PATCH", `/orgs/${org.org_id}`, { require_second_factor: true });
     await owner.post(`/orgs/${org.org_id}/transfer`, { user_id: (await heir.get("/users/me")).user_id });
     await account(page, signed);
@@ -218,7 +191,7 @@ describe("one's API keys", () => {
     const { answer: signed, api } = await customer("scripts@customer.example", "Sam Script");
     const { api: owner } = await operator();
     const org = await owner.post("/orgs", { name: "Loom and Daughters" });
-    await belong(owner, org, api, "scripts@customer.example", "billing");
+    await joins(owner, org, api, "scripts@customer.example", "billing");
 
     await account(page, signed);
     await page.getByText("You have no API key.").waitFor();
@@ -264,7 +237,7 @@ describe("one's API keys", () => {
     const { secret } = await owner.post("/users/me/totp", { password: OPERATOR.password });
     await owner.post("/users/me/totp/confirm", { totp: new Phone(secret).code() });
     const org = await owner.post("/orgs", { name: "Strict Ltd" });
-    await belong(owner, org, api, "careful@customer.example", "admin");
+    await joins(owner, org, api, "careful@customer.example", "admin");
     await owner.call("PATCH", `/orgs/${org.org_id}`, { require_second_factor: true });
     await account(page, signed);
     await button(page, "Make an API key…").click();

@@ -7,22 +7,12 @@ import { readFile } from "node:fs/promises";
 import { describe } from "node:test";
 
 import { Api } from "../api.js";
+import { answer, button, dialog, row, toast } from "../hands.js";
 import { OPERATOR, house, signedIn } from "../house.js";
 import { records } from "../records.js";
 import { BINARY, until } from "../server.js";
 
 /** @typedef {import("playwright-core").Page} Page */
-
-/** @param {Page} page @param {string} name */
-const button = (page, name) => page.getByRole("button", { name, exact: true });
-/** @param {Page} page @param {string | RegExp} text */
-const toast = (page, text) => page.locator(".toast", { hasText: text }).waitFor();
-/** @param {Page} page @param {string} text */
-const row = (page, text) => page.locator("tbody tr", { hasText: text });
-/** @param {Page} page */
-const dialog = (page) => page.locator("dialog[open]");
-/** @param {Page} page @param {string} name */
-const answer = (page, name) => dialog(page).getByRole("button", { name, exact: true }).click();
 
 /** A licence of its own for a test that changes it. @param {Api} api */
 async function someLicense(api, seats = 2) {

@@ -4,13 +4,9 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe } from "node:test";
 
+import { button, toast } from "../hands.js";
 import { signedIn } from "../house.js";
 import { records } from "../records.js";
-
-/** @param {import("playwright-core").Page} page @param {string} name */
-const button = (page, name) => page.getByRole("button", { name, exact: true });
-/** @param {import("playwright-core").Page} page @param {string | RegExp} text */
-const toast = (page, text) => page.locator(".toast", { hasText: text }).waitFor();
 
 /** What is read there, on one line. @param {import("playwright-core").Locator} where */
 const said = async (where) => (await where.innerText()).replace(/\s+/g, " ");

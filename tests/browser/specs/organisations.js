@@ -6,41 +6,15 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { after, before, describe } from "node:test";
 
-import { Api } from "../api.js";
-import { OPERATOR, enter, house, operator, signedIn, visit } from "../house.js";
+import { answer, button, dialog, row, toast } from "../hands.js";
+import { OPERATOR, customer, enter, house, joins, operator, signedIn, visit } from "../house.js";
 import { records } from "../records.js";
 import { Server } from "../server.js";
 
 /** @typedef {import("playwright-core").Page} Page */
 
 /** @param {Page} page @param {string} name */
-const button = (page, name) => page.getByRole("button", { name, exact: true });
-/** @param {Page} page @param {string | RegExp} text */
-const toast = (page, text) => page.locator(".toast", { hasText: text }).waitFor();
-/** @param {Page} page @param {string} text */
-const row = (page, text) => page.locator("tbody tr", { hasText: text });
-/** @param {Page} page */
-const dialog = (page) => page.locator("dialog[open]");
-/** @param {Page} page @param {string} name */
-const answer = (page, name) => dialog(page).getByRole("button", { name, exact: true }).click();
-/** @param {Page} page @param {string} name */
 const part = (page, name) => page.getByRole("navigation", { name: "Parts of this organisation" }).getByRole("link", { name }).click();
-
-/** Somebody with a confirmed address. @param {string} email @param {string} full_name */
-async function confirmed(email, full_name) {
-  const nobody = new Api(house.server.url);
-  await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name });
-  const mail = await house.server.mail(email, "verify-email?token=");
-  await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
-  return email;
-}
-
-/** Makes somebody a member. @param {Api} owner @param {Api} theirs @param {{ org_id: string, name: string }} org @param {string} email */
-async function joins(owner, theirs, org, email) {
-  await owner.post(`/orgs/${org.org_id}/invitations`, { email, role: "member" });
-  const mail = await house.server.mail(email, `Organisation:  ${org.name}`);
-  await theirs.post("/invitations/accept", { token: mail.match(/accept-invitation\?token=([A-Za-z0-9_-]+)/)?.[1] });
-}
 
 describe("organisations", () => {
   signedIn("somebody is invited, another is made an admin, and it is deleted and kept after its name was typed", "#/orgs", async (page, api, watched) => {
@@ -101,8 +75,8 @@ describe("organisations", () => {
     await page.goto(`/admin#/orgs/${org.org_id}`);
     await button(page, "Give away…").click();
     await toast(page, "nobody else");
-    const { api: theirs } = await new Api(house.server.url).signIn(await confirmed("heir@weft.example", "Hedda Heir"), OPERATOR.password);
-    await joins(api, theirs, org, "heir@weft.example");
+    const { api: theirs } = await customer("heir@weft.example", "Hedda Heir");
+    await joins(api, org, theirs, "heir@weft.example", "member");
     await button(page, "Give away…").click();
     await dialog(page).getByText("You become an admin").waitFor();
     assert.deepEqual(await page.getByLabel("New owner").locator("option").allInnerTexts(), ["Hedda Heir, heir@weft.example"]);
@@ -353,13 +327,11 @@ describe("an organisation's directory", () => {
 
 describe("people who are no operators", () => {
   visit("give away what was made for them and get another of their own", async (page, watched) => {
-    await operator();
-    const nobody = new Api(house.server.url);
-    const [gives, gets] = [await confirmed("gives@weft.example", "Gitta Gives"), await confirmed("gets@weft.example", "Gero Gets")];
-    const { answer: signed, api } = await nobody.signIn(gives, OPERATOR.password);
-    const { api: theirs } = await nobody.signIn(gets, OPERATOR.password);
+    const [gives, gets] = ["gives@weft.example", "gets@weft.example"];
+    const { answer: signed, api } = await customer(gives, "Gitta Gives");
+    const { api: theirs } = await customer(gets, "Gero Gets");
     const [own] = (await api.get("/orgs")).items;
-    await joins(api, theirs, own, gets);
+    await joins(api, own, theirs, gets, "member");
     await enter(page, signed.refresh_token);
     await page.goto(`/admin#/orgs/${own.org_id}`);
     await button(page, "Give away…").click();
@@ -377,15 +349,7 @@ describe("people who are no operators", () => {
   });
 
   visit("look after their own organisation, each as far as their role goes", async (page, watched) => {
-    const nobody = new Api(house.server.url);
-    const people = [];
-    for (const email of ["wanda@weft.example", "milo@weft.example"]) {
-      await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name: email.split("@")[0] });
-      const mail = await house.server.mail(email, "verify-email?token=");
-      await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
-      people.push(await nobody.signIn(email, OPERATOR.password));
-    }
-    const [wanda, milo] = people;
+    const [wanda, milo] = [await customer("wanda@weft.example", "wanda"), await customer("milo@weft.example", "milo")];
     await page.goto("/admin");
     await page.getByLabel("E-mail address").fill("wanda@weft.example");
     await page.getByLabel("Password", { exact: true }).fill(OPERATOR.password);

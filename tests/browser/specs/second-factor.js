@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
 
 import { Api } from "../api.js";
-import { OPERATOR, house, operator, visit } from "../house.js";
+import { button } from "../hands.js";
+import { OPERATOR, confirmed, customer, house, operator, visit } from "../house.js";
 import { Phone } from "../phone.js";
 import { Server } from "../server.js";
 
@@ -12,8 +13,6 @@ import { Server } from "../server.js";
 
 const IDA = "ida@vendor.example";
 
-/** @param {Page} page @param {string} name */
-const button = (page, name) => page.getByRole("button", { name, exact: true });
 /** @param {Page} page @param {string} name */
 const heading = (page, name) => page.getByRole("heading", { name, exact: true });
 /** @param {Page} page */
@@ -54,10 +53,7 @@ describe("two-step sign-in", () => {
   visit("is set up with a QR code, asked for at sign-in, renewed and switched off", async (page, watched) => {
     watched.expect(/^401 (POST|DELETE) \/api\/v1\/(auth\/login|users\/me\/totp.*)$/);
     const { api } = await operator();
-    const nobody = new Api(house.server.url);
-    const ida = await nobody.post("/auth/register", { email: IDA, password: OPERATOR.password, full_name: "Ida Berg" });
-    const mail = await house.server.mail(IDA, "verify-email?token=");
-    await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+    const ida = await confirmed(IDA, "Ida Berg");
     await api.call("PUT", `/admin/users/${ida.user_id}/operator`, { operator: true });
 
     await signIn(page, IDA);
@@ -128,11 +124,8 @@ describe("two-step sign-in", () => {
   visit("is removed by another operator for whoever lost the phone", async (page, watched) => {
     const { api } = await operator();
     const email = "lost@customer.example";
-    const nobody = new Api(house.server.url);
-    const person = await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name: "Lou Stone" });
-    const mail = await house.server.mail(email, "verify-email?token=");
-    await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
-    const { api: theirs } = await nobody.signIn(email, OPERATOR.password);
+    const person = await confirmed(email, "Lou Stone");
+    const { api: theirs } = await new Api(house.server.url).signIn(email, OPERATOR.password);
     const { secret } = await theirs.post("/users/me/totp", { password: OPERATOR.password });
     await theirs.post("/users/me/totp/confirm", { totp: new Phone(secret).code() });
 
@@ -170,10 +163,7 @@ describe("a passkey", () => {
     watched.expect(/^401 POST \/api\/v1\/auth\/(login|passkey)$/, /^401 POST \/api\/v1\/users\/me\/passkeys\/begin$/);
     const { api } = await operator();
     const email = "pia@vendor.example";
-    const nobody = new Api(house.server.url);
-    const pia = await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name: "Pia Lund" });
-    const mail = await house.server.mail(email, "verify-email?token=");
-    await nobody.post("/auth/verify-email", { token: mail.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
+    const pia = await confirmed(email, "Pia Lund");
     await api.call("PUT", `/admin/users/${pia.user_id}/operator`, { operator: true });
 
     // At a bare address browsers have no passkeys: the page says where they work.
@@ -254,11 +244,7 @@ describe("an invitation for an account with a second factor", () => {
     watched.expect(/^401 POST \/api\/v1\/auth\/login$/, /^request to another origin: http:\/\/localhost:/);
     const { api } = await operator();
     const email = "noor@customer.example";
-    const nobody = new Api(house.server.url);
-    await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name: "Noor Haddad" });
-    const confirm = await house.server.mail(email, "verify-email?token=");
-    await nobody.post("/auth/verify-email", { token: confirm.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
-    const { api: theirs } = await nobody.signIn(email, OPERATOR.password);
+    const { api: theirs } = await customer(email, "Noor Haddad");
     const { secret } = await theirs.post("/users/me/totp", { password: OPERATOR.password });
     const phone = new Phone(secret);
     const { recovery_codes: codes } = await theirs.post("/users/me/totp/confirm", { totp: phone.code() });
@@ -326,14 +312,6 @@ describe("an invitation for an account with a second factor", () => {
 });
 
 describe("an organisation that requires it", () => {
-  /** Somebody with a confirmed address. @param {string} email @param {string} full_name */
-  const customer = async (email, full_name) => {
-    const nobody = new Api(house.server.url);
-    await nobody.post("/auth/register", { email, password: OPERATOR.password, full_name });
-    const confirm = await house.server.mail(email, "verify-email?token=");
-    await nobody.post("/auth/verify-email", { token: confirm.match(/token=([A-Za-z0-9_-]+)/)?.[1] });
-    return nobody.signIn(email, OPERATOR.password);
-  };
   /** @param {Page} page @param {string} name */
   const screen = (page, name) => page.getByRole("navigation", { name: "Screens" }).getByRole("link", { name }).click();
 

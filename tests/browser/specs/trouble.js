@@ -6,17 +6,13 @@ import { join } from "node:path";
 import { after, before, describe } from "node:test";
 
 import { Api } from "../api.js";
+import { button, toast } from "../hands.js";
 import { operator, signedIn } from "../house.js";
 import { Server, until } from "../server.js";
 
 /** @type {Server} */
 let server;
 const here = { server: () => server };
-
-/** @param {import("playwright-core").Page} page @param {string} name */
-const button = (page, name) => page.getByRole("button", { name, exact: true });
-/** @param {import("playwright-core").Page} page @param {string | RegExp} text */
-const toast = (page, text) => page.locator(".toast", { hasText: text }).waitFor();
 
 /** Does something while no mail can leave: a file is where the folder was. @param {() => Promise<void>} act */
 async function withoutMail(act) {
