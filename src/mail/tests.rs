@@ -50,6 +50,11 @@ fn samples() -> Vec<Message> {
 /// The other branches of every template that has some.
 fn variants() -> Vec<Message> {
     let changed = [
+        (
+            "account_changed",
+            "change",
+            json!(["closed", "closed_by_operator", "reopened", "no_operator", "signed_out"]),
+        ),
         ("org_deletion", "change", json!(["taken_back", "done"])),
         ("org_domain", "change", json!(["verified"])),
         ("org_transferred", "change", json!(["given"])),

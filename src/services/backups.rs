@@ -145,6 +145,8 @@ impl Services {
             let why = error.internal.unwrap_or(error.detail);
             Error::new(Code::BackupUnusable, format!("Nothing was changed: {why}."))
         })?;
+        // That took a while, and what is restored may give rights back that were taken meanwhile.
+        self.store.read(|tx| actor.still(tx))?.require_operator()?;
         self.note_act(actor, "backup.restore_asked", file).await;
         let (by, request_id) = (actor.by(), actor.caller.request_id.clone());
         let restore = Restore { backup: path, by, request_id };

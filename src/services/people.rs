@@ -206,9 +206,11 @@ pub(super) fn perform(ctx: &Ctx, tx: &mut WriteTx, id: UserId, act: UserAct) -> 
     let (action, change) = match act {
         UserAct::SignOut => {
             let action = "user.signed_out_by_operator";
-            users::end_logins(tx, id, None)?;
+            let any = users::end_logins(tx, id, None)?;
             ctx.audit(tx, Some(user.personal_org), action, id, [])?;
-            tell(ctx, tx, &user, action, "signed_out")?;
+            if any {
+                tell(ctx, tx, &user, action, "signed_out")?;
+            }
             return Ok(user);
         }
         UserAct::Deactivate => {

@@ -239,7 +239,8 @@ impl Services {
         // First, so that no seat is taken back without a trace of who did it.
         let ctx = self.ctx_of(actor);
         let org_id = Some(license.org_id);
-        self.commit(move |tx| ctx.audit(tx, org_id, "seat.evicted", license_id, [])).await?;
+        let noted = actor.guarded(move |tx| ctx.audit(tx, org_id, "seat.evicted", license_id, []));
+        self.commit(noted).await?;
         self.free(|engine, now, events| engine.evict(now, license_id, session_id, events)).await
     }
 

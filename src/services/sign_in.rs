@@ -1,6 +1,7 @@
 //! Sign-in: passwords for tokens, refresh tokens for fresh ones.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -20,8 +21,9 @@ use crate::store::{self, Read, WriteTx, users};
 /// The most sign-ins an account has at once; the oldest makes room.
 const LOGINS_MAX: usize = 50;
 
-/// The longest a sign-in waits for others to be committed with it.
-const COMPANY_MAX: Duration = Duration::from_millis(50);
+/// How long a sign-in may wait for others to be committed with it, and from when on that is worth it: about what one
+/// hash takes.
+const COMPANY: RangeInclusive<Duration> = Duration::from_millis(30)..=Duration::from_millis(50);
 
 /// What a sign-in answers.
 pub struct SignedIn {
@@ -207,8 +209,9 @@ impl Services {
         let (user_id, verified) = (user.user_id, user.password_changed_at);
         let check = second_factor::Check::new(self, caller);
         // A commit costs a tenth of a hash. In a storm the next ones will be here in a moment, and one commit
-        // can serve them all; whoever is alone waits for nobody.
-        let patience = (self.hasher.backlog() / 16).min(COMPANY_MAX);
+        // can serve them all; where few come, nobody waits.
+        let company = (self.hasher.backlog() / 4).min(*COMPANY.end());
+        let patience = if company < *COMPANY.start() { Duration::ZERO } else { company };
         // A wrong code counts although it is refused: the refusal is the closure's answer.
         let answer = self
             .commit_within(patience, move |tx| {

@@ -157,14 +157,15 @@ fn remove_tokens(
     Ok(tokens.len())
 }
 
-/// Ends every sign-in of a person but `keep`.
-pub fn end_logins(tx: &mut WriteTx, user_id: UserId, keep: Option<LoginId>) -> Result<()> {
+/// Ends every sign-in of a person but `keep`; says whether there was one.
+pub fn end_logins(tx: &mut WriteTx, user_id: UserId, keep: Option<LoginId>) -> Result<bool> {
+    let mut any = false;
     for ((_, login_id), _) in tx.scan(&LOGINS, &Scan::prefix(&user_id))? {
         if Some(login_id) != keep {
-            end_login(tx, user_id, login_id)?;
+            any |= end_login(tx, user_id, login_id)?;
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 /// Ends the sign-ins of a person on the word of this tenant's issuer, and those of which nobody has noted

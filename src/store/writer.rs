@@ -2,11 +2,11 @@
 //!
 //! It takes what waits: appends to the seat log go to the write-ahead log and are answered after
 //! one sync; then the closures run in one transaction and are answered when it is committed.
-//! Nothing is delayed to gather company but what asks for it: while one group is being synced, the
-//! next one gathers by itself. What the write-ahead log has gathered is folded into the database with the
-//! next commit, when it is enough, or when nothing comes for a while. When writing fails, writes
-//! are refused and the thread tries about every second whether the disk has recovered; then it
-//! opens the database anew.
+//! Nothing is delayed to gather company but what asks for it: while one group is being synced,
+//! the next one gathers by itself. What the write-ahead log has gathered is folded into the
+//! database with the next commit, when it is enough, or when nothing comes for a while. When
+//! writing fails, writes are refused and the thread tries about every second whether the disk has
+//! recovered; then it opens the database anew.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

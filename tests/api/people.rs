@@ -11,6 +11,7 @@ use coditect::domain::subscription::Interval;
 use coditect::domain::user::Email;
 use coditect::services::Actor;
 use coditect::services::accounts::NewProfile;
+use coditect::services::billing::ChangeInput;
 use coditect::services::licenses::{IssueInput, LicenseAct};
 use coditect::services::people::UserAct;
 use coditect::services::plans::PlanChange;
@@ -428,6 +429,10 @@ async fn whoever_is_no_operator_by_then_does_nothing_as_one() {
     };
     let license = services.issue_license(&here, free("bob@example.com")).await.unwrap().license_id;
     let plan = text(&app.plan("Team", 5).await["plan_id"]).parse().unwrap();
+    let sold = services.record_payment(&here, paid(plan)).await.unwrap();
+    let sold = sold.subscription.subscription_id;
+    let change = ChangeInput { plan_id: None, interval: None, quantity: Some(2) };
+    let backup = services.make_backup(&here).await.unwrap().file;
     let attempts = async |waiting: &Actor| {
         let grant = UserAct::Operator(true);
         let person = NewProfile {
@@ -453,6 +458,8 @@ async fn whoever_is_no_operator_by_then_does_nothing_as_one() {
             services.archive_plan(waiting, plan, false).await.map(drop),
             services.record_payment(waiting, paid(plan)).await.map(drop),
             services.rotate_license_key(waiting).await.map(drop),
+            services.change_plan(waiting, sold, change).await.map(drop),
+            services.restore_backup(waiting, &backup, &backup).await,
         ]
         .map(|answer| answer.unwrap_err().code)
     };
@@ -461,10 +468,10 @@ async fn whoever_is_no_operator_by_then_does_nothing_as_one() {
     let waiting = app.waiting(&person).await;
     services.act_on_user(&here, ann, UserAct::Operator(false)).await.unwrap();
     assert_eq!(attempts(&waiting).await, [Code::Forbidden; 5]);
-    assert_eq!(sales(&waiting).await, [Code::Forbidden; 7]);
+    assert_eq!(sales(&waiting).await, [Code::Forbidden; 9]);
     services.act_on_user(&here, ann, UserAct::Operator(true)).await.unwrap();
     assert_eq!(attempts(&waiting).await, [Code::Unauthenticated; 5], "that sign-in has ended");
-    assert_eq!(sales(&waiting).await, [Code::Unauthenticated; 7]);
+    assert_eq!(sales(&waiting).await, [Code::Unauthenticated; 9]);
     let person = app.sign_in("ann@example.com").await;
     let again = app.waiting(&person).await;
     services.act_on_user(&again, bob, UserAct::SignOut).await.unwrap();
@@ -516,6 +523,8 @@ async fn whoever_has_a_confirmed_address_is_told_what_operators_do_to_the_accoun
     rights(true).await;
     rights(false).await;
     told("You are no operator of", "Your account stays as it is").await;
+    let _there = app.sign_in("ann@example.com").await;
+    act("sign-out").await;
     act("sign-out").await;
     told("You were signed out of", "an operator ended every sign-in").await;
     act("deactivate").await;
@@ -523,8 +532,10 @@ async fn whoever_has_a_confirmed_address_is_told_what_operators_do_to_the_accoun
     act("reactivate").await;
     told("is open again", "an operator opened your account").await;
     let subjects = app.subjects_to("ann@example.com").await;
-    let operators = subjects.iter().filter(|one| one.contains("You are an operator")).count();
-    assert_eq!(operators, 1, "nothing changed the second time: {subjects:?}");
+    for once in ["You are an operator", "You were signed out"] {
+        let told = subjects.iter().filter(|one| one.contains(once)).count();
+        assert_eq!(told, 1, "nothing changed the second time: {subjects:?}");
+    }
 
     let quiet = app.register("eve@example.com").await.ok(201);
     let path = format!("/api/v1/admin/users/{}", text(&quiet["user_id"]));

@@ -104,7 +104,7 @@ impl Services {
             created_at: again_at.unwrap_or(ctx.now),
             user_id: actor.user_id,
         };
-        self.note_checkout(org_id, checkout.clone()).await?;
+        self.note_checkout(actor, org_id, checkout.clone()).await?;
         let (subscription_id, org) = (checkout.subscription_id.to_string(), org_id.to_string());
         let new = NewCheckout {
             customer: &customer,
@@ -164,11 +164,11 @@ impl Services {
     }
 
     /// Notes that there is going to be a page: an organisation that is to be deleted waits for its end.
-    async fn note_checkout(&self, org_id: OrgId, checkout: Checkout) -> Result<()> {
-        self.commit(move |tx| {
+    async fn note_checkout(&self, actor: &Actor, org_id: OrgId, checkout: Checkout) -> Result<()> {
+        self.commit(actor.guarded(move |tx| {
             store::org(tx, org_id).organisation()?.require_staying()?;
             billing::put_checkout(tx, org_id, &checkout)
-        })
+        }))
         .await
     }
 
@@ -294,8 +294,9 @@ impl Services {
         let key = format!("portal-{}", self.ctx_of(actor).record_id());
         let url = stripe.create_portal(&customer, &return_url, &key).await?.url;
         let ctx = self.ctx_of(actor);
-        self.commit(move |tx| ctx.audit(tx, Some(org_id), "billing.portal_opened", customer, []))
-            .await?;
+        let action = "billing.portal_opened";
+        let told = actor.guarded(move |tx| ctx.audit(tx, Some(org_id), action, customer, []));
+        self.commit(told).await?;
         Ok(url)
     }
 
@@ -394,7 +395,7 @@ impl Services {
         self.look_again(stripe, &subscription).await
     }
 
-    /// Who asked for what; what comes of it is told by Stripe.
+    /// Who asked for what, and may do so still; what comes of it is told by Stripe.
     async fn note_asked(
         &self,
         actor: &Actor,
@@ -404,7 +405,8 @@ impl Services {
     ) -> Result<()> {
         let ctx = self.ctx_of(actor);
         let (org_id, id) = (subscription.org_id, subscription.subscription_id);
-        self.commit(move |tx| ctx.audit(tx, Some(org_id), action, id, [("detail", detail)])).await
+        let told = [("detail", detail)];
+        self.commit(actor.guarded(move |tx| ctx.audit(tx, Some(org_id), action, id, told))).await
     }
 
     /// Follows what has just been changed; as it is now.

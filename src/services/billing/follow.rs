@@ -174,7 +174,7 @@ impl Services {
         quantity: u32,
     ) -> Result<Subscription> {
         let ctx = self.ctx_of(actor);
-        let change = move |tx: &mut WriteTx<'_>| {
+        let change = actor.guarded(move |tx| {
             let org_id = subscriptions::org_of(tx, id)?;
             let before = store::org(tx, org_id).subscription(id)?;
             let plan = plans::get(tx, plan_id)?;
@@ -186,7 +186,7 @@ impl Services {
             ctx.audit_change(tx, Some(org_id), action, id, told, &before, &subscription)?;
             let license = licenses::adopt(&ctx, tx, &subscription, Some(&plan))?;
             Ok((subscription, license))
-        };
+        });
         let (subscription, _) =
             self.commit_license(change, |(_, license)| license.as_ref()).await?;
         Ok(subscription)
