@@ -137,7 +137,7 @@ async fn a_new_account_of_a_domain_that_people_join_by_is_welcomed_there() {
 async fn every_claim_that_is_wrong_is_refused_and_told() {
     let peer = Peer::mock();
     let app = server_of(&peer).await;
-    let seconds = now().unix_seconds();
+    let seconds = app.clock.now().wall.unix_seconds();
     exchange(&app, &peer.token(eve()).await).await.ok(200);
     for (changed, why) in [
         (json!({"iss": "https://accounts.example"}), "another issuer"),
@@ -268,7 +268,7 @@ async fn while_the_issuer_is_away_its_known_keys_count_for_a_day() {
     exchange(&app, &token).await.ok(200);
     peer.tell(json!({"do": "away", "away": true})).await;
     app.advance(HOUR * 20).await;
-    let later = now().unix_seconds() + 20 * 3_600;
+    let later = app.clock.now().wall.unix_seconds();
     let token =
         peer.token(eve_but(json!({"iat": later, "nbf": later, "exp": later + 3_600}))).await;
     exchange(&app, &token).await.ok(200);
@@ -288,7 +288,7 @@ async fn firebases_tokens_are_those_of_the_project_with_the_instant_of_sign_in()
     .await;
     let offered = app.anyone.get("/api/v1/auth/oidc").await.list();
     assert_eq!(offered[0]["start_url"], Value::Null, "there is no page to go to");
-    let seconds = now().unix_seconds();
+    let seconds = app.clock.now().wall.unix_seconds();
     let shaped = |changed: Value| {
         let mut claims = json!({
             "iss": "https://securetoken.google.com/loom-1", "aud": "loom-1", "sub": "hTx0VbcZ3Zf",
