@@ -90,7 +90,7 @@ impl Services {
         let verified = brought.as_ref().map(|brought| brought.email_verified);
         let password_hash = brought.map(|brought| imported::as_typed(brought.hash));
         let person = Person { profile: profile.checked()?, password_hash };
-        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
+        let ctx = self.ctx_of(actor);
         self.commit(actor.guarded(move |tx| {
             let mut user = add_account(&ctx, tx, person, "user.created", false)?;
             if let Some(verified) = verified {

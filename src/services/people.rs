@@ -99,7 +99,7 @@ impl Services {
     pub async fn act_on_user(&self, actor: &Actor, id: UserId, act: UserAct) -> Result<User> {
         actor.require_operator()?;
         let by_key = matches!(actor.via, Via::ApiKey(_));
-        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
+        let ctx = self.ctx_of(actor);
         self.commit(actor.guarded(move |tx| {
             let about_operators = matches!(act, UserAct::Operator(_)) || users::get(tx, id)?.operator;
             if by_key && about_operators {
@@ -132,10 +132,10 @@ impl Services {
             ));
         }
         let email = Email::parse(email)?;
-        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
+        let (ctx, local) = (self.ctx_of(actor), actor.via == Via::Local);
         self.commit(actor.guarded(move |tx| {
             let user = users::get(tx, id)?;
-            if user.operator && actor.via != Via::Local {
+            if user.operator && !local {
                 let text = "An operator's address is changed on the server's own computer alone: whoever reads the new one runs this appliance.";
                 return Err(Error::new(Code::Forbidden, text));
             }

@@ -218,7 +218,7 @@ impl Services {
             return Err(Error::new(Code::Forbidden, text));
         }
         let program = matches!(actor.via, Via::ApiKey(_));
-        let (ctx, actor) = (self.ctx_of(actor), actor.clone());
+        let ctx = self.ctx_of(actor);
         self.commit(actor.guarded(move |tx| {
             let mut user = users::get(tx, id)?;
             if program && user.operator {
